@@ -1,0 +1,1 @@
+"""Closed days become a forecast; late facts redo it."""

@@ -1,0 +1,1 @@
+"""The outbox goes to Kafka, in order per key."""

@@ -1,0 +1,1 @@
+"""Position, forecast and agreement become proposals; their life until the goods are received."""

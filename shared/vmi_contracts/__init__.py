@@ -1,0 +1,1 @@
+"""What crosses the wire: topics, documents and the envelope they travel in."""

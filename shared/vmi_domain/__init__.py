@@ -1,0 +1,1 @@
+"""The maths of inventory, forecasts and replenishment: values in, values out."""

@@ -1,0 +1,1 @@
+"""The embedded default: Apache Kafka and Postgres on this machine, started and stopped by us."""

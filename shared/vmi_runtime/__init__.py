@@ -1,0 +1,1 @@
+"""How a process runs: settings, the Faust app, consuming, logs, health."""

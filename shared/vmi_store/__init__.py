@@ -1,0 +1,1 @@
+"""All SQL: tables, one module a table family, inbox, outbox, migrations."""

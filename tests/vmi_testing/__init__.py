@@ -1,0 +1,1 @@
+"""What tests share: builders of valid documents, brokers, databases, waiting with a deadline."""
