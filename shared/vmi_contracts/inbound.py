@@ -1,0 +1,444 @@
+"""What customers, suppliers and operators tell us: read tolerantly."""
+
+from datetime import date, time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal, Self
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, model_validator
+
+from vmi_contracts.document import MOST_LINES, Document, Line, Part
+from vmi_contracts.values import (
+    Amount,
+    CustomerId,
+    Identifier,
+    Instant,
+    ItemId,
+    LocationId,
+    Quantity,
+    SupplierId,
+    Text,
+    Unit,
+)
+
+
+class ItemLine(Line):
+    """A line about one item."""
+
+    item_id: ItemId
+
+    unit: Unit | None = None
+    """The unit of the line's quantities; the item's base unit where it is missing."""
+
+
+# Stock ---------------------------------------------------------------------------------------------------------------
+
+
+class StockLine(ItemLine):
+    """What stands at a location of one item (S1: quantities have names)."""
+
+    on_hand: Quantity
+    """Gross or available as agreed (``stock_basis``); a negative record is refused, its line quarantined."""
+
+    unavailable: Amount = Decimal(0)
+    """In quality control, damaged, on hold or on display."""
+
+    reserved: Amount = Decimal(0)
+    """Promised to somebody already."""
+
+    backlog: Amount = Decimal(0)
+    """Owed to the customer's own buyers."""
+
+
+class StockReported(Document):
+    """Stock records, absolute, as of a time: what the customer's system says is there."""
+
+    message_type: ClassVar[str] = "vmi.stock-reported.v1"
+
+    as_of: Instant | date
+    """A date alone means the end of that day at the site, by its cut-off (S6)."""
+
+    lines: Annotated[tuple[StockLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+
+class StockCounted(Document):
+    """A physical count: people looked, and this is there."""
+
+    message_type: ClassVar[str] = "vmi.stock-counted.v1"
+
+    as_of: Instant
+
+    lines: Annotated[tuple[StockLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+
+class AdjustmentLine(ItemLine):
+    quantity: Quantity
+    """What was added (positive) or written off (negative)."""
+
+    reason: Literal["damaged", "expired", "lost", "found", "correction", "returned_to_supplier", "other"] = "other"
+
+
+class StockAdjusted(Document):
+    """Stock that changed without being sold, received or moved: found, written off, sent back."""
+
+    message_type: ClassVar[str] = "vmi.stock-adjusted.v1"
+
+    occurred_at: Instant
+
+    lines: Annotated[tuple[AdjustmentLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+
+class TransferLine(ItemLine):
+    quantity: Amount
+
+
+class StockTransferred(Document):
+    """Stock that left this location for another one of the same customer."""
+
+    message_type: ClassVar[str] = "vmi.stock-transferred.v1"
+
+    occurred_at: Instant
+
+    to_location_id: LocationId
+
+    lines: Annotated[tuple[TransferLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+
+# Sales ---------------------------------------------------------------------------------------------------------------
+
+
+class SalesLine(ItemLine):
+    """What one item sold."""
+
+    quantity: Amount
+    """Sold or withdrawn, before returns."""
+
+    returned: Amount = Decimal(0)
+    """Brought back by buyers and fit to be sold again."""
+
+    lost: Amount = Decimal(0)
+    """Asked for and not there: demand, but no movement of stock."""
+
+
+class SalesRecorded(Document):
+    """What a customer sold on to its own buyers (sell-out, not our sell-in), at a moment or over a period."""
+
+    message_type: ClassVar[str] = "vmi.sales-recorded.v1"
+
+    occurred_at: Instant
+    """When it was sold; for a period its end, which is when stock moves."""
+
+    period_start: Instant | None = None
+    """Set when the lines add up a period that ends at ``occurred_at``."""
+
+    lines: Annotated[tuple[SalesLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+    @model_validator(mode="after")
+    def _period_runs_forward(self) -> Self:
+        if self.period_start is not None and self.period_start > self.occurred_at:
+            raise ValueError("period_start lies after occurred_at, the period's end")
+        return self
+
+
+# Orders, shipments, receipts -----------------------------------------------------------------------------------------
+
+
+class OrderLine(ItemLine):
+    quantity: Amount
+    """What is wanted now, not the change; 0 cancels the line."""
+
+    proposal_id: UUID | None = None
+    """The proposal it answers; without it the oldest open accepted proposal is taken."""
+
+    expected_at: Instant | None = None
+    """When the goods should arrive."""
+
+
+class OrderPlaced(Document):
+    """A replenishment order placed, or changed (a higher ``revision`` of the same order)."""
+
+    message_type: ClassVar[str] = "vmi.order-placed.v1"
+
+    order_id: Identifier
+    placed_at: Instant
+
+    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+
+class ShipmentLine(ItemLine):
+    quantity: Amount
+
+    order_id: Identifier | None = None
+    proposal_id: UUID | None = None
+
+
+class ShipmentDispatched(Document):
+    """Goods on their way to the location (despatch advice, ASN)."""
+
+    message_type: ClassVar[str] = "vmi.shipment-dispatched.v1"
+
+    shipment_id: Identifier
+    shipped_at: Instant
+    expected_at: Instant | None = None
+
+    lines: Annotated[tuple[ShipmentLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+
+class ReceiptLine(ItemLine):
+    quantity: Amount
+    """Received in this receipt alone, never a running total."""
+
+    shipment_id: Identifier | None = None
+    order_id: Identifier | None = None
+
+    completed: bool = False
+    """Nothing more will come of this line, whatever was shipped."""
+
+
+class GoodsReceived(Document):
+    """Goods that arrived at the location (receiving advice)."""
+
+    message_type: ClassVar[str] = "vmi.goods-received.v1"
+
+    receipt_id: Identifier
+    received_at: Instant
+
+    lines: Annotated[tuple[ReceiptLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+
+# Catalogue and agreements --------------------------------------------------------------------------------------------
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone of the IANA database, such as Europe/Berlin") from None
+    return name
+
+
+TimeZone = Annotated[str, Field(max_length=60), AfterValidator(_known_zone)]
+
+
+class CatalogueEntry(Part):
+    """What stands in the catalogue; the last word on each thing counts."""
+
+    message_type: ClassVar[str]
+
+    customer_id: CustomerId
+
+    @property
+    def key(self) -> str:
+        raise NotImplementedError
+
+
+class LocationDefined(CatalogueEntry):
+    """A store, warehouse or tank of a customer."""
+
+    message_type: ClassVar[str] = "vmi.location-defined.v1"
+
+    location_id: LocationId
+    name: Text = ""
+    time_zone: TimeZone = "UTC"
+
+    day_ends_at: time = time(0, 0)
+    """The site's cut-off in its own zone: midnight, or say 04:00 for a bar. A day is named by its beginning."""
+
+    @property
+    def key(self) -> str:
+        return f"location|{self.customer_id}|{self.location_id}"
+
+
+class ItemDefined(CatalogueEntry):
+    """An item as one customer names and measures it."""
+
+    message_type: ClassVar[str] = "vmi.item-defined.v1"
+
+    item_id: ItemId
+    name: Text = ""
+
+    base_unit: Unit = "EA"
+    """All sums are kept in it."""
+
+    units: dict[Unit, Annotated[Quantity, Field(gt=0)]] = Field(default_factory=dict, max_length=50)
+    """How many base units one of another unit is, say ``{"CS": "12"}``."""
+
+    shelf_life_days: Annotated[int, Field(gt=0)] | None = None
+
+    @property
+    def key(self) -> str:
+        return f"item|{self.customer_id}|{self.item_id}"
+
+
+class StockAuthority(StrEnum):
+    """Which stream says what stands on the shelf (S11)."""
+
+    SNAPSHOT = "snapshot"
+    """Stock reports set it; a receipt waits as received, unconfirmed, until a report as of it or later."""
+    LEDGER = "ledger"
+    """Movements keep it; reports and counts reconcile."""
+
+
+class StockBasis(StrEnum):
+    """What ``on_hand`` in a report means (S1)."""
+
+    GROSS = "gross"
+    AVAILABLE = "available"
+
+
+class ServiceMeasure(StrEnum):
+    CYCLE_SERVICE = "cycle_service"
+    """Probability of no stock-out between two arrivals."""
+    FILL_RATE = "fill_rate"
+    """Units from stock over units wanted."""
+    COST = "cost"
+    """The target follows from holding and shortage cost."""
+
+
+class Policy(StrEnum):
+    ORDER_UP_TO = "order_up_to"
+    """(R, S): at every opportunity up to S."""
+    MINIMUM_MAXIMUM = "minimum_maximum"
+    """At or below the agreed minimum, up to the agreed maximum."""
+
+
+class Rounding(StrEnum):
+    UP = "up"
+    NEAREST = "nearest"
+    DOWN_IF_BREACHES_MAXIMUM = "down_if_breaches_maximum"
+
+
+class Approval(StrEnum):
+    MANUAL = "manual"
+    """A proposal waits for its answer."""
+    AUTOMATIC = "automatic"
+    """A proposal is accepted as it is issued."""
+
+
+class AgreementMade(Part):
+    """What a customer and a supplier agreed for one item at one location, from a day on.
+
+    Every risky choice stands here, with a default; nothing is guessed in code. Names follow UBL's
+    ItemManagementProfile where it has one.
+    """
+
+    message_type: ClassVar[str] = "vmi.agreement-made.v1"
+
+    customer_id: CustomerId
+    location_id: LocationId
+    item_id: ItemId
+    supplier_id: SupplierId
+
+    effective_from: date = date(1970, 1, 1)
+    effective_to: date | None = None
+    """The last day; open-ended where it is missing."""
+
+    stock_authority: StockAuthority = StockAuthority.SNAPSHOT
+    stock_basis: StockBasis = StockBasis.GROSS
+
+    policy: Policy = Policy.ORDER_UP_TO
+    service_measure: ServiceMeasure = ServiceMeasure.CYCLE_SERVICE
+    service_target: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    holding_cost: Annotated[float, Field(gt=0)] | None = None
+    """A base unit and day."""
+    shortage_cost: Annotated[float, Field(gt=0)] | None = None
+    """A base unit lost, or a base unit and day while backordered."""
+    unmet_demand: Literal["lost", "backordered"] = "lost"
+
+    minimum: Amount | None = None
+    """The reorder point of a minimum-maximum agreement, base units."""
+    maximum: Amount | None = None
+    """The most the inventory position may reach, base units."""
+    maximum_is_hard: bool = True
+
+    lead_time_days: Annotated[float, Field(ge=0, le=730)] = 1.0
+    """From the order opportunity to goods on the shelf, calendar days."""
+    lead_time_sd_days: Annotated[float, Field(ge=0, le=365)] = 0.0
+    review_days: Annotated[int, Field(ge=1, le=366)] = 1
+    """An order opportunity every so many days, counted from 1970-01-05, a Monday."""
+    order_weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] | None = None
+    """ISO weekdays (Monday 1) on which orders go out; takes the place of ``review_days``."""
+    order_cut_off: time = time(0, 0)
+    """The moment of an order day, in the site's zone, at which its opportunity falls."""
+
+    pack: Annotated[Quantity, Field(gt=0)] = Decimal(1)
+    """Base units in what is ordered and shipped as one."""
+    minimum_order: Amount = Decimal(0)
+    """Base units."""
+    multiple: Annotated[Quantity, Field(gt=0)] | None = None
+    """Base units; the pack where it is missing."""
+    rounding: Rounding = Rounding.UP
+
+    approval: Approval = Approval.MANUAL
+    answer_within_hours: Annotated[float, Field(gt=0, le=8760)] | None = None
+    """How long a proposal waits for its answer; up to the opportunity after its own where it is missing."""
+
+    expected_daily_demand: Annotated[float, Field(ge=0)] | None = None
+    """Base units a day, for an item that has no history yet."""
+    unit_price: Annotated[Quantity, Field(ge=0)] | None = None
+
+    @property
+    def key(self) -> str:
+        return "|".join(
+            (self.customer_id, self.location_id, self.item_id, self.supplier_id, self.effective_from.isoformat())
+        )
+
+    @model_validator(mode="after")
+    def _terms_fit_together(self) -> Self:
+        if self.effective_to is not None and self.effective_to < self.effective_from:
+            raise ValueError("effective_to lies before effective_from")
+        if self.policy is Policy.MINIMUM_MAXIMUM and (self.minimum is None or self.maximum is None):
+            raise ValueError("a minimum_maximum policy needs both a minimum and a maximum")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError("the minimum is above the maximum")
+        if self.service_measure is ServiceMeasure.COST and (self.holding_cost is None or self.shortage_cost is None):
+            raise ValueError("service by cost needs holding_cost and shortage_cost")
+        if self.order_weekdays is not None and not self.order_weekdays:
+            raise ValueError("order_weekdays names no day")
+        return self
+
+
+# Answers to proposals ------------------------------------------------------------------------------------------------
+
+
+class Answer(StrEnum):
+    ACCEPT = "accept"
+    CHANGE = "change"
+    REJECT = "reject"
+
+
+class AnswerLine(Line):
+    """What a party says to one version of one proposal."""
+
+    proposal_id: UUID
+    version: Annotated[int, Field(ge=1)]
+    """The version that was read; an old one binds its own quantity."""
+
+    answer: Answer
+
+    quantity: Amount | None = None
+    """Base units, for a change."""
+
+    expected_at: Instant | None = None
+    """When the goods should arrive, where it differs from the proposal."""
+
+    reason: Text = ""
+
+    @model_validator(mode="after")
+    def _change_says_how_much(self) -> Self:
+        if self.answer is Answer.CHANGE and self.quantity is None:
+            raise ValueError("a change needs the quantity it changes to")
+        return self
+
+
+class ProposalAnswered(Document):
+    """A supplier's or customer's answer to proposals for one location."""
+
+    message_type: ClassVar[str] = "vmi.proposal-answered.v1"
+
+    answered_at: Instant
+    party: Literal["supplier", "customer"] = "supplier"
+
+    lines: Annotated[tuple[AnswerLine, ...], Field(min_length=1, max_length=MOST_LINES)]

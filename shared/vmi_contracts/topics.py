@@ -1,0 +1,109 @@
+"""The topics: the only place where a topic's name, key, partitions and retention are written."""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pydantic import BaseModel
+
+from vmi_contracts import inbound, internal, outbound
+
+DAY_MS: Final = 86_400_000
+
+
+class Keyed(Protocol):
+    """A document knows the key of its record."""
+
+    @property
+    def key(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic and the documents that may stand on it. A breaking change is a new topic, ``….v2``."""
+
+    name: str
+    documents: tuple[type[BaseModel], ...]
+    key: str
+    """What a record's key is made of, in words."""
+    partitions: int = 8
+    retention_days: int | None = 30
+    """None keeps records for ever (a compacted topic keeps the last of each key)."""
+    compacted: bool = False
+
+    @property
+    def by_type(self) -> dict[str, type[BaseModel]]:
+        """The documents by the CloudEvents type they travel under."""
+        return {document.message_type: document for document in self.documents}  # type: ignore[attr-defined]
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The broker's settings of the topic. The append time is the broker's: it is our ``recorded_at``."""
+        return {
+            "message.timestamp.type": "LogAppendTime",
+            "cleanup.policy": "compact" if self.compacted else "delete",
+            "retention.ms": "-1" if self.retention_days is None else str(self.retention_days * DAY_MS),
+            "max.message.bytes": str(2 * 1024 * 1024),
+        }
+
+
+CATALOGUE = Topic(
+    "vmi.catalogue.v1",
+    (inbound.LocationDefined, inbound.ItemDefined),
+    key="location|customer|location or item|customer|item",
+    retention_days=None,
+    compacted=True,
+)
+AGREEMENTS = Topic(
+    "vmi.agreements.v1",
+    (inbound.AgreementMade,),
+    key="customer|location|item|supplier|effective from",
+    retention_days=None,
+    compacted=True,
+)
+STOCK = Topic(
+    "vmi.stock.v1",
+    (inbound.StockReported, inbound.StockCounted, inbound.StockAdjusted, inbound.StockTransferred),
+    key="customer|location",
+    retention_days=None,
+)
+SALES = Topic("vmi.sales.v1", (inbound.SalesRecorded,), key="customer|location", retention_days=None)
+ORDERS = Topic(
+    "vmi.orders.v1",
+    (inbound.OrderPlaced, inbound.ShipmentDispatched, inbound.GoodsReceived),
+    key="customer|location",
+    retention_days=None,
+)
+POSITIONS = Topic("vmi.positions.v1", (internal.PositionsChanged,), key="customer|location", retention_days=7)
+FORECASTS = Topic("vmi.forecasts.v1", (internal.ForecastsChanged,), key="customer|location", retention_days=7)
+PROPOSALS = Topic("vmi.proposals.v1", (outbound.ProposalsIssued,), key="customer|location", retention_days=None)
+PROPOSAL_ANSWERS = Topic(
+    "vmi.proposal-answers.v1", (inbound.ProposalAnswered,), key="customer|location", retention_days=None
+)
+
+ALL: Final = (
+    CATALOGUE,
+    AGREEMENTS,
+    STOCK,
+    SALES,
+    ORDERS,
+    POSITIONS,
+    FORECASTS,
+    PROPOSALS,
+    PROPOSAL_ANSWERS,
+)
+
+
+def named(name: str) -> Topic:
+    """Return the topic by its full name or by its plural alone (``sales``), or raise KeyError."""
+    for topic in ALL:
+        if name in (topic.name, topic.name.split(".")[1]):
+            return topic
+    raise KeyError(name)
+
+
+def of_type(message_type: str) -> Topic:
+    """Return the topic on which documents of this CloudEvents type stand, or raise KeyError."""
+    for topic in ALL:
+        if message_type in topic.by_type:
+            return topic
+    raise KeyError(message_type)

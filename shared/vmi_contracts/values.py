@@ -1,0 +1,71 @@
+"""The kinds of value that documents are made of: identifiers, quantities, instants."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer, StringConstraints
+
+SIGNIFICANT_DIGITS_OF_A_JSON_NUMBER: Final = 15
+"""What survives a double on the way; a JSON number with more has been changed silently by somebody."""
+
+Identifier = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f|]*$")
+]
+"""A party's own name for a thing, kept as written (leading zeros too); no control characters and no ``|``."""
+
+CustomerId = Identifier
+LocationId = Identifier
+ItemId = Identifier
+SupplierId = Identifier
+
+Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
+"""Words for people."""
+
+Unit = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=12, pattern=r"^[^\x00-\x1f\x7f|]*$")
+]
+"""A unit of measure as the item names it, say ``EA`` or ``CS``."""
+
+
+def _exact(value: object) -> object:
+    """Refuse a JSON number whose digits a double cannot have carried; strings carry any."""
+    if (
+        type(value) is float
+        and len(repr(value).replace(".", "").lstrip("-0").split("e")[0]) > SIGNIFICANT_DIGITS_OF_A_JSON_NUMBER
+    ):
+        raise ValueError(
+            f"the number has more than {SIGNIFICANT_DIGITS_OF_A_JSON_NUMBER} significant digits; send it as a string"
+        )
+    if type(value) is bool:
+        raise ValueError("a quantity is a number, not true or false")
+    return value
+
+
+def plain(quantity: Decimal) -> str:
+    """Return the quantity in digits without an exponent or needless zeros."""
+    text = format(quantity, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+Quantity = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(max_digits=18, decimal_places=6, allow_inf_nan=False),
+    PlainSerializer(plain, return_type=str, when_used="json"),
+]
+"""An exact decimal. It travels as a JSON string; numbers of up to 15 significant digits are read too."""
+
+Amount = Annotated[Quantity, Field(ge=0)]
+"""A quantity that cannot be negative."""
+
+
+def _within_history(moment: datetime) -> datetime:
+    """Refuse what Postgres or a shift of time zone could not hold: years near 1 and 9999."""
+    if not 1900 <= moment.year <= 9998 or abs(moment.utcoffset() or timedelta()) > timedelta(hours=18):
+        raise ValueError("the time lies outside the years 1900 to 9998")
+    return moment
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_within_history)]
+"""A moment with its offset from UTC."""
