@@ -35,7 +35,7 @@ bench: $(READY)  ## the figures of tests/benchmark/README.md, measured here and 
 	@$(BIN)/python -m tests.benchmark $(ARGS)
 
 schemas: $(READY) ## write the JSON Schemas of shared/vmi_contracts/schemas anew
-	@$(BIN)/python -m vmi_contracts.schemas
+	@$(BIN)/python -m vmi_contracts.schema_files
 
 lock: $(READY)   ## resolve the versions of pyproject.toml anew into requirements.lock
 	@$(BIN)/python -m pip install --quiet uv
