@@ -1,0 +1,1 @@
+"""A retailer's year through the whole service: simulated stores that sell, report, accept and receive."""
