@@ -1,0 +1,118 @@
+"""From what is missing to what can be sent: minimum order, multiple and maximum, in exact decimals (S4, S18)."""
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import StrEnum
+from typing import Final
+
+NOTHING: Final = Decimal(0)
+NOISE: Final = Decimal("0.0000005")
+"""Half of the finest quantity that is kept: what is below it comes from arithmetic, not from need (F26)."""
+
+
+class Rounding(StrEnum):
+    """How a quantity comes to a multiple (S4)."""
+
+    UP = "up"
+    """To the next multiple; what would pass a hard maximum is then cut."""
+    NEAREST = "nearest"
+    """Down where no more than the tolerated share of a multiple is lost by it, else up."""
+    DOWN_IF_BREACHES_MAXIMUM = "down_if_breaches_maximum"
+    """Up, but down where up would pass the maximum, hard or soft."""
+
+
+class Constraint(StrEnum):
+    """What decided the quantity in the end."""
+
+    NEED = "need"
+    """Nothing: it is what is missing."""
+    MINIMUM_ORDER = "minimum_order"
+    MULTIPLE = "multiple"
+    LARGEST_ORDER = "largest_order"
+    MAXIMUM = "maximum"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRules:
+    """What the agreement says about the quantity of an order; all base units."""
+
+    multiple: Decimal = Decimal(1)
+    minimum_order: Decimal = NOTHING
+    largest_order: Decimal | None = None
+    maximum: Decimal | None = None
+    """The most the inventory position may reach with the order."""
+    maximum_is_hard: bool = True
+    rounding: Rounding = Rounding.UP
+    tolerance: Decimal = Decimal("0.5")
+    """The share of a multiple that rounding to the nearest may leave out."""
+
+    def __post_init__(self) -> None:
+        if self.multiple <= 0:
+            raise ValueError("a multiple is above zero")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step on the way to the quantity, and what it made of it."""
+
+    constraint: Constraint
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """The quantity of an order, the steps that led to it and what bound it."""
+
+    quantity: Decimal
+    binding: Constraint
+    steps: tuple[Step, ...]
+
+
+def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized:
+    """Return what to order where ``missing`` base units are wanted on top of the inventory position.
+
+    In this order, and only if something is missing: at least the minimum order, to the multiple, at
+    most the largest order, and never past the maximum; what these two cut is rounded *down* to the
+    multiple again. (Rounding first and raising to the minimum then would leave the multiple.)
+    """
+    if missing <= NOISE:
+        return Sized(NOTHING, Constraint.NEED, (Step(Constraint.NEED, NOTHING),))
+    steps = [Step(Constraint.NEED, missing)]
+    quantity = missing
+
+    if quantity < rules.minimum_order:
+        quantity = rules.minimum_order
+        steps.append(Step(Constraint.MINIMUM_ORDER, quantity))
+
+    room = None if rules.maximum is None else max(rules.maximum - position, NOTHING)
+    rounded = _to_multiple(quantity, rules, room)
+    if rounded != quantity:
+        quantity = rounded
+        steps.append(Step(Constraint.MULTIPLE, quantity))
+
+    if rules.largest_order is not None and quantity > rules.largest_order:
+        quantity = _down(rules.largest_order, rules.multiple)
+        steps.append(Step(Constraint.LARGEST_ORDER, quantity))
+    if room is not None and rules.maximum_is_hard and quantity > room:
+        quantity = _down(room, rules.multiple)
+        steps.append(Step(Constraint.MAXIMUM, quantity))
+    return Sized(quantity, steps[-1].constraint, tuple(steps))
+
+
+def _to_multiple(quantity: Decimal, rules: OrderRules, room: Decimal | None) -> Decimal:
+    up, down = _up(quantity, rules.multiple), _down(quantity, rules.multiple)
+    match rules.rounding:
+        case Rounding.NEAREST if down >= rules.minimum_order and quantity - down <= rules.tolerance * rules.multiple:
+            return down
+        case Rounding.DOWN_IF_BREACHES_MAXIMUM if room is not None and up > room:
+            return down
+        case _:
+            return up
+
+
+def _up(quantity: Decimal, multiple: Decimal) -> Decimal:
+    return ((quantity - NOISE) / multiple).to_integral_value(ROUND_CEILING) * multiple
+
+
+def _down(quantity: Decimal, multiple: Decimal) -> Decimal:
+    return ((quantity + NOISE) / multiple).to_integral_value(ROUND_FLOOR) * multiple

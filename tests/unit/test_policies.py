@@ -1,0 +1,147 @@
+"""Safety stock, reorder points and levels against the golden numbers of the field (formulas.md 5.2 to 5.4)."""
+
+import numpy as np
+import pytest
+
+from vmi_domain import distributions
+from vmi_domain.policies import (
+    fill_rate_of_level,
+    fill_rate_of_quantity,
+    interval_sd,
+    level_for_cost,
+    level_for_cycle_service,
+    level_for_fill_rate,
+    order_up_to_level,
+    reorder_point,
+    safety_factor_for_fill_rate,
+    safety_stock,
+)
+
+MEAN, SD, LEAD, CSL = 100.0, 20.0, 10.0, 0.95
+
+
+def test_the_safety_stock_of_a_steady_lead_time_covers_demand_alone() -> None:
+    stock = safety_stock(demand_mean=MEAN, demand_sd=SD, protection_days=LEAD, cycle_service_level=CSL)
+
+    assert round(stock, 2) == 104.03
+
+
+def test_an_uncertain_lead_time_enters_with_the_mean_and_once() -> None:
+    stock = safety_stock(
+        demand_mean=MEAN, demand_sd=SD, protection_days=LEAD, cycle_service_level=CSL, lead_time_sd_days=2
+    )
+
+    assert round(stock, 2) == 345.03
+    assert round(stock, 2) not in (433.00, 328.97), "the additive and the linear variant are wrong"
+
+
+def test_the_reorder_point_is_lead_time_demand_and_safety_stock() -> None:
+    point = reorder_point(
+        demand_mean=MEAN, demand_sd=SD, lead_time_days=LEAD, cycle_service_level=CSL, lead_time_sd_days=2
+    )
+
+    assert round(point, 2) == 1345.03
+
+
+@pytest.mark.parametrize(("lead_time_sd_days", "level"), [(0.0, 1835.64), (2.0, 2055.84)])
+def test_the_order_up_to_level_covers_review_and_lead_time(lead_time_sd_days: float, level: float) -> None:
+    found = order_up_to_level(
+        demand_mean=MEAN,
+        demand_sd=SD,
+        review_period_days=7,
+        lead_time_days=LEAD,
+        cycle_service_level=CSL,
+        lead_time_sd_days=lead_time_sd_days,
+    )
+
+    assert round(found, 2) == level
+
+
+@pytest.mark.parametrize(("lead_time_sd_days", "level"), [(0.0, 1835.64), (2.0, 2055.84)])
+def test_the_general_form_gives_the_closed_one_for_normal_demand(lead_time_sd_days: float, level: float) -> None:
+    demand = distributions.normal([17 * MEAN], [17 * SD**2]).widened((MEAN * lead_time_sd_days) ** 2)
+
+    assert round(float(level_for_cycle_service(demand, CSL)[0]), 2) == level
+    assert demand.sd[0] == pytest.approx(
+        interval_sd(demand_mean=MEAN, demand_sd=SD, protection_days=17, lead_time_sd_days=lead_time_sd_days)
+    )
+
+
+@pytest.mark.parametrize(("safety_factor", "fill_rate"), [(0.0, 0.9495), (1.0, 0.9895), (1.645, 0.9974)])
+def test_cycle_service_is_not_the_fill_rate(safety_factor: float, fill_rate: float) -> None:
+    reached = fill_rate_of_quantity(safety_factor=safety_factor, order_quantity=500, lead_time_demand_sd=63.25)
+
+    assert round(reached, 4) == fill_rate
+
+
+@pytest.mark.parametrize(
+    ("order_quantity", "safety_factor", "stock"), [(200, 1.466, 92.7), (500, 1.027, 65.0), (2000, 0.178, 11.3)]
+)
+def test_a_larger_order_needs_less_safety_for_the_same_fill_rate(
+    order_quantity: float, safety_factor: float, stock: float
+) -> None:
+    lead_time_demand_sd = SD * LEAD**0.5
+
+    z = safety_factor_for_fill_rate(
+        fill_rate=0.99, order_quantity=order_quantity, lead_time_demand_sd=lead_time_demand_sd
+    )
+
+    assert round(z, 3) == safety_factor
+    assert round(z * lead_time_demand_sd, 1) == stock
+
+
+@pytest.mark.parametrize(
+    ("review_days", "safety", "cycle_service"), [(1, 118, 0.962), (7, 82, 0.839), (14, 69, 0.758), (28, 51, 0.659)]
+)
+def test_the_level_of_a_fill_rate_is_solved_from_the_distribution(
+    review_days: int, safety: float, cycle_service: float
+) -> None:
+    """formulas.md 5.9, the column of equal fill rate."""
+    until_arrival = distributions.normal([LEAD * MEAN], [LEAD * SD**2])
+    tau = review_days + LEAD
+    until_next = distributions.normal([tau * MEAN], [tau * SD**2])
+
+    level = level_for_fill_rate(until_arrival, until_next, 0.99)
+
+    assert round(float(level[0]) - tau * MEAN) == safety
+    assert round(float(until_next.cdf(level)[0]), 3) == cycle_service
+    assert fill_rate_of_level(level=level, until_arrival=until_arrival, until_next_arrival=until_next)[
+        0
+    ] == pytest.approx(0.99, abs=1e-6)
+
+
+def test_the_level_of_counted_demand_is_the_least_whole_one_that_reaches_the_fill_rate() -> None:
+    until_arrival = distributions.poisson([3.0, 0.2, 40.0])
+    until_next = distributions.poisson([10.0, 0.9, 110.0])
+
+    level = level_for_fill_rate(until_arrival, until_next, [0.98, 0.98, 0.98])
+    at = fill_rate_of_level(level=level, until_arrival=until_arrival, until_next_arrival=until_next)
+    below = fill_rate_of_level(level=level - 1, until_arrival=until_arrival, until_next_arrival=until_next)
+
+    assert (level == np.floor(level)).all()
+    assert (at >= 0.98).all()
+    assert (below < 0.98).all()
+
+
+def test_the_level_by_cost_of_a_daily_review_is_near_the_critical_quantile() -> None:
+    """R = 1: F_{L+1}(S) = p / (p + h); the average over the day lies a little below."""
+    until_arrival = distributions.poisson([10.0])
+    until_next = distributions.poisson([15.0])
+
+    by_cost = float(level_for_cost(until_arrival, until_next, 0.9)[0])
+
+    assert float(until_arrival.quantile(0.9)[0]) < by_cost <= float(until_next.quantile(0.9)[0])
+
+
+def test_the_level_by_cost_of_a_long_review_is_below_the_quantile_of_the_whole_interval() -> None:
+    until_arrival = distributions.normal([10.0], [10.0])
+    until_next = distributions.normal([150.0], [150.0])
+
+    assert level_for_cost(until_arrival, until_next, 0.9)[0] < 0.95 * until_next.quantile(0.9)[0]
+
+
+def test_where_nothing_is_wanted_nothing_is_kept() -> None:
+    nothing = distributions.poisson([0.0])
+
+    assert level_for_fill_rate(nothing, nothing, 0.99)[0] == 0
+    assert level_for_cycle_service(nothing, 0.99)[0] == 0
