@@ -21,7 +21,8 @@ def remembered(file: Path, names: Sequence[str]) -> dict[str, int]:
         kept = json.loads(file.read_text())
         return {name: int(kept[name]) for name in names}
     except (OSError, ValueError, KeyError):
-        chosen = dict(zip(names, _free_ports(file, len(names)), strict=True))
+        # Where the search begins depends on the file, so that two instances rarely ask for the same port.
+        chosen = dict(zip(names, free_ports(len(names), first=zlib.crc32(bytes(file))), strict=True))
     with explained(f"{file} cannot be written"):
         file.write_text(json.dumps(chosen))
     return chosen
@@ -36,9 +37,8 @@ def refuse_taken(server: str, port: int, file: Path) -> None:
         )
 
 
-def _free_ports(file: Path, count: int) -> list[int]:
-    # Where the search begins depends on the directory, so that two instances rarely ask for the same port.
-    first = zlib.crc32(bytes(file))
+def free_ports(count: int, first: int = 0) -> list[int]:
+    """Return ports nobody listens on, searched for from the ``first`` of the range on, round and round."""
     found = [port for at in range(PORTS) if _free(port := FIRST_PORT + (first + at) % PORTS)][:count]
     if len(found) < count:
         raise LocalServerError(f"No port from {FIRST_PORT} to {FIRST_PORT + PORTS} is free. Stop what listens there.")

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from vmi_local.progress import Cancellation, Report, silent
 
 BOOTSTRAP_SERVERS_VARIABLE = "VMI_KAFKA__BOOTSTRAP_SERVERS"
 DATABASE_URL_VARIABLE = "VMI_DATABASE__URL"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,9 @@ class LocalServers:
         self.down()
         for directory in (self._kafka.directory, self._postgres.directory):
             shutil.rmtree(directory, ignore_errors=True)
+        with suppress(OSError):  # something else may live there
+            (self.directory / LOCK).unlink()
+            self.directory.rmdir()
 
     def addresses(self) -> Addresses:
         """Return where broker and database are, or will be when they run."""
@@ -136,7 +140,7 @@ class LocalServers:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with locked(self.directory / ".lock"):
+        with locked(self.directory / LOCK):
             yield
 
 
