@@ -1,0 +1,38 @@
+"""The connection pool to Postgres."""
+
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+FROZEN_TRANSACTION_SECONDS = 15
+"""A transaction that stands still so long (its process is frozen, say) is ended, and its locks are free."""
+
+
+def create(
+    url: str,
+    *,
+    application_name: str,
+    pool_size: int = 4,
+    statement_cache: int = 200,
+    statement_timeout_seconds: float = 60,
+) -> AsyncEngine:
+    """Return an engine for ``postgresql+asyncpg://…``. It belongs to the running event loop; nothing connects yet.
+
+    With ``statement_cache`` 0 no statement is prepared under a name that a PgBouncer could hand to another connection,
+    and nothing is asked of the session at its start; give the role its timeouts with ALTER ROLE then.
+    """
+    arguments: dict[str, object] = {"statement_cache_size": 0, "timeout": 10}
+    if statement_cache:
+        arguments["prepared_statement_cache_size"] = statement_cache
+        arguments["server_settings"] = {
+            "application_name": application_name,
+            "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+            "idle_in_transaction_session_timeout": str(FROZEN_TRANSACTION_SECONDS * 1000),
+            "jit": "off",
+        }
+    else:
+        arguments["prepared_statement_cache_size"] = 0
+        arguments["prepared_statement_name_func"] = lambda: f"vmi_{uuid4().hex}"
+    return create_async_engine(
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=30, hide_parameters=True, connect_args=arguments
+    )
