@@ -1,0 +1,42 @@
+"""How the command line speaks: to people on a terminal, to programs as JSON, and how it fails."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+
+
+class Refused(Exception):
+    """What was asked cannot be done; the message is for the person who asked."""
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line on standard error and exit with status 2."""
+    err.print(f"[bold red]vmi:[/] {message}", markup=True, soft_wrap=True)
+    raise typer.Exit(2)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document; what JSON has no form for becomes text."""
+    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, nothing: str) -> None:
+    """Print a table, or one line where there is nothing to show."""
+    if not rows:
+        out.print(nothing)
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    out.print(table)

@@ -1,0 +1,73 @@
+"""``vmi local``: the embedded broker and database of this machine."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from vmi_cli.console import AsJson, err, out, print_json, print_rows
+from vmi_local import LocalServers, progress_bar
+
+app = typer.Typer(no_args_is_help=True, help="Kafka and Postgres on this machine, without Docker, Java or root.")
+
+
+@app.command()
+def up() -> None:
+    """Start broker and database (the first time fetches them) and print their addresses.
+
+    Starting twice is harmless; data survive `vmi local down`. Put the two lines into your shell to use them from
+    elsewhere:
+
+        eval "$(vmi local up)"
+    """
+    servers = LocalServers()
+    with progress_bar(err) as report:
+        addresses = servers.up(report)
+    print(f"export VMI_KAFKA__BOOTSTRAP_SERVERS={addresses.bootstrap_servers}")
+    print(f"export VMI_DATABASE__URL={addresses.database_url}")
+    err.print(f"Running; data and logs are in {servers.directory}. Stop with: vmi local down")
+
+
+@app.command()
+def down() -> None:
+    """Stop broker and database; their data stay."""
+    servers = LocalServers()
+    with err.status("Stopping ..."):
+        servers.down()
+    err.print(f"Stopped; the data stay in {servers.directory}")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show what runs, where, and since when."""
+    state = LocalServers().status()
+    if as_json:
+        print_json(asdict(state))
+        return
+    print_rows(
+        f"Embedded servers in {state.directory}",
+        ("server", "state", "address", "pid", "up for", "memory"),
+        [
+            (
+                server.name,
+                server.state,
+                server.address,
+                server.pid,
+                None if server.running_seconds is None else f"{server.running_seconds} s",
+                None if server.memory_mb is None else f"{server.memory_mb} MB",
+            )
+            for server in state.servers
+        ],
+        nothing="nothing here",
+    )
+
+
+@app.command()
+def logs(
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines of each.")] = 40,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines; Ctrl-C ends.")] = False,
+) -> None:
+    """Print the servers' logs."""
+    servers = LocalServers()
+    for line in servers.follow_logs(lines) if follow else servers.logs(lines):
+        out.print(line, markup=False)
