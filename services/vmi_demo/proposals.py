@@ -1,7 +1,10 @@
 """The reader's side of the proposals topic: the latest version of each proposal, and what is due."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from vmi_contracts.outbound import ProposalsIssued, ProposalStatus
@@ -20,6 +23,8 @@ class Proposal:
     order_at: datetime
     deliver_at: datetime
     reason: str
+    usable: int | None
+    """The usable stock that its explanation starts from; none where it names none."""
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class ProposalBook:
                 line.order_at,
                 line.deliver_at,
                 line.reason,
+                usable_stock(line.explanation),
             )
             self._latest_version[line.proposal_id] = line.version
             self._waiting.pop(line.proposal_id, None)
@@ -65,3 +71,10 @@ class ProposalBook:
 
     def __len__(self) -> int:
         return len(self._latest_version)
+
+
+def usable_stock(explanation: Mapping[str, Any]) -> int | None:
+    """Return the usable stock that an explanation starts from, or none where it names none."""
+    position = explanation.get("position")
+    usable = position.get("usable") if isinstance(position, Mapping) else None
+    return None if usable is None else int(Decimal(usable))

@@ -13,6 +13,8 @@ from vmi_contracts import envelope
 from vmi_contracts.outbound import ProposalsIssued
 from vmi_contracts.topics import PROPOSALS
 from vmi_demo.documents import Outgoing
+from vmi_runtime import broker
+from vmi_runtime.settings import KafkaSettings
 
 LINGER_MS: Final = 2
 
@@ -60,10 +62,10 @@ class Sender:
 
 
 @asynccontextmanager
-async def sender(bootstrap_servers: str) -> AsyncIterator[Sender]:
-    """A connected producer: all replicas acknowledge, nothing is doubled by a retry."""
+async def sender(kafka: KafkaSettings) -> AsyncIterator[Sender]:
+    """Give a connected producer: all replicas acknowledge, and nothing is doubled by a retry."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=True, linger_ms=LINGER_MS
+        **broker.client_options(kafka), acks="all", enable_idempotence=True, linger_ms=LINGER_MS, client_id="vmi-demo"
     )
     await producer.start()
     try:
@@ -72,28 +74,24 @@ async def sender(bootstrap_servers: str) -> AsyncIterator[Sender]:
         await producer.stop()
 
 
-class ProposalReader:
+class Reader:
     """Reads the proposals topic from its beginning, committed records only."""
 
     def __init__(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:
         self._consumer = consumer
         self._partitions = partitions
 
-    async def newest(self, wait_seconds: float = 0.0) -> list[Received]:
-        """Return what has come since the last call, waiting a little for the first of it."""
-        batches = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000))
-        return [
-            Received(_proposals(record.value, record.headers), _moment(record.timestamp))
-            for records in batches.values()
-            for record in records
-        ]
-
     async def up_to_now(self) -> list[Received]:
-        """Return everything that is committed on the topic at this moment and was not returned before."""
+        """Return the proposals that are committed at this moment and were not returned before."""
         ends = await self._consumer.end_offsets(self._partitions)
         received: list[Received] = []
         while not await self._reached(ends):
-            received += await self.newest(wait_seconds=0.05)
+            batches = await self._consumer.getmany(timeout_ms=20)
+            received += [
+                Received(_proposals(record.value, record.headers), _moment(record.timestamp))
+                for records in batches.values()
+                for record in records
+            ]
         return received
 
     async def _reached(self, ends: dict[TopicPartition, int]) -> bool:
@@ -108,19 +106,20 @@ def _proposals(value: bytes, headers: Sequence[tuple[str, bytes]]) -> ProposalsI
 
 
 @asynccontextmanager
-async def proposal_reader(bootstrap_servers: str) -> AsyncIterator[ProposalReader]:
-    """A reader of the whole proposals topic, in no consumer group."""
+async def reader(kafka: KafkaSettings) -> AsyncIterator[Reader]:
+    """Give a reader of all proposals; it is in no consumer group."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **broker.client_options(kafka),
+        client_id="vmi-demo",
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        fetch_max_wait_ms=50,
+        fetch_max_wait_ms=20,
     )
     await consumer.start()
     try:
         partitions = [TopicPartition(PROPOSALS.name, number) for number in range(PROPOSALS.partitions)]
         consumer.assign(partitions)
-        yield ProposalReader(consumer, partitions)
+        yield Reader(consumer, partitions)
     finally:
         await consumer.stop()

@@ -53,6 +53,7 @@ def proposal(quantity: int, *, order_at: datetime, version: int = 1, proposal_id
         order_at,
         order_at + timedelta(days=3),
         "",
+        None,
     )
 
 
