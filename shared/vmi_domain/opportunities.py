@@ -1,4 +1,4 @@
-"""When can be ordered, when it arrives, and until when it must last: order opportunities in the site's own days (S23)."""
+"""Order opportunities in the site's own days: when to order, when it arrives, until when it must last (S23)."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

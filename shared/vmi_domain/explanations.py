@@ -1,0 +1,220 @@
+"""Why a quantity is what it is: written so that the quantity can be recomputed from the explanation alone (F56)."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any, Final
+
+from vmi_domain.decisions import (
+    Basis,
+    Decision,
+    Expected,
+    LevelSource,
+    Need,
+    Outlook,
+    Policy,
+    PolicyKind,
+    Position,
+    ReasonForZero,
+    ServiceMeasure,
+    decide,
+)
+from vmi_domain.distributions import Family
+from vmi_domain.quantities import Constraint, OrderRules, Rounding
+
+Explanation = Mapping[str, Any]
+"""Texts, numbers and lists as JSON has them; quantities are texts, as everywhere on the wire."""
+
+FORMULAS: Final = {
+    LevelSource.CYCLE_SERVICE: "least S with P(demand until the next arrival ≤ S) ≥ target",
+    LevelSource.FILL_RATE: "least S with 1 − (E[(D_next − S)⁺] − E[(D_this − S)⁺]) / (E D_next − E D_this) ≥ target",
+    LevelSource.COST: "least S with P(no shortage), averaged between the two arrivals, ≥ target = p / (p + h)",
+    LevelSource.AGREED_MAXIMUM: "the agreed maximum, ordered up to at or below the agreed minimum",
+    LevelSource.NONE: "none: no history, no agreed daily demand, no agreed minimum and maximum",
+}
+NO_HISTORY: Final = "no history yet"
+
+
+def explain(decision: Decision) -> dict[str, Any]:
+    """Return the inputs, the steps and the binding constraint of a decision."""
+    need = decision.need
+    explanation: dict[str, Any] = {
+        "position": _position(need.position),
+        "demand": None if need.expected is None else _expected(need.expected),
+        "policy": {
+            "kind": need.policy.kind.value,
+            "service_measure": need.policy.service_measure.value,
+            "target": need.policy.service_target,
+            "minimum": _text(need.policy.minimum),
+            "maximum": _text(need.policy.maximum),
+        },
+        "rules": {
+            "multiple": _plain(need.rules.multiple),
+            "minimum_order": _plain(need.rules.minimum_order),
+            "largest_order": _text(need.rules.largest_order),
+            "maximum": _text(need.rules.maximum),
+            "maximum_is_hard": need.rules.maximum_is_hard,
+            "rounding": need.rules.rounding.value,
+            "tolerance": _plain(need.rules.tolerance),
+        },
+        "steps": _steps(decision),
+        "binding": decision.binding.value,
+    }
+    if decision.reason_for_zero is not None:
+        explanation["reason_for_zero"] = decision.reason_for_zero.value
+    if need.expected is None or need.expected.basis is Basis.AGREED_RATE:
+        explanation["note"] = NO_HISTORY
+    return explanation
+
+
+def recompute(explanation: Explanation) -> Decimal:
+    """Return the quantity that follows from an explanation, by the steps it names.
+
+    What was settled between people (an answer, an order) stands in ``outcome`` and goes before the formula.
+    """
+    outcome = explanation.get("outcome")
+    if outcome is not None:
+        return Decimal(outcome["quantity"])
+    return decide([_need(explanation)])[0].quantity
+
+
+def in_words(decision: Decision) -> str:
+    """Return one sentence for a planner."""
+    position = _plain(decision.need.position.inventory_position)
+    if decision.reason_for_zero is not None:
+        return _ZERO[decision.reason_for_zero].format(position=position, level=_text(decision.level))
+    expected = decision.need.expected
+    days = "" if expected is None else f" for {expected.until_next_arrival.days:.1f} days of demand"
+    level = f"{_BY[decision.source]} {_text(decision.level)}{days}"
+    new = f" ({NO_HISTORY})" if expected is None or expected.basis is Basis.AGREED_RATE else ""
+    return (
+        f"Position {position} is {_plain(decision.missing)} below the {level}{new}; "
+        f"{_BOUND[decision.binding]} {_plain(decision.quantity)}."
+    )
+
+
+_BY: Final = {
+    LevelSource.CYCLE_SERVICE: "order-up-to level",
+    LevelSource.FILL_RATE: "order-up-to level",
+    LevelSource.COST: "order-up-to level",
+    LevelSource.AGREED_MAXIMUM: "agreed maximum",
+}
+_BOUND: Final = {
+    Constraint.NEED: "that makes",
+    Constraint.MINIMUM_ORDER: "the minimum order makes it",
+    Constraint.MULTIPLE: "rounding to the multiple makes it",
+    Constraint.LARGEST_ORDER: "the largest order allows",
+    Constraint.MAXIMUM: "the maximum leaves room for",
+}
+_ZERO: Final = {
+    ReasonForZero.COVERED: "Position {position} covers the order-up-to level {level}.",
+    ReasonForZero.ABOVE_REORDER_POINT: "Position {position} is above the agreed minimum.",
+    ReasonForZero.AT_MAXIMUM: "Position {position} leaves no room for one multiple below the maximum.",
+    ReasonForZero.BELOW_LARGEST_ORDER: "The largest order allows less than one multiple.",
+    ReasonForZero.LESS_THAN_ROUNDING: "Position {position} is below the level {level} by less than rounding cares for.",
+    ReasonForZero.DEMAND_UNKNOWN: "Nothing is known of the demand: no history, no agreed daily demand, no agreed band.",
+}
+
+
+# Writing
+
+
+def _position(position: Position) -> dict[str, str]:
+    named = {field.name: _plain(getattr(position, field.name)) for field in fields(Position)}
+    return named | {"inventory_position": _plain(position.inventory_position)}
+
+
+def _expected(expected: Expected) -> dict[str, Any]:
+    until_arrival = expected.until_arrival
+    return {
+        "basis": expected.basis.value,
+        "until_next_arrival": _outlook(expected.until_next_arrival),
+        "until_arrival": None if until_arrival is None else _outlook(until_arrival),
+        "lead_time_sd_days": expected.lead_time_sd_days,
+    }
+
+
+def _outlook(outlook: Outlook) -> dict[str, Any]:
+    return {
+        "days": outlook.days,
+        "mean": outlook.mean,
+        "sd": outlook.sd,
+        "family": outlook.family.name.lower(),
+    }
+
+
+def _steps(decision: Decision) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = [
+        {"step": "level", "formula": FORMULAS[decision.source], "value": _text(decision.level)}
+    ]
+    expected = decision.need.expected
+    if decision.level is not None and expected is not None and decision.source is not LevelSource.AGREED_MAXIMUM:
+        over_mean = decision.level - Decimal(repr(expected.until_next_arrival.mean))
+        steps.append({"step": "safety_stock", "formula": "level − mean demand", "value": _plain(over_mean)})
+    if decision.reorder_point is not None:
+        steps.append(
+            {
+                "step": "trigger",
+                "formula": "inventory position ≤ agreed minimum",
+                "value": decision.need.position.inventory_position <= decision.reorder_point,
+            }
+        )
+    steps.append({"step": "missing", "formula": "level − inventory position", "value": _plain(decision.missing)})
+    steps.extend({"step": sized.constraint.value, "value": _plain(sized.quantity)} for sized in decision.sized.steps)
+    return steps
+
+
+def _plain(quantity: Decimal) -> str:
+    text = format(quantity, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _text(quantity: Decimal | None) -> str | None:
+    return None if quantity is None else _plain(quantity)
+
+
+# Reading
+
+
+def _need(explanation: Explanation) -> Need:
+    policy, rules, demand = explanation["policy"], explanation["rules"], explanation["demand"]
+    return Need(
+        position=Position(**{field.name: Decimal(explanation["position"][field.name]) for field in fields(Position)}),
+        policy=Policy(
+            kind=PolicyKind(policy["kind"]),
+            service_measure=ServiceMeasure(policy["service_measure"]),
+            service_target=policy["target"],
+            minimum=_decimal(policy["minimum"]),
+            maximum=_decimal(policy["maximum"]),
+        ),
+        rules=OrderRules(
+            multiple=Decimal(rules["multiple"]),
+            minimum_order=Decimal(rules["minimum_order"]),
+            largest_order=_decimal(rules["largest_order"]),
+            maximum=_decimal(rules["maximum"]),
+            maximum_is_hard=rules["maximum_is_hard"],
+            rounding=Rounding(rules["rounding"]),
+            tolerance=Decimal(rules["tolerance"]),
+        ),
+        expected=None if demand is None else _read_expected(demand),
+    )
+
+
+def _read_expected(demand: Mapping[str, Any]) -> Expected:
+    until_arrival = demand["until_arrival"]
+    return Expected(
+        basis=Basis(demand["basis"]),
+        until_next_arrival=_read_outlook(demand["until_next_arrival"]),
+        until_arrival=None if until_arrival is None else _read_outlook(until_arrival),
+        lead_time_sd_days=demand["lead_time_sd_days"],
+    )
+
+
+def _read_outlook(outlook: Mapping[str, Any]) -> Outlook:
+    return Outlook(
+        days=outlook["days"], mean=outlook["mean"], sd=outlook["sd"], family=Family[outlook["family"].upper()]
+    )
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

@@ -1,0 +1,340 @@
+"""The life of a proposal: its identity, its versions, who may say what to it, and until when (S25, F51 to F55)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, NamedTuple
+from uuid import UUID, uuid5
+
+from vmi_domain.quantities import NOTHING
+
+NAMESPACE: Final = UUID("6e1f0f6c-6f0e-5d0b-9d2a-5b7d3a6c1e11")
+"""Never changed: every id of a proposal and of its messages hangs on it."""
+
+
+class Key(NamedTuple):
+    """An item at a location of a customer: the grain at which is proposed."""
+
+    customer_id: str
+    location_id: str
+    item_id: str
+
+
+class Status(StrEnum):
+    """Where a proposal stands. An earlier version of a proposal is superseded by the next one, whatever its status."""
+
+    PROPOSED = "proposed"
+    ACCEPTED = "accepted"
+    CHANGED = "changed"
+    """Accepted with another quantity."""
+    REJECTED = "rejected"
+    ORDERED = "ordered"
+    SHIPPED = "shipped"
+    RECEIVED = "received"
+    """All that was bound has arrived."""
+    CLOSED = "closed"
+    """Nothing more will come, and what came is less than what was bound."""
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    """Not needed any more, or the agreement ended; proposed again if the need is back before the cut-off."""
+
+
+_FULFILMENT: Final = frozenset({Status.ORDERED, Status.SHIPPED, Status.RECEIVED, Status.CLOSED})
+
+STEPS: Final[Mapping[Status, frozenset[Status]]] = {
+    Status.PROPOSED: frozenset(Status),
+    Status.ACCEPTED: _FULFILMENT | {Status.ACCEPTED, Status.CHANGED, Status.CANCELLED},
+    Status.CHANGED: _FULFILMENT | {Status.ACCEPTED, Status.CHANGED, Status.CANCELLED},
+    Status.REJECTED: frozenset({Status.ACCEPTED, Status.CHANGED, Status.REJECTED}),
+    Status.ORDERED: frozenset({Status.SHIPPED, Status.RECEIVED, Status.CLOSED, Status.CANCELLED}),
+    Status.SHIPPED: frozenset({Status.RECEIVED, Status.CLOSED}),
+    Status.CANCELLED: frozenset({Status.PROPOSED}),
+    Status.RECEIVED: frozenset(),
+    Status.CLOSED: frozenset(),
+    Status.EXPIRED: frozenset(),
+}
+"""From each status the ones that may follow. An order or a shipment that names a proposal accepts it by itself."""
+
+BOUND: Final = frozenset({Status.ACCEPTED, Status.CHANGED}) | _FULFILMENT
+"""What somebody has agreed to send: it counts as supply by its own facts, no longer as a proposal."""
+FINISHED: Final = frozenset({Status.REJECTED, Status.RECEIVED, Status.CLOSED, Status.EXPIRED, Status.CANCELLED})
+"""From here on a proposal matters to its own opportunity only."""
+_VOID: Final = frozenset({Status.REJECTED, Status.EXPIRED, Status.CANCELLED})
+
+
+class IllegalStep(ValueError):
+    """What was said does not fit where the proposal stands; ``reason`` is a code, the text says more."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def require_step(status: Status, following: Status) -> None:
+    """Raise ``IllegalStep`` unless ``following`` may come after ``status``."""
+    if following not in STEPS[status]:
+        raise IllegalStep(
+            f"proposal_{status.value}", f"a proposal that is {status.value} cannot become {following.value}"
+        )
+
+
+class AnswerKind(StrEnum):
+    """What a party says to a version."""
+
+    ACCEPT = "accept"
+    CHANGE = "change"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a party said to one version of a proposal."""
+
+    answer_id: UUID
+    """The line's own name; the same line delivered twice has the same."""
+    kind: AnswerKind
+    version: int
+    answered_at: datetime
+    offered: Decimal
+    """What that version proposed, base units."""
+    quantity: Decimal
+    """What the answer binds, base units; 0 for a rejection."""
+    deliver_at: datetime
+    """When the goods should arrive: as the answer says, else as that version said."""
+    party: str = "supplier"
+    reason: str = ""
+
+    @property
+    def binds(self) -> bool:
+        return self.quantity > 0
+
+    @property
+    def declines(self) -> bool:
+        """Whether something of what was offered is refused for this opportunity."""
+        return self.quantity < self.offered
+
+    @property
+    def status(self) -> Status:
+        if not self.binds:
+            return Status.REJECTED
+        return Status.ACCEPTED if self.quantity == self.offered else Status.CHANGED
+
+    @property
+    def rank(self) -> tuple[bool, int, datetime, UUID]:
+        """Of two answers the higher one counts, whichever came first.
+
+        A promise to send goes before a refusal, a later version before an earlier one, and of two
+        words on one version the last one said.
+        """
+        return (self.binds, self.version, self.answered_at, self.answer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One proposal as it stands now."""
+
+    key: Key
+    supplier_id: str
+    order_at: datetime
+    """The order opportunity it is for."""
+    part: int
+    """1, and more where something was missing again after an earlier part of the same opportunity was bound."""
+    version: int
+    status: Status
+    quantity: Decimal
+    """What is proposed or bound, base units; 0 where nothing is to be sent."""
+    deliver_at: datetime
+    expires_at: datetime
+    issued_at: datetime
+    """When this version was issued."""
+    answer: Answer | None = None
+    """The answer that counts."""
+
+    @property
+    def proposal_id(self) -> UUID:
+        return proposal_id(self.key, self.supplier_id, self.order_at, self.part)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for an answer."""
+        return self.status is Status.PROPOSED
+
+    def stepped(self, status: Status, quantity: Decimal, now: datetime) -> "Proposal":
+        """Return the next version, in another status, or raise ``IllegalStep``."""
+        require_step(self.status, status)
+        return replace(
+            self,
+            version=self.version + 1,
+            status=status,
+            quantity=NOTHING if status in _VOID else quantity,
+            issued_at=now,
+        )
+
+
+def proposal_id(key: Key, supplier_id: str, order_at: datetime, part: int) -> UUID:
+    """Return the proposal's name: the same for the same agreement, order opportunity and part, wherever computed."""
+    return uuid5(NAMESPACE, "|".join((*key, supplier_id, order_at.astimezone(UTC).isoformat(), str(part))))
+
+
+def message_id(versions: Iterable[tuple[UUID, int]]) -> UUID:
+    """Return the name of the message that carries these versions of these proposals."""
+    return uuid5(NAMESPACE, "|".join(f"{proposal}:{version}" for proposal, version in sorted(versions)))
+
+
+# Which proposals count
+
+
+def open_elsewhere(proposals: Iterable[Proposal], order_at: datetime) -> Decimal:
+    """Return what waits for an answer at other opportunities: supply, until it is answered or expires (base units)."""
+    return sum((one.quantity for one in proposals if one.is_open and one.order_at != order_at), NOTHING)
+
+
+def at_opportunity(proposals: Iterable[Proposal], supplier_id: str, order_at: datetime) -> list[Proposal]:
+    """Return the parts of one supplier's proposal for one opportunity, first to last."""
+    parts = [one for one in proposals if one.order_at == order_at and one.supplier_id == supplier_id]
+    return sorted(parts, key=lambda one: one.part)
+
+
+def is_declined(parts: Iterable[Proposal]) -> bool:
+    """Return whether the opportunity was answered with less than was offered: what is refused is not asked again."""
+    return any(part.answer is not None and part.answer.declines for part in parts)
+
+
+# What changes a proposal
+
+
+def proposed(
+    parts: list[Proposal],
+    *,
+    key: Key,
+    supplier_id: str,
+    order_at: datetime,
+    deliver_at: datetime,
+    expires_at: datetime,
+    quantity: Decimal,
+    now: datetime,
+) -> Proposal | None:
+    """Return the proposal in the version that says ``quantity``, or None where nothing changes.
+
+    ``parts`` are those of the same opportunity. The one that waits for an answer gets its next
+    version, one that was cancelled comes back, and after one that is bound or expired what is
+    missing *still* is a part of its own: so nobody can take it for a change of what he has agreed to.
+    A version that says 0 is a cancellation, never silence (S25).
+    """
+    last = parts[-1] if parts else None
+    reopens = last is not None and (last.is_open or (last.status is Status.CANCELLED and last.answer is None))
+    if is_declined(parts):
+        quantity = min(quantity, last.quantity) if last is not None and reopens else NOTHING
+    if last is not None and reopens:
+        if last.quantity == quantity and (not quantity or last.deliver_at == deliver_at):
+            return None
+        status = Status.PROPOSED if quantity else Status.CANCELLED
+        return replace(last.stepped(status, quantity, now), deliver_at=deliver_at, expires_at=expires_at)
+    if not quantity:
+        return None
+    return Proposal(
+        key=key,
+        supplier_id=supplier_id,
+        order_at=order_at,
+        part=1 if last is None else last.part + 1,
+        version=1,
+        status=Status.PROPOSED,
+        quantity=quantity,
+        deliver_at=deliver_at,
+        expires_at=expires_at,
+        issued_at=now,
+    )
+
+
+def answered(proposal: Proposal, answer: Answer, now: datetime) -> Proposal:
+    """Return the proposal after an answer, itself where the answer changes nothing, or raise ``IllegalStep``.
+
+    Status, quantity and day of delivery depend on the answers given, not on the order in which they arrive.
+    """
+    standing = proposal.answer
+    if standing is not None and answer.rank <= standing.rank:
+        if _says_the_same(answer, standing):
+            return proposal
+        raise IllegalStep(
+            "already_answered",
+            f"an answer to version {standing.version} goes before this; the proposal is {proposal.status.value}",
+        )
+    if proposal.status in _FULFILMENT:
+        if standing is not None and _says_the_same(answer, standing):
+            return proposal
+        raise IllegalStep(
+            f"proposal_{proposal.status.value}",
+            f"the proposal is {proposal.status.value} already; what is to change now is a change of the order",
+        )
+    require_step(proposal.status, answer.status)
+    if standing is not None and _says_the_same(answer, standing):
+        return replace(proposal, answer=answer)
+    stepped = proposal.stepped(answer.status, answer.quantity, now)
+    return replace(stepped, answer=answer, deliver_at=answer.deliver_at)
+
+
+def _says_the_same(answer: Answer, standing: Answer) -> bool:
+    return (answer.status, answer.quantity, answer.deliver_at) == (
+        standing.status,
+        standing.quantity,
+        standing.deliver_at,
+    )
+
+
+def accepted_by_agreement(proposal: Proposal, now: datetime) -> Proposal:
+    """Return the proposal accepted as it stands, because the agreement wants no answer."""
+    answer = Answer(
+        answer_id=message_id([(proposal.proposal_id, proposal.version)]),
+        kind=AnswerKind.ACCEPT,
+        version=proposal.version,
+        answered_at=now,
+        offered=proposal.quantity,
+        quantity=proposal.quantity,
+        deliver_at=proposal.deliver_at,
+        party="agreement",
+    )
+    return answered(proposal, answer, now)
+
+
+def expired(proposal: Proposal, now: datetime) -> Proposal | None:
+    """Return the proposal expired, if it waits for an answer for longer than agreed."""
+    if proposal.is_open and proposal.expires_at < now:
+        return proposal.stepped(Status.EXPIRED, NOTHING, now)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the goods of a proposal are, base units; sums since it was bound."""
+
+    ordered: Decimal = NOTHING
+    shipped: Decimal = NOTHING
+    received: Decimal = NOTHING
+    outstanding: Decimal = NOTHING
+    """What is still to come, on order or in transit."""
+
+
+def followed(proposal: Proposal, progress: Progress, now: datetime) -> Proposal | None:
+    """Return the proposal in the status its goods have reached, or None where it stands there already.
+
+    Goods never take a proposal back a step: what a correction undoes is seen in the position.
+    """
+    quantity = proposal.quantity
+    if proposal.is_open:
+        quantity = max(progress.ordered, progress.shipped, progress.received)
+    status = _reached(quantity, progress)
+    if status is None or status is proposal.status or status not in STEPS[proposal.status]:
+        return None
+    return proposal.stepped(status, quantity, now)
+
+
+def _reached(bound: Decimal, progress: Progress) -> Status | None:
+    if progress.received > 0 and progress.outstanding <= 0:
+        return Status.RECEIVED if progress.received >= bound else Status.CLOSED
+    if progress.shipped > 0:
+        return Status.SHIPPED if progress.outstanding > 0 else Status.CLOSED
+    if progress.ordered > 0:
+        return Status.ORDERED
+    return None
