@@ -1,0 +1,125 @@
+"""How far behind the pipeline is: what each group has not yet read, and what waits to be published."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from vmi_contracts import topics
+from vmi_runtime import broker
+from vmi_runtime.settings import KafkaSettings
+from vmi_runtime.worker import Worker
+from vmi_store import outbox, progress
+
+WRITTEN_BY_THE_RELAY: Final = {topic.name for topic in (topics.POSITIONS, topics.FORECASTS, topics.PROPOSALS)}
+"""The relay writes in Kafka transactions: behind the last record stands a commit marker, which nobody reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLag:
+    """How far one group is behind in one partition. From the database's progress, not from Kafka's commits."""
+
+    group: str
+    topic: str
+    partition: int
+    behind: int
+    """Records (and, after a relay's crash, now and then a marker that nobody reads)."""
+    owner: str | None
+    """The process that reads it; None where no worker of the group has ever come."""
+    advanced_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """All that is still to be done."""
+
+    partitions: Sequence[PartitionLag]
+    unpublished: int
+    oldest_unpublished: timedelta | None
+
+    @property
+    def behind(self) -> int:
+        """Records unread by somebody, and messages unpublished."""
+        return sum(partition.behind for partition in self.partitions) + self.unpublished
+
+
+class Pipeline:
+    """A look at the backlog, as often as wanted, over connections that stay open."""
+
+    def __init__(
+        self, consumer: AIOKafkaConsumer, engine: AsyncEngine, cluster_id: str, follows: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._consumer = consumer
+        self._engine = engine
+        self._cluster_id = cluster_id
+        self._follows = follows
+
+    async def backlog(self) -> Backlog:
+        """Return what is still to be done, now.
+
+        The order matters to whoever waits for it to become nothing. A batch moves its progress in the transaction that
+        writes its outbox, so these two are read at one instant; a message leaves the outbox only after it stands in
+        its topic, so the topics' ends are read after that.
+        """
+        partitions = [
+            TopicPartition(topic, partition)
+            for topic in sorted({topic for followed in self._follows.values() for topic in followed})
+            for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
+        ]
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+            reached = {
+                (row.group, row.topic, row.partition): row
+                for row in await progress.of_cluster(connection, self._cluster_id)
+            }
+            unpublished, oldest = await outbox.waiting(connection)
+        ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(partitions)
+        unread = [tp for tp in partitions if ends[tp] > 0]
+        begins: Mapping[TopicPartition, int] = await self._consumer.beginning_offsets(unread) if unread else {}
+        lags = []
+        for group, followed in self._follows.items():
+            for tp in partitions:
+                if tp.topic not in followed:
+                    continue
+                row = reached.get((group, tp.topic, tp.partition))
+                start = begins.get(tp, 0) if row is None or row.next_offset is None else row.next_offset
+                marker = 1 if tp.topic in WRITTEN_BY_THE_RELAY else 0
+                lags.append(
+                    PartitionLag(
+                        group,
+                        tp.topic,
+                        tp.partition,
+                        behind=max(0, ends[tp] - start - marker),
+                        owner=row.owner if row else None,
+                        advanced_at=row.advanced_at if row else None,
+                    )
+                )
+        return Backlog(lags, unpublished, oldest)
+
+
+@asynccontextmanager
+async def watched(kafka: KafkaSettings, engine: AsyncEngine, workers: Iterable[Worker]) -> AsyncIterator[Pipeline]:
+    """Give a Pipeline over what these workers follow, or raise BrokerUnreachable."""
+    follows = {
+        worker.group: [topic.name for subscription in worker.subscriptions for topic in subscription.topics]
+        for worker in workers
+        if worker.subscriptions
+    }
+    cluster_id = await broker.cluster_id(kafka)
+    consumer = AIOKafkaConsumer(**broker.client_options(kafka), client_id="vmi-pipeline")
+    # Its metadata cover every topic: that is asked for before the start, since nothing is subscribed.
+    consumer._client.set_topics({topic for followed in follows.values() for topic in followed})
+    try:
+        await consumer.start()
+    except (KafkaError, OSError) as error:
+        await consumer.stop()
+        raise broker.BrokerUnreachable(f"no Kafka answers at {kafka.bootstrap_servers} ({error})") from None
+    try:
+        yield Pipeline(consumer, engine, cluster_id, follows)
+    finally:
+        await consumer.stop()

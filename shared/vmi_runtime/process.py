@@ -1,0 +1,178 @@
+"""A worker as a process: everything it needs is made here, in order, and taken down again in the other order."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_runtime import consuming, failure, faust_app, kafka_client, logs
+from vmi_runtime.batch_path import Consumer
+from vmi_runtime.clock import Clock
+from vmi_runtime.faust_app import App
+from vmi_runtime.settings import Settings, SettingsError, load
+from vmi_runtime.worker import Record, Surroundings, Worker
+from vmi_store import engine, progress, schema_version
+from vmi_store.schema_version import SchemaError
+
+log = structlog.get_logger(__name__)
+
+EXIT_CANNOT_START = 78
+"""The settings, the schema or the topics are not as they must be. Starting again does not help; a person does."""
+
+STOP_SECONDS = 10.0
+"""How long a clean stop may take before the process ends anyway: nothing that is unfinished is acknowledged."""
+
+
+class CannotStartError(Exception):
+    """The process cannot start; the message is one line that says what to do."""
+
+
+def main(worker: Worker) -> None:
+    """Run a worker until it is told to stop; the exit code says how it ended."""
+    try:
+        code = run(worker, load())
+    except (SettingsError, SchemaError, CannotStartError) as error:
+        sys.stderr.write(f"vmi worker {worker.name}: {error}\n")
+        code = EXIT_CANNOT_START
+    sys.stderr.flush()
+    # Threads of libraries may still be about; what had to be committed is.
+    os._exit(code)
+
+
+def run(worker: Worker, settings: Settings) -> int:
+    """Run a worker until SIGTERM or SIGINT; return the exit code."""
+    logs.configure(settings, worker.name)
+    with asyncio.Runner(loop_factory=_loop) as runner:
+        return runner.run(_run(worker, settings))
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    # The policy too: Faust's consumer makes a loop of its own in its thread.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    return uvloop.new_event_loop()
+
+
+async def _run(worker: Worker, settings: Settings) -> int:
+    if settings.database.url is None:
+        raise SettingsError("no database is named; set VMI_DATABASE__URL=postgresql://user:password@host:port/database")
+    database = engine.create(
+        settings.database.url.get_secret_value(),
+        application_name=worker.group,
+        pool_size=settings.database.pool_size,
+        statement_cache=settings.database.statement_cache,
+        statement_timeout_seconds=settings.database.statement_timeout_seconds,
+    )
+    stopping = asyncio.Event()
+    surroundings = Surroundings(settings, database, Clock(settings.clock), stopping)
+    with _signals(stopping):
+        try:
+            await failure.retried("looking at the schema", lambda: schema_version.require_head(database))
+            return await _work(worker, surroundings)
+        finally:
+            await database.dispose()
+
+
+async def _work(worker: Worker, surroundings: Surroundings) -> int:
+    tasks = [asyncio.ensure_future(task(surroundings)) for task in worker.tasks]
+    app = await _app(worker, surroundings) if worker.subscriptions or worker.ticks else None
+    if app is not None:
+        tasks.append(asyncio.create_task(_consume(app, surroundings.stopping)))
+    log.info("started", group=worker.group, process=os.getpid())
+    until = asyncio.create_task(surroundings.stopping.wait())
+    done, _ = await asyncio.wait({until, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    for task in done - {until}:
+        error = task.exception() or RuntimeError("it ended, and nobody told it to")
+        failure.die(f"worker {worker.name}", error)
+    log.info("stopping")
+    _, left = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+    log.info("stopped", cleanly=not left)
+    return 0
+
+
+async def _app(worker: Worker, surroundings: Surroundings) -> App:
+    settings = surroundings.settings
+    cluster_id = await _cluster_id(settings, [topic.name for s in worker.subscriptions for topic in s.topics])
+    database = consuming.Database(
+        surroundings.engine,
+        progress.Group(cluster_id, worker.group),
+        f"{socket.gethostname()}:{os.getpid()}",
+        surroundings.clock,
+        _put_aside,
+    )
+    app = faust_app.create(settings, worker.group, fence=database)
+    for subscription in worker.subscriptions:
+        consuming.subscribe(app, subscription, database)
+    for tick in worker.ticks:
+        consuming.periodically(app, tick, database)
+    return app
+
+
+async def _consume(app: App, stopping: asyncio.Event) -> None:
+    """Run the app until the process is to stop, then let the batch that is being written end, and commit it."""
+    app.finalize()
+    await app.start()
+    stop = asyncio.create_task(stopping.wait())
+    crash = asyncio.create_task(app.wait_until_crashed())
+    await asyncio.wait({stop, crash}, return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.is_set():
+        raise app.crash_reason or RuntimeError("Faust stopped without a reason")
+    consumer = app.consumer
+    assert isinstance(consumer, Consumer)
+    consumer.quiesce()
+    await consumer.in_flight.settle(STOP_SECONDS / 2)
+    await app.stop()
+
+
+async def _cluster_id(settings: Settings, topics: Sequence[str]) -> str:
+    """Return the id of the Kafka cluster, once it answers, having seen that the topics are there."""
+
+    async def once() -> str:
+        client = AIOKafkaAdminClient(**kafka_client.arguments(settings.kafka))
+        try:
+            await client.start()
+            described = await client.describe_cluster()
+            missing = sorted(set(topics) - set(await client.list_topics()))
+        except KafkaError as error:
+            raise ConnectionError(f"{settings.kafka.bootstrap_servers}: {error}") from error
+        finally:
+            await client.close()
+        if missing:
+            raise CannotStartError(f"the topic {missing[0]} does not exist; run: vmi topics create")
+        return str(described["cluster_id"])
+
+    return await failure.retried("looking for the broker", once)
+
+
+async def _put_aside(connection: AsyncConnection, record: Record, reason: str) -> None:
+    raise NotImplementedError
+
+
+@contextmanager
+def _signals(stopping: asyncio.Event) -> Iterator[None]:
+    """Set ``stopping`` at the first SIGTERM or SIGINT; end at once at the second."""
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(128 + signal.SIGINT)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
