@@ -3,22 +3,25 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vmi_local.environment import given_directory
 from vmi_local.errors import LocalServerError
 
 SYSTEM_DIRECTORY = Path("/var/lib/vmi")
 LOCK_PATIENCE_SECONDS = 180.0
+NO_ROOM_BYTES = 1_000_000
 
 
 def default_directory() -> Path:
     """Return where the servers live unless told otherwise: ``VMI_LOCAL__DIRECTORY``, else by the platform's custom."""
-    if chosen := os.environ.get("VMI_LOCAL__DIRECTORY"):
-        return Path(chosen).expanduser().absolute()
+    if given := given_directory():
+        return given
     if os.geteuid() == 0:
         return SYSTEM_DIRECTORY
     if sys.platform == "darwin":
@@ -60,6 +63,11 @@ def explained(trouble: str) -> Iterator[None]:
             f"{trouble}: {(error.strerror or str(error)).lower()}. "
             "Free some space or set VMI_LOCAL__DIRECTORY to a directory that you may write."
         ) from error
+
+
+def full(directory: Path) -> bool:
+    """Tell whether the disk of ``directory`` has no room left to speak of."""
+    return shutil.disk_usage(directory).free < NO_ROOM_BYTES
 
 
 @contextmanager

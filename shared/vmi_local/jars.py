@@ -1,7 +1,6 @@
 """Kafka's jars, by Maven coordinates and with the hash each must have (``kafka.lock``)."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmi_local.directory import cache_directory, explained, locked, make
+from vmi_local.environment import given_maven_repository
 from vmi_local.errors import LocalServerError
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def _context(cache: Path) -> "MavenContext":
             "Fetching Kafka needs the package jgo: install vmi with its extra 'local' (pip install 'vmi[local]'), "
             "or set VMI_KAFKA__BOOTSTRAP_SERVERS to a running Kafka."
         ) from error
-    if chosen := os.environ.get("VMI_LOCAL__MAVEN_REPOSITORY"):
-        repositories = {"chosen": chosen.rstrip("/")}
+    if given := given_maven_repository():
+        repositories = {"given": given.rstrip("/")}
     else:
         repositories = {"central": MAVEN_CENTRAL_URL, **GlobalSettings.load().repositories}
     return MavenContext(repo_cache=cache, local_repos=[], remote_repos=repositories, timeout=30)

@@ -55,6 +55,15 @@ def _free(port: int) -> bool:
     return True
 
 
+def accepts(port: int) -> bool:
+    """Tell whether somebody answers on ``port``."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
 def _owner(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):

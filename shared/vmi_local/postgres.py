@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 
 from vmi_local import ports
-from vmi_local.directory import SYSTEM_DIRECTORY, explained, make, short_name
+from vmi_local.directory import SYSTEM_DIRECTORY, explained, full, make, short_name
 from vmi_local.errors import LocalServerError
 from vmi_local.postgres_binaries import find_binaries, may_enter, unprivileged_user
-from vmi_local.process import Daemon, User, alive, run
+from vmi_local.process import Daemon, User, alive, last_lines, run, set_aside
 from vmi_local.progress import Cancellation, Report
 
 START_PATIENCE_SECONDS = 120.0
@@ -97,19 +97,19 @@ class Postgres:
         self.daemon.stop(signal.SIGINT, STOP_PATIENCE_SECONDS)
 
     def _start(self, binaries: Path, user: User | None, cancellation: Cancellation) -> None:
+        set_aside(self.log)
         deadline = time.monotonic() + ORPHANS_PATIENCE_SECONDS
         while True:
             self._forget_stale_lock()
-            offset = self.log.stat().st_size if self.log.exists() else 0
             process = self.daemon.start(
                 [str(binaries / "postgres"), "-D", str(self._data)], user=user, home=self.directory
             )
             try:
                 return self._wait(process, cancellation)
-            except LocalServerError:
+            except LocalServerError as error:
                 self.stop()
                 # After a kill the server's children need a moment to notice that it is gone.
-                if "is still in use" not in self._logged_since(offset) or time.monotonic() > deadline:
+                if "is still in use" not in str(error) or time.monotonic() > deadline:
                     raise
                 cancellation.pause(0.2)
             except BaseException:
@@ -205,11 +205,10 @@ class Postgres:
             lock.unlink(missing_ok=True)
 
     def _wait(self, process: psutil.Process, cancellation: Cancellation) -> None:
-        offset = self.log.stat().st_size if self.log.exists() else 0
         deadline = time.monotonic() + START_PATIENCE_SECONDS
         while not self._ready(process.pid):
             if not alive(process):
-                raise self._failure(self._logged_since(max(0, offset - 4000)))
+                raise self._failure("\n".join(last_lines(self.log, 100)))
             if time.monotonic() > deadline:
                 raise LocalServerError(
                     f"Postgres was not ready within {START_PATIENCE_SECONDS:.0f} s. Its log {self.log} may say why."
@@ -217,23 +216,15 @@ class Postgres:
             cancellation.pause(0.02)
 
     def _ready(self, pid: int) -> bool:
-        """Tell whether the server says of itself that it is ready, in the eighth line of its lock file."""
+        """Tell whether the server says that it is ready, in the eighth line of its lock file, and answers."""
         try:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return len(lines) >= 8 and int(lines[0]) == pid and lines[7].strip() == "ready"
-
-    def _logged_since(self, offset: int) -> str:
-        try:
-            with self.log.open("rb") as log:
-                log.seek(offset)
-                return log.read().decode(errors="replace")
-        except OSError:
-            return ""
+        return len(lines) >= 8 and int(lines[0]) == pid and lines[7].strip() == "ready" and ports.accepts(self._port())
 
     def _failure(self, said: str) -> LocalServerError:
-        if "No space left on device" in said:
+        if "No space left on device" in said or full(self.directory):
             return LocalServerError(
                 f"Postgres cannot start: the disk of {self.directory} is full. "
                 "Free some space or set VMI_LOCAL__DIRECTORY to a directory on another disk."

@@ -53,8 +53,8 @@ def find_binaries(user: User | None, data_version: int | None) -> Path:
 
 
 def may_enter(user: User, directory: Path) -> bool:
-    """Tell whether ``user`` may list ``directory``, and so all that lead to it may be passed."""
-    listed = run(["/bin/ls", directory], user=user, home=directory)
+    """Tell whether ``user`` may pass through ``directory``, and so through all that lead to it."""
+    listed = run(["/bin/ls", "-d", f"{directory}/."], user=user, home=directory)
     return listed.returncode == 0
 
 

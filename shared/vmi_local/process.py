@@ -18,7 +18,8 @@ from vmi_local.directory import explained
 CLOCK_TOLERANCE_SECONDS = 2.0
 """The start time is reckoned from the time of boot, which moves when the machine's clock is set."""
 
-LOG_BYTES_KEPT = 5_000_000
+LINE_BYTES = 400
+"""More than most lines of a log have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,10 @@ class Daemon:
 
     def start(self, command: Sequence[str], *, user: User | None = None, home: Path) -> psutil.Process:
         """Start ``command`` in a session of its own, so that it outlives us and our terminal."""
-        with explained(f"{self.log} cannot be written"):
-            _shorten(self.log)
-            with self.log.open("ab") as log:
-                # The shell ends at once: the server is nobody's child, leaves no zombie and hears no Ctrl-C.
-                shell = ["/bin/sh", "-c", f"{shlex.join(command)} >&2 & echo $!"]
-                started = run(shell, user=user, home=home, log=log)
+        with explained(f"{self.log} cannot be written"), self.log.open("ab") as log:
+            # The shell ends at once: the server is nobody's child, leaves no zombie and hears no Ctrl-C.
+            shell = ["/bin/sh", "-c", f"{shlex.join(command)} >&2 & echo $!"]
+            started = run(shell, user=user, home=home, log=log)
         process = psutil.Process(int(started.stdout))
         self._remember(process)
         return process
@@ -76,15 +75,6 @@ class Daemon:
             except psutil.NoSuchProcess:
                 pass
         self.pid_file.unlink(missing_ok=True)
-
-    def last_lines(self, count: int = 40) -> list[str]:
-        """Return the end of the server's log."""
-        try:
-            with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - 400 * count))
-                return file.read().decode(errors="replace").splitlines()[-count:]
-        except OSError:
-            return []
 
     def _remember(self, process: psutil.Process) -> None:
         # A server that died at once has no start time any more; the caller sees from the log why.
@@ -142,6 +132,18 @@ def run(
     )
 
 
-def _shorten(log: Path) -> None:
-    if log.exists() and log.stat().st_size > LOG_BYTES_KEPT:
-        log.replace(log.with_name(log.name + ".1"))
+def set_aside(log: Path) -> None:
+    """Keep the log of the run before this one, and nothing older."""
+    if log.exists():
+        with explained(f"{log} cannot be written"):
+            log.replace(log.with_name(log.name + ".previous"))
+
+
+def last_lines(log: Path, count: int) -> list[str]:
+    """Return the end of a log."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - LINE_BYTES * count))
+            return file.read().decode(errors="replace").splitlines()[-count:]
+    except OSError:
+        return []

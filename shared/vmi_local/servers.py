@@ -1,6 +1,5 @@
 """Kafka and Postgres of one directory: up, down, status, logs."""
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +13,12 @@ from urllib.parse import urlsplit
 import psutil
 
 from vmi_local.directory import default_directory, locked, make
+from vmi_local.environment import given_bootstrap_servers, given_database_url
 from vmi_local.kafka import Kafka
 from vmi_local.postgres import Postgres
+from vmi_local.process import last_lines
 from vmi_local.progress import Cancellation, Report, silent
 
-BOOTSTRAP_SERVERS_VARIABLE = "VMI_KAFKA__BOOTSTRAP_SERVERS"
-DATABASE_URL_VARIABLE = "VMI_DATABASE__URL"
 LOCK = ".lock"
 
 
@@ -89,8 +88,8 @@ class LocalServers:
     def addresses(self) -> Addresses:
         """Return where broker and database are, or will be when they run."""
         return Addresses(
-            bootstrap_servers=os.environ.get(BOOTSTRAP_SERVERS_VARIABLE) or self._kafka.address,
-            database_url=os.environ.get(DATABASE_URL_VARIABLE) or self._postgres.address,
+            bootstrap_servers=given_bootstrap_servers() or self._kafka.address,
+            database_url=given_database_url() or self._postgres.address,
         )
 
     def status(self) -> Status:
@@ -98,15 +97,15 @@ class LocalServers:
         return Status(
             directory=str(self.directory),
             servers=(
-                _status(self._kafka, os.environ.get(BOOTSTRAP_SERVERS_VARIABLE)),
-                _status(self._postgres, os.environ.get(DATABASE_URL_VARIABLE)),
+                _status(self._kafka, given_bootstrap_servers()),
+                _status(self._postgres, given_database_url()),
             ),
         )
 
     def logs(self, lines: int = 40) -> Iterator[str]:
         """Yield the last ``lines`` lines of each server's log, each with the server's name."""
         for server in (self._kafka, self._postgres):
-            for line in _tail(server.log, lines):
+            for line in last_lines(server.log, lines):
                 yield f"{server.name:8} | {line}"
 
     def follow_logs(self, lines: int = 10) -> Iterator[str]:
@@ -117,6 +116,8 @@ class LocalServers:
             for server in (self._kafka, self._postgres):
                 size = server.log.stat().st_size if server.log.exists() else 0
                 start = read.get(server.log, size)
+                if size < start:  # a new run, or a log that went round
+                    start = 0
                 if size > start:
                     with server.log.open("rb") as log:
                         log.seek(start)
@@ -128,9 +129,9 @@ class LocalServers:
     def _up(self, progress: Report) -> list[Kafka | Postgres]:
         """Start what does not run and return that. What cannot come up whole leaves nothing running behind."""
         wanted: list[Kafka | Postgres] = []
-        if not os.environ.get(BOOTSTRAP_SERVERS_VARIABLE):
+        if not given_bootstrap_servers():
             wanted.append(self._kafka)
-        if not os.environ.get(DATABASE_URL_VARIABLE):
+        if not given_database_url():
             wanted.append(self._postgres)
         if not wanted:
             return []
@@ -206,12 +207,3 @@ def _memory_mb(process: psutil.Process) -> int:
 def _without_password(address: str) -> str:
     password = urlsplit(address).password if "://" in address else None
     return address.replace(f":{password}@", ":***@") if password else address
-
-
-def _tail(log: Path, lines: int) -> list[str]:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 400 * lines))
-            return file.read().decode(errors="replace").splitlines()[-lines:]
-    except OSError:
-        return []

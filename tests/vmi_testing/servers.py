@@ -1,7 +1,9 @@
 """The broker and the database that tests run against: one interface, three ways to come by them."""
 
+import gc
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,17 +16,21 @@ from vmi_local import Addresses, LocalServers
 from vmi_local.kafka import answers
 from vmi_local.ports import free_ports
 
-REPOSITORY = Path(__file__).parents[2]
+SESSIONS = Path(__file__).parents[2] / ".vmi" / "test"
 KAFKA_IMAGE = "apache/kafka:4.1.1"
 POSTGRES_IMAGE = "postgres:18"
+
+
+def session_directory(label: str = "") -> Path:
+    """Return a directory for servers of this test session; what a killed session leaves in it is removed later."""
+    return SESSIONS / f"{os.getpid()}{label}"
 
 
 @contextmanager
 def local() -> Iterator[Addresses]:
     """Servers of this test session alone, from vmi_local; an address in the environment wins, as it always does."""
-    sessions = REPOSITORY / ".vmi" / "test"
-    _remove_leftovers(sessions)
-    servers = LocalServers(sessions / str(os.getpid()))
+    _remove_leftovers()
+    servers = LocalServers(session_directory())
     try:
         yield servers.up()
     finally:
@@ -80,11 +86,15 @@ def missing_docker() -> str | None:
         import docker  # type: ignore[import-untyped]
     except ImportError:
         return "the package 'docker' is not installed"
-    try:
-        client = docker.from_env(timeout=5)
-    except docker.errors.DockerException as error:
-        return f"no Docker engine answers: {error}"
-    client.close()
+    with warnings.catch_warnings():
+        # Its client forgets to close the socket with which it tried.
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            docker.from_env(timeout=5).close()
+        except docker.errors.DockerException as error:
+            return f"no Docker engine answers ({error.__context__ or error})"
+        finally:
+            gc.collect()
     return None
 
 
@@ -124,8 +134,9 @@ def plain(database_url: str) -> str:
     return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def _remove_leftovers(sessions: Path) -> None:
+def _remove_leftovers() -> None:
     """End and remove the servers of test sessions that were killed."""
-    for session in sessions.glob("*"):
-        if session.name.isdigit() and not psutil.pid_exists(int(session.name)):
+    for session in SESSIONS.glob("*"):
+        pid = session.name.partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
             LocalServers(session).destroy()
