@@ -68,6 +68,29 @@ def moment(day: date, clock: time, zone: str) -> datetime:
     return datetime.combine(day, clock, tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time to come, in a site's own days, the first of which may have begun already."""
+
+    first_day: date
+    elapsed: float
+    """The share of the first day that is over."""
+    days: float
+    """From now on; whole or not."""
+
+
+def span(now: datetime, until: datetime, *, zone: str, day_ends_at: time) -> Span:
+    """Return the days of a site from ``now`` until a later moment, by its calendar and its cut-off.
+
+    A day is named by its beginning: where it ends at four in the morning, three o'clock is still the day before.
+    """
+    there = ZoneInfo(zone)
+    shift = timedelta(hours=day_ends_at.hour, minutes=day_ends_at.minute, seconds=day_ends_at.second)
+    here = now.astimezone(there).replace(tzinfo=None) - shift
+    elapsed = (here - datetime.combine(here, time(0))) / DAY
+    return Span(here.date(), elapsed, days_until(now, until, zone))
+
+
 def days_until(now: datetime, later: datetime, zone: str) -> float:
     """Return the days from ``now`` to ``later`` by the site's calendar and clock, never below zero."""
     there = ZoneInfo(zone)

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from vmi_domain.opportunities import Calendar, days_until, next_opportunity
+from vmi_domain.opportunities import Calendar, days_until, next_opportunity, span
 
 MONDAY = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -103,3 +103,20 @@ def test_days_are_those_of_the_sites_calendar_and_never_below_zero() -> None:
 
     assert days_until(saturday_noon, saturday_noon + timedelta(hours=23), "Europe/Berlin") == 1
     assert days_until(saturday_noon, saturday_noon - DAY, "Europe/Berlin") == 0
+
+
+def test_a_span_begins_within_the_sites_own_day() -> None:
+    """A bar in Berlin whose day ends at four in the morning: at three on Tuesday it is still Monday."""
+    now = datetime(2025, 6, 3, 1, 0, tzinfo=UTC)
+
+    bar = span(now, now + 2 * DAY, zone="Europe/Berlin", day_ends_at=time(4, 0))
+
+    assert bar.first_day == date(2025, 6, 2)
+    assert bar.elapsed == pytest.approx(23 / 24)
+    assert bar.days == 2
+
+
+def test_a_span_over_a_day_of_23_hours_counts_whole_days() -> None:
+    friday = datetime(2025, 3, 28, 11, 0, tzinfo=UTC)
+
+    assert span(friday, friday + timedelta(hours=71), zone="Europe/Berlin", day_ends_at=time(0)).days == 3
