@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from vmi_domain.decisions import (
     decide,
 )
 from vmi_domain.distributions import Family
+from vmi_domain.opportunities import Opportunity
+from vmi_domain.proposals import Proposal, Status
 from vmi_domain.quantities import Constraint, OrderRules, Rounding
 
 Explanation = Mapping[str, Any]
@@ -35,10 +38,16 @@ FORMULAS: Final = {
 NO_HISTORY: Final = "no history yet"
 
 
-def explain(decision: Decision) -> dict[str, Any]:
-    """Return the inputs, the steps and the binding constraint of a decision."""
+def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) -> dict[str, Any]:
+    """Return the inputs, the steps and the binding constraint of a decision for an opportunity."""
     need = decision.need
     explanation: dict[str, Any] = {
+        "opportunity": {
+            "decided_at": decided_at.isoformat(),
+            "order_at": opportunity.order_at.isoformat(),
+            "deliver_at": opportunity.deliver_at.isoformat(),
+            "next_deliver_at": opportunity.next_deliver_at.isoformat(),
+        },
         "position": _position(need.position),
         "demand": None if need.expected is None else _expected(need.expected),
         "policy": {
@@ -218,3 +227,39 @@ def _read_outlook(outlook: Mapping[str, Any]) -> Outlook:
 
 def _decimal(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
+
+
+# What was settled between people, or by time
+
+
+def settled(explanation: Explanation, proposal: Proposal) -> dict[str, Any]:
+    """Return the explanation of the version that was settled, with what became of it as its ``outcome``."""
+    outcome: dict[str, Any] = {"status": proposal.status.value, "quantity": _plain(proposal.quantity)}
+    if proposal.answer is not None:
+        outcome |= {
+            "by": proposal.answer.party,
+            "of_version": proposal.answer.version,
+            "offered": _plain(proposal.answer.offered),
+            "said": proposal.answer.reason,
+        }
+    return {**explanation, "outcome": outcome}
+
+
+def settled_in_words(proposal: Proposal) -> str:
+    """Return one sentence on what became of a proposal."""
+    answer, quantity = proposal.answer, _plain(proposal.quantity)
+    match proposal.status:
+        case Status.ACCEPTED if answer is not None:
+            return f"Accepted by the {answer.party}: {quantity}, as version {answer.version} said."
+        case Status.CHANGED if answer is not None:
+            because = f": {answer.reason}" if answer.reason else ""
+            return f"Changed by the {answer.party} from {_plain(answer.offered)} to {quantity}{because}."
+        case Status.REJECTED if answer is not None:
+            because = f": {answer.reason}" if answer.reason else ""
+            return f"Rejected by the {answer.party}{because}."
+        case Status.EXPIRED:
+            return "Not answered in time; it counts as supply no longer."
+        case Status.CANCELLED:
+            return "The agreement with this supplier has ended, or the order was cancelled."
+        case _:
+            return f"{proposal.status.value.capitalize()}: {quantity}."

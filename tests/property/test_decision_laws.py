@@ -1,5 +1,6 @@
 """Laws of decisions: recomputed from what is told, whole multiples, hard maxima, alone as among others."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import hypothesis.strategies as st
@@ -20,7 +21,11 @@ from vmi_domain.decisions import (
 )
 from vmi_domain.distributions import by_the_data
 from vmi_domain.explanations import explain, in_words, recompute
+from vmi_domain.opportunities import Calendar, next_opportunity
 from vmi_domain.quantities import OrderRules, Rounding, to_order
+
+NOW = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
+OPPORTUNITY = next_opportunity(Calendar(lead_time_days=2), NOW)
 
 units = st.decimals(0, 5000, places=3)
 multiples = st.decimals("0.5", 500, places=1)
@@ -81,7 +86,7 @@ def needs(draw: st.DrawFn) -> Need:
 def test_the_quantity_is_recomputed_from_the_message_alone(need: Need) -> None:
     [decision] = decide([need])
 
-    told = orjson.loads(orjson.dumps(explain(decision)))
+    told = orjson.loads(orjson.dumps(explain(decision, OPPORTUNITY, NOW)))
 
     assert recompute(told) == decision.quantity
     assert in_words(decision)

@@ -1,5 +1,6 @@
 """What to propose and why, with numbers a person can check (S2, S3, S4, S18, F56)."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import numpy as np
@@ -22,8 +23,11 @@ from vmi_domain.decisions import (
     outlooks,
 )
 from vmi_domain.explanations import NO_HISTORY, explain, in_words, recompute
+from vmi_domain.opportunities import Calendar, next_opportunity
 from vmi_domain.quantities import Constraint, OrderRules
 
+NOW = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
+OPPORTUNITY = next_opportunity(Calendar(lead_time_days=2), NOW)
 BAND = Policy(PolicyKind.MINIMUM_MAXIMUM, minimum=Decimal(50), maximum=Decimal(100))
 
 
@@ -120,7 +124,7 @@ def test_without_history_or_rate_the_agreed_band_serves_and_the_explanation_says
 
     assert decision.quantity == 90
     assert decision.source is LevelSource.AGREED_MAXIMUM
-    assert explain(decision)["note"] == NO_HISTORY
+    assert explain(decision, OPPORTUNITY, NOW)["note"] == NO_HISTORY
     assert NO_HISTORY in in_words(decision)
 
 
@@ -136,7 +140,7 @@ def test_the_explanation_holds_inputs_steps_and_what_bound() -> None:
     rules = OrderRules(multiple=Decimal(12), minimum_order=Decimal(30), maximum=Decimal(1000))
     decision = decided(Need(on_hand(95, in_transit=1), Policy(service_target=0.9), rules, normal_demand(100, 0.001)))
 
-    explanation = explain(decision)
+    explanation = explain(decision, OPPORTUNITY, NOW)
 
     assert explanation["position"]["inventory_position"] == "96"
     assert [(step["step"], step["value"]) for step in explanation["steps"][-4:]] == [
@@ -152,4 +156,4 @@ def test_the_explanation_holds_inputs_steps_and_what_bound() -> None:
 def test_what_people_settled_goes_before_the_formula() -> None:
     decision = decided(Need(on_hand(10), BAND, OrderRules()))
 
-    assert recompute(explain(decision) | {"outcome": {"status": "changed", "quantity": "60"}}) == 60
+    assert recompute(explain(decision, OPPORTUNITY, NOW) | {"outcome": {"status": "changed", "quantity": "60"}}) == 60
