@@ -1,6 +1,6 @@
 """What the simulated customers and their supplier write: every document of the demo is made here."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -31,13 +31,14 @@ MOST_DAYS_IN_A_PACK: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record, the topic it goes to, and what it is about."""
+    """A record and the topic it goes to, with what the demo wants to remember of it."""
 
     topic: Topic
     record: writing.Record
-    store: int | None = None
-    items: tuple[int, ...] = ()
-    """Indexes of the items on its lines, where a proposal may follow from them."""
+    lines: int
+    location_id: str = ""
+    left: tuple[tuple[str, int], ...] = ()
+    """Of a sale: its items, and how many units were left of each on the shelf."""
 
 
 def pack_sizes(history: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -106,15 +107,15 @@ class Writer:
                     lines = self._sales_lines(np.flatnonzero(sold), sold[sold > 0])
                     yield self._sales(store, f"day-{day}", at, lines, period_start=day_start(day))
 
-    def sale(self, basket: Basket, sold: NDArray[np.int64]) -> Outgoing | None:
+    def sale(self, basket: Basket, sold: NDArray[np.int64], left: NDArray[np.int64]) -> Outgoing | None:
         """Return what a buyer took home, or none where the shelf was empty."""
         taken = sold > 0
         if not taken.any():
             return None
         items = basket.items[taken]
-        return self._sales(
-            basket.store, f"basket-{basket.basket_id}", basket.at, self._sales_lines(items, sold[taken]), items=items
-        )
+        lines = self._sales_lines(items, sold[taken])
+        remaining = zip((self._journey.items[item] for item in items.tolist()), left[taken].tolist(), strict=True)
+        return self._sales(basket.store, f"basket-{basket.basket_id}", basket.at, lines, left=tuple(remaining))
 
     def stock_report(self, store: int, stock: NDArray[np.int64], as_of: datetime) -> Outgoing:
         """Return what a store says is on its shelves, every item."""
@@ -125,9 +126,7 @@ class Writer:
         report = inbound.StockReported(
             customer_id=CUSTOMER, location_id=self._journey.stores[store], as_of=as_of, lines=lines
         )
-        return self._outgoing(
-            STOCK, report, f"stock-{as_of.isoformat()}-{store}", store=store, items=range(len(self._journey.items))
-        )
+        return self._outgoing(STOCK, report, f"stock-{as_of.isoformat()}-{store}", len(lines))
 
     def acceptance(self, store: int, proposals: Sequence[Proposal], answered_at: datetime) -> Outgoing:
         """Return the supplier's consent to the proposals of one store."""
@@ -140,7 +139,7 @@ class Writer:
                 for one in proposals
             ),
         )
-        return self._outgoing(PROPOSAL_ANSWERS, answered, f"answer-{answered_at.isoformat()}-{store}")
+        return self._outgoing(PROPOSAL_ANSWERS, answered, f"answer-{answered_at.isoformat()}-{store}", len(proposals))
 
     def order(self, delivery: Delivery, placed_at: datetime, expected_at: datetime) -> Outgoing:
         placed = inbound.OrderPlaced(
@@ -158,7 +157,7 @@ class Writer:
                 for line in delivery.lines
             ),
         )
-        return self._outgoing(ORDERS, placed, delivery.order_id)
+        return self._outgoing(ORDERS, placed, delivery.order_id, len(delivery.lines))
 
     def shipment(self, delivery: Delivery, shipped_at: datetime, expected_at: datetime) -> Outgoing:
         dispatched = inbound.ShipmentDispatched(
@@ -177,7 +176,7 @@ class Writer:
                 for line in delivery.lines
             ),
         )
-        return self._outgoing(ORDERS, dispatched, delivery.shipment_id)
+        return self._outgoing(ORDERS, dispatched, delivery.shipment_id, len(delivery.lines))
 
     def receipt(self, delivery: Delivery, received_at: datetime) -> Outgoing:
         received = inbound.GoodsReceived(
@@ -195,7 +194,7 @@ class Writer:
                 for line in delivery.lines
             ),
         )
-        return self._outgoing(ORDERS, received, f"receipt-{delivery.shipment_id}")
+        return self._outgoing(ORDERS, received, f"receipt-{delivery.shipment_id}", len(delivery.lines))
 
     def _sales_lines(self, items: NDArray[np.int64], quantities: NDArray[np.int64]) -> tuple[inbound.SalesLine, ...]:
         return tuple(
@@ -211,26 +210,21 @@ class Writer:
         lines: tuple[inbound.SalesLine, ...],
         *,
         period_start: datetime | None = None,
-        items: NDArray[np.int64] | None = None,
+        left: tuple[tuple[str, int], ...] = (),
     ) -> Outgoing:
+        location_id = self._journey.stores[store]
         document = inbound.SalesRecorded(
-            customer_id=CUSTOMER,
-            location_id=self._journey.stores[store],
-            occurred_at=at,
-            period_start=period_start,
-            lines=lines,
+            customer_id=CUSTOMER, location_id=location_id, occurred_at=at, period_start=period_start, lines=lines
         )
-        about = () if items is None else items.tolist()
-        return self._outgoing(SALES, document, f"sales-{self._journey.stores[store]}-{name}", store=store, items=about)
+        return self._outgoing(SALES, document, f"sales-{location_id}-{name}", len(lines), left)
 
     def _outgoing(
         self,
         topic: Topic,
         document: writing.Writable,
         message_id: str,
-        *,
-        store: int | None = None,
-        items: Iterable[int] = (),
+        lines: int = 1,
+        left: tuple[tuple[str, int], ...] = (),
     ) -> Outgoing:
         record = writing.record(document, source=self._source, message_id=message_id)
-        return Outgoing(topic, record, store, tuple(items))
+        return Outgoing(topic, record, lines, getattr(document, "location_id", ""), left)

@@ -13,10 +13,16 @@ The stores send a whole day in one burst. A latency therefore contains the wait 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 
+from vmi_contracts.outbound import ProposalStatus
+from vmi_contracts.topics import STOCK
 from vmi_demo.proposals import Proposal
+from vmi_demo.wire import Sent
+
+OWN_DECISIONS: Final = frozenset({ProposalStatus.PROPOSED, ProposalStatus.CANCELLED})
 
 Key = tuple[str, str]
 """Location and item."""
@@ -42,24 +48,33 @@ class Stopwatch:
     _shown: set[tuple[Key, int | None]] = field(default_factory=set)
     _times_ms: list[float] = field(default_factory=list)
     _unexplained: int = 0
+    _running: bool = False
 
     def begin_day(self) -> None:
-        """Forget the events of the day before."""
+        """Forget the events of the day before, and measure."""
+        self._running = True
         self._sold_down_to.clear()
         self._reported.clear()
         self._shown.clear()
 
-    def sold(self, location_id: str, left: Iterable[tuple[str, int]], appended_at: datetime) -> None:
-        """Take down a sale: what was left of each of its items."""
-        for item_id, units in left:
-            self._sold_down_to.setdefault(((location_id, item_id), units), appended_at)
+    def end_day(self) -> None:
+        """Measure no more: what comes now follows from answers and deliveries."""
+        self.begin_day()
+        self._running = False
 
-    def reported(self, location_id: str, appended_at: datetime) -> None:
-        """Take down a store's stock report."""
-        self._reported[location_id] = appended_at
+    def sent(self, records: Iterable[Sent]) -> None:
+        """Take down a day's sales and stock reports."""
+        for one in records:
+            location_id = one.outgoing.location_id
+            if one.outgoing.topic is STOCK:
+                self._reported[location_id] = one.appended_at
+            for item_id, left in one.outgoing.left:
+                self._sold_down_to.setdefault(((location_id, item_id), left), one.appended_at)
 
     def proposed(self, proposal: Proposal, appended_at: datetime) -> float | None:
-        """Take down a proposal; return how many milliseconds it came after its event."""
+        """Take down a proposal; return how many milliseconds it came after its event, where that is measured."""
+        if not self._running or proposal.status not in OWN_DECISIONS:
+            return None
         shown = (proposal.location_id, proposal.item_id), proposal.usable
         sold_at = None if shown in self._shown else self._sold_down_to.get(shown)
         self._shown.add(shown)

@@ -25,16 +25,26 @@ class Watched(Protocol):
     async def backlog(self) -> Backlog: ...
 
 
-async def settle(pipeline: Watched, reader: Reader, take_in: Callable[[list[Received]], None]) -> None:
-    """Wait until the workers have nothing left to do; hand over the proposals as they come."""
+Places = Mapping[tuple[str, str], int]
+"""How many records wait for a group in a topic."""
+
+
+async def settle(
+    pipeline: Watched,
+    reader: Reader,
+    take_in: Callable[[list[Received]], None],
+    look: Callable[[Places], None] = lambda _: None,
+) -> None:
+    """Wait until the workers have nothing left to do; hand over the proposals as they come, and show what waits."""
     last, last_moved_at = None, monotonic()
     while True:
         # In this order: what the look finds published is on the topic, so what is read after it is all there is.
         backlog = await pipeline.backlog()
         take_in(await reader.up_to_now())
-        if not backlog.behind:
-            return
         where = waits(backlog)
+        look(where)
+        if not where:
+            return
         if where != last:
             last, last_moved_at = where, monotonic()
         elif monotonic() - last_moved_at > STUCK_AFTER_SECONDS:
@@ -42,7 +52,7 @@ async def settle(pipeline: Watched, reader: Reader, take_in: Callable[[list[Rece
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
-def waits(backlog: Backlog) -> dict[tuple[str, str], int]:
+def waits(backlog: Backlog) -> Places:
     """Return how many records wait for each group in each topic, where there are any; the outbox under its own name."""
     found: dict[tuple[str, str], int] = {}
     for partition in backlog.partitions:
@@ -54,5 +64,5 @@ def waits(backlog: Backlog) -> dict[tuple[str, str], int]:
     return found
 
 
-def _in_words(where: Mapping[tuple[str, str], int]) -> str:
+def _in_words(where: Places) -> str:
     return "; ".join(f"{group} has {records} records of {topic} to do" for (group, topic), records in where.items())

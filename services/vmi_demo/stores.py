@@ -48,7 +48,7 @@ class Stores:
         ]
         for basket in self.journey.baskets[day]:
             sold = self.shelves.sell(basket.store, basket.items, basket.wanted)
-            sale = self.writer.sale(basket, sold)
+            sale = self.writer.sale(basket, sold, self.shelves.stock[basket.store, basket.items])
             if sale is not None:
                 written.append(sale)
         self.shelves.close_day()

@@ -1,0 +1,82 @@
+"""What the demo has to say at its end."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from vmi_demo.erp_rule import SAFETY_DAYS
+from vmi_demo.latency import Latencies
+from vmi_demo.shelves import Outcome
+from vmi_demo.wire import Sent
+
+HOW_LATENCY_IS_MEASURED: Final = (
+    "from the broker's append time of the event to the broker's append time of the proposal version that first shows "
+    "it (the sale that left the usable stock named in its explanation; else the store's stock report); a day's events "
+    "are sent in one burst, so the wait behind the rest of the day is in it"
+)
+HOW_IT_IS_COMPARED: Final = (
+    "same demand, opening stock, packs, lead time and daily review; what is not on the shelf is lost; stock is counted "
+    "at the end of each day; the ERP rule's minimum is the history's mean daily sales × (lead time + review + "
+    f"{SAFETY_DAYS:.0f} days), its maximum one review period more; for equal fill both are scaled (with hindsight)"
+)
+
+
+@dataclass(slots=True)
+class Volume:
+    """How much was sent."""
+
+    documents: Counter[str] = field(default_factory=Counter)
+    """By topic."""
+    lines: int = 0
+
+    def add(self, sent: Iterable[Sent]) -> None:
+        for one in sent:
+            self.documents[one.outgoing.topic.name] += 1
+            self.lines += one.outgoing.lines
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds that the parts of the demo took."""
+
+    start: float
+    history: float
+    live: float
+
+    @property
+    def whole(self) -> float:
+        return self.start + self.history + self.live
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was sent, what came back, how fast, and how well the shelves fared."""
+
+    stores: int
+    items: int
+    history_days: int
+    live_days: int
+    volume: Volume
+    proposals: int
+    versions: int
+    repeated_versions: int
+    accepted: int
+    ordered_units: int
+    latencies: Latencies
+    service_target: float
+    opening_stock: int
+    service: Outcome
+    erp: Outcome
+    erp_at_same_fill_rate: Outcome | None
+    """None where the ERP rule reaches the service's fill rate at no cover that was tried."""
+    took: Took
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it in values that JSON has, with how it was measured."""
+        return asdict(self) | {
+            "documents": self.volume.documents.total(),
+            "latency_is_measured": HOW_LATENCY_IS_MEASURED,
+            "is_compared": HOW_IT_IS_COMPARED,
+            "took": asdict(self.took) | {"whole": self.took.whole},
+        }
