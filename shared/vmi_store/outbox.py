@@ -97,6 +97,14 @@ def _headers(message: OutboxMessage) -> str:
     return orjson.dumps({name: value.decode() for name, value in headers}).decode()
 
 
+async def installation(connection: AsyncConnection) -> str:
+    """Return a name for this outbox that no other has, also where several installations share one Kafka."""
+    result = await connection.execute(
+        text("SELECT system_identifier::text || '-' || current_database() FROM pg_control_system()")
+    )
+    return str(result.scalar_one())
+
+
 async def take_leases(connection: AsyncConnection, *, owner: str, lease: timedelta) -> list[int]:
     """Renew the leases of the relay ``owner`` and return the shards it may send until ``lease`` from now.
 
