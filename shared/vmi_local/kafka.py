@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -85,6 +86,7 @@ class Kafka:
         self._settings = self.directory / "server.properties"
         self._logging = self.directory / "log4j2.properties"
         self._data = self.directory / "data"
+        self._class_path = self.directory / "classpath.args"
         self._formatted = self.directory / "formatted"
         self._temporary = self.directory / "tmp"
         self.daemon = Daemon(
@@ -112,16 +114,15 @@ class Kafka:
         port, controller_port = self._ports()
         for taken in (port, controller_port):
             ports.refuse_taken(self.name, taken, self._ports_file)
-        self._write_settings(port, controller_port)
-        class_path = ":".join(map(str, jars))
+        self._write_settings(port, controller_port, jars)
         if not self._formatted.exists():
             report(self.name, "format", 0.65)
-            self._format(java, class_path)
+            self._format(java)
         cancellation.check()
         report(self.name, "start", 0.75)
         set_aside(self.log)
         set_aside(self.daemon.log)
-        process = self.daemon.start(self._command(java, class_path), home=self.directory)
+        process = self.daemon.start(self._command(java), home=self.directory)
         try:
             self._wait(process, cancellation)
         except BaseException:
@@ -141,8 +142,10 @@ class Kafka:
         kept = ports.remembered(self._ports_file, ("broker", "controller"))
         return kept["broker"], kept["controller"]
 
-    def _write_settings(self, port: int, controller_port: int) -> None:
+    def _write_settings(self, port: int, controller_port: int, jars: Sequence[Path]) -> None:
         with explained(f"{self.directory} cannot be written"):
+            # In a file, so that the command line stays readable.
+            self._class_path.write_text(f'-cp "{":".join(map(str, jars))}"')
             self._logging.write_text(LOGGING.format(log=self.log))
             self._settings.write_text(
                 SETTINGS
@@ -152,33 +155,24 @@ class Kafka:
                 + f"log.dirs={self._data}\n"
             )
 
-    def _format(self, java: Java, class_path: str) -> None:
+    def _format(self, java: Java) -> None:
         # What an interrupted format left behind is no data yet.
         shutil.rmtree(self._data, ignore_errors=True)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode()
-        tool: list[str | Path] = [
-            java.executable,
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            class_path,
-            "kafka.tools.StorageTool",
-        ]
-        formatted = run(
-            [*tool, "format", f"--cluster-id={cluster_id}", f"--config={self._settings}"], home=self.directory
-        )
+        tool: list[str | Path] = [java.executable, f"@{self._class_path}", "kafka.tools.StorageTool"]
+        formatted = run([*tool, "format", "-t", cluster_id, "-c", self._settings], home=self.directory)
         if formatted.returncode != 0:
             raise self._failure((formatted.stdout + formatted.stderr).splitlines())
         with explained(f"{self._formatted} cannot be written"):
             self._formatted.touch()
 
-    def _command(self, java: Java, class_path: str) -> list[str]:
+    def _command(self, java: Java) -> list[str]:
         return [
             str(java.executable),
             *JVM_OPTIONS,
             f"-Djava.io.tmpdir={self._temporary}",
-            f"-Dlog4j2.configurationFile={self._logging}",
-            "-cp",
-            class_path,
+            f"-Dlog4j2.configurationFile={self._logging.as_uri()}",
+            f"@{self._class_path}",
             "kafka.Kafka",
             str(self._settings),
         ]

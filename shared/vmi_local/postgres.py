@@ -234,7 +234,7 @@ class Postgres:
                 f"Postgres cannot start: its port was taken meanwhile. "
                 f"Try again, or delete {self._ports_file} to have another port chosen."
             )
-        errors = re.findall(r"(?:ERROR|FATAL|PANIC|error):\s+(.*)", said)
+        errors = re.findall(r"(?:ERROR|FATAL|PANIC|error|^initdb|^postgres):\s+(.*)", said, re.MULTILINE)
         reason = errors[-1] if errors else "it was killed, perhaps for lack of memory"
         return LocalServerError(f"Postgres ended while it started: {reason}. Its log: {self.log}.")
 

@@ -85,7 +85,8 @@ def _usable(binaries: Path, user: User | None) -> Path:
         return binaries
     package = binaries.parent.parent
     cache = make(cache_directory())
-    copy = cache / f"postgres-{short_name(package.parent)}"
+    installed_at = int((binaries / "postgres").stat().st_mtime)
+    copy = cache / f"postgres-{short_name(package.parent)}-{installed_at}"
     with locked(cache / ".postgres.lock"):
         if not copy.exists():
             _copy(package, copy)
