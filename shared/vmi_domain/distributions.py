@@ -16,6 +16,8 @@ LARGE_MEAN: Final = 1000.0
 """Counts from here on, if they are regular, are as good as continuous."""
 REGULAR: Final = 0.08
 """Coefficient of variation up to which the normal's 0.99 quantile is within 1 % of the negative binomial's."""
+NEGLIGIBLE: Final = 1e-9
+"""A mean below this is no demand."""
 _SMALLEST: Final = 1e-12
 _BARELY_SPREAD: Final = 1e-6
 """Excess of variance over mean, relative to the mean, below which the negative binomial is its Poisson limit."""
@@ -109,6 +111,7 @@ def by_the_data(mean: ArrayLike, variance: ArrayLike, *, counts: ArrayLike = Tru
     mean, variance, counts = np.broadcast_arrays(
         np.maximum(np.asarray(mean, np.float64), 0.0), np.asarray(variance, np.float64), np.asarray(counts, np.bool_)
     )
+    mean = np.where(mean < NEGLIGIBLE, 0.0, mean)
     regular = (mean >= LARGE_MEAN) & (variance <= (REGULAR * mean) ** 2)
     family = np.where(
         ~counts | regular,
@@ -188,7 +191,7 @@ def _least_count(cdf: Formula, mean: Floats, variance: Floats, probability: Floa
     sd = np.sqrt(variance)
     z = special.ndtri(probability)
     skewness = (2.0 * variance / mean - 1.0) / sd
-    guess = np.maximum(np.floor(mean + sd * (z + (z * z - 1.0) * skewness / 6.0)), 0.0)
+    guess: Floats = np.maximum(np.floor(mean + sd * (z + (z * z - 1.0) * skewness / 6.0)), 0.0)
 
     # Invariant once both loops end: cdf(low) < probability ≤ cdf(high); −1 covers nothing.
     low, high = guess - 1.0, guess
@@ -240,4 +243,5 @@ def _normal_loss(mean: Floats, variance: Floats, level: Floats) -> Floats:
 def standard_normal_loss(z: ArrayLike) -> Floats:
     """Return G(z) = φ(z) − z (1 − Φ(z)), the expected shortage in standard deviations (formulas.md, notation)."""
     z = np.asarray(z, np.float64)
-    return np.asarray(np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi) - z * special.ndtr(-z))
+    loss: Floats = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi) - z * special.ndtr(-z)
+    return loss

@@ -1,0 +1,171 @@
+"""From a state to the demand of any horizon: mean, spread and distribution, many series at once."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vmi_domain.distributions import Demand, Family, by_the_data
+from vmi_domain.forecasting import weekdays
+from vmi_domain.forecasting.state import (
+    AGREED,
+    FRACTIONAL,
+    HORIZONS,
+    LEVEL,
+    OBSERVED,
+    SUMS_MEAN,
+    SUMS_SPREAD,
+    SUMS_WEIGHT,
+    WEEK,
+    WEEKDAYS_ELSEWHERE,
+    States,
+)
+
+Floats = NDArray[np.float64]
+
+DISPERSION: Final = 2.0
+"""Variance over mean of a day's demand, before any history says otherwise."""
+DOUBT: Final = 0.5
+"""How far the level itself is off before there is history: coefficient of variation of an agreed rate."""
+DOUBT_WEIGHT: Final = 1.0
+"""The expected spread counts as much as so many measured horizons that do not overlap."""
+FEWEST_DAYS: Final = 7.0
+MOST_DAYS: Final = 56.0
+"""Days of history that weigh as much as the agreed rate, at least and at most."""
+BROKEN: Final = 0.02
+"""Share of days with a demand that is no whole number, from which on demand counts as measured."""
+
+_HORIZONS: Final = np.array(HORIZONS, np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class DemandOver:
+    """The demand of one series over one horizon, base units."""
+
+    mean: float
+    sd: float
+    distribution: Demand
+
+    @property
+    def family(self) -> Family:
+        return Family(int(self.distribution.family))
+
+    def quantile(self, probability: float) -> float:
+        """Return the least level that covers demand with at least this probability."""
+        return float(self.distribution.quantile(probability))
+
+    def cdf(self, level: float) -> float:
+        """Return P(demand ≤ ``level``)."""
+        return float(self.distribution.cdf(level))
+
+    def expected_shortage(self, level: float) -> float:
+        """Return E[(demand − ``level``)⁺]."""
+        return float(self.distribution.expected_shortage(level))
+
+    def expected_stock(self, level: float) -> float:
+        """Return E[(``level`` − demand)⁺]."""
+        return float(self.distribution.expected_stock(level))
+
+
+def demand_over(state: States, first_day: date, days: float, *, elapsed: float = 0.0) -> DemandOver:
+    """Return the demand of one series: see ``demands_over``."""
+    demand = demands_over(np.atleast_2d(state), first_day, days, elapsed=elapsed).at(0)
+    return DemandOver(float(demand.mean), float(demand.sd), demand)
+
+
+def demands_over(states: States, first_day: date | ArrayLike, days: ArrayLike, *, elapsed: ArrayLike = 0.0) -> Demand:
+    """Return each series' demand over ``days`` days, whole or not, that begin within ``first_day``.
+
+    ``first_day`` is a date, or an array of ``date.toordinal()``; ``elapsed`` is the share of it that is
+    over already, so that "from now" is today with the share of today that has gone. Mean and variance
+    follow the weekdays the horizon touches.
+    """
+    first = first_day.toordinal() if isinstance(first_day, date) else np.asarray(first_day)
+    count = len(states)
+    weekday = np.broadcast_to((first - 1) % WEEK, count)
+    length = np.broadcast_to(np.asarray(days, np.float64), count)
+    if np.any(length < 0):
+        raise ValueError("a horizon cannot be negative")
+    gone = np.broadcast_to(np.asarray(elapsed, np.float64), count)
+    usual_days = _usual_days(states, weekday, gone, length)
+    return _demand(states, usual_days, length)
+
+
+def usual_demand_over(states: States, days: ArrayLike) -> Demand:
+    """Return each series' demand over ``days`` days of no particular weekday: what changes of it was learned."""
+    length = np.broadcast_to(np.asarray(days, np.float64), len(states))
+    return _demand(states, length, length)
+
+
+def daily_rate(states: States) -> Floats:
+    """Return each series' mean demand of a day, base units: what was learned, and the agreed rate as long as needed."""
+    agreed = states[:, AGREED].astype(np.float64)
+    observed = states[:, OBSERVED].astype(np.float64)
+    believed = _believed(agreed, observed)
+    return np.asarray((1 - believed) * agreed + believed * states[:, LEVEL])
+
+
+def _believed(agreed: Floats, observed: Floats) -> Floats:
+    """Return the weight of the history against the agreed rate λ, 0 to 1: n / (n + κ).
+
+    κ days of history are as sure as the rate: their mean has the variance φ λ / κ, the rate (c λ)², so
+    κ = φ / (c² λ), within bounds: a week at least, since a weekday is no week.
+    """
+    worth = DISPERSION / (DOUBT**2 * np.maximum(agreed, 1e-9))
+    return np.where(agreed > 0, observed / (observed + np.clip(worth, FEWEST_DAYS, MOST_DAYS)), 1.0)
+
+
+def _demand(states: States, usual_days: Floats, length: Floats) -> Demand:
+    rate = daily_rate(states)
+    mean = rate * usual_days
+    variance = _variance(states, rate, length) * usual_days / np.maximum(length, 1e-9)
+    return by_the_data(mean, variance, counts=states[:, FRACTIONAL] < BROKEN)
+
+
+def _usual_days(states: States, weekday: NDArray[np.int64], gone: Floats, length: Floats) -> Floats:
+    """Return how many usual days' demand falls into the horizon: the sum of its weekday factors."""
+    columns = np.ascontiguousarray(states.T)
+    profile = weekdays.profile(columns, columns[WEEKDAYS_ELSEWHERE]).T.astype(np.float64)
+    turned = profile[np.arange(len(states))[:, None], (weekday[:, None] + np.arange(WEEK + 1)) % WEEK]
+    running = np.concatenate([np.zeros((len(states), 1)), np.cumsum(turned, axis=1)], axis=1)
+
+    def until(days: Floats) -> Floats:
+        weeks, rest = np.divmod(days, WEEK)
+        whole = rest.astype(np.int64)
+        row = np.arange(len(states))
+        return np.asarray(weeks * WEEK + running[row, whole] + (rest - whole) * turned[row, whole])
+
+    return until(gone + length) - until(gone)
+
+
+def _variance(states: States, rate: Floats, length: Floats) -> Floats:
+    """Return the variance of the demand of ``length`` usual days, base units squared.
+
+    That of the history's overlapping sums, shrunk towards what would be expected (dispersion φ, doubt c
+    of the level) as long as few of them lie apart; straight lines between the measured horizons, and the
+    last two's growth beyond. A series that now sells more than when it was measured spreads in proportion.
+    """
+    weight = states[:, SUMS_WEIGHT].astype(np.float64)
+    measured = states[:, SUMS_SPREAD] / np.maximum(weight, 1.0)
+    usual = np.maximum(states[:, SUMS_MEAN] / _HORIZONS, 0.0)
+    grown = np.maximum(rate[:, None] / np.maximum(usual, np.maximum(0.1 * rate[:, None], 1e-9)), 1.0)
+    expected = DISPERSION * rate[:, None] * _HORIZONS + (DOUBT * rate[:, None] * _HORIZONS) ** 2
+    apart = weight / _HORIZONS
+    rungs = (apart * measured * grown + DOUBT_WEIGHT * expected) / (apart + DOUBT_WEIGHT)
+    return _between(rungs, length)
+
+
+def _between(rungs: Floats, length: Floats) -> Floats:
+    """Return the variance at ``length`` days from those at ``HORIZONS``: variance a day on straight lines."""
+    a_day = rungs / _HORIZONS
+    after = np.clip(np.searchsorted(_HORIZONS, length), 1, len(_HORIZONS) - 1)
+    row = np.arange(len(length))
+    share = (length - _HORIZONS[after - 1]) / (_HORIZONS[after] - _HORIZONS[after - 1])
+    inside = a_day[row, after - 1] + np.clip(share, 0.0, 1.0) * (a_day[row, after] - a_day[row, after - 1])
+
+    last, half = rungs[:, -1], rungs[:, HORIZONS.index(HORIZONS[-1] // 2)]
+    growth = np.clip(np.log2(np.maximum(last, 1e-12) / np.maximum(half, 1e-12)), 1.0, 2.0)
+    beyond = last * (np.maximum(length, HORIZONS[-1]) / HORIZONS[-1]) ** growth
+    return np.where(length > HORIZONS[-1], beyond, inside * length)

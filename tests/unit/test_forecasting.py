@@ -1,0 +1,202 @@
+"""Forecasts of series whose demand a person knows."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from vmi_domain import forecasting
+from vmi_domain.distributions import Family
+
+MONDAY = date(2024, 1, 1)
+UNKNOWN = float("nan")
+WEEK = np.array([2.0, 4.0, 6.0, 8.0, 20.0, 30.0, 0.0])
+
+
+def learned(*series, agreed: float = UNKNOWN, **kwargs) -> forecasting.States:
+    return forecasting.update(forecasting.start([agreed] * len(series)), series, MONDAY, **kwargs)
+
+
+def day_after(series) -> date:
+    return MONDAY + timedelta(days=len(series))
+
+
+def test_a_constant_demand_is_forecast_as_it_is():
+    series = [10.0] * 140
+
+    demand = forecasting.demand_over(learned(series)[0], day_after(series), 7)
+
+    assert demand.mean == pytest.approx(70, rel=0.01)
+    assert demand.family in (Family.POISSON, Family.NEGATIVE_BINOMIAL)
+    assert demand.quantile(0.5) == pytest.approx(70, abs=1)
+
+
+def test_a_demand_of_every_week_is_forecast_weekday_by_weekday():
+    series = np.tile(WEEK, 30)
+    state = learned(series)[0]
+
+    days = [forecasting.demand_over(state, day_after(series) + timedelta(days=ahead), 1).mean for ahead in range(7)]
+
+    assert days == pytest.approx(WEEK, abs=1.0)
+    assert sum(days) == pytest.approx(70, rel=0.01)
+
+
+def test_a_horizon_of_part_days_takes_its_part_of_each():
+    series = np.tile(WEEK, 30)
+    state = learned(series)[0]
+    friday = day_after(series) + timedelta(days=4)
+
+    def mean(first_day: date, days: float, elapsed: float = 0.0) -> float:
+        return forecasting.demand_over(state, first_day, days, elapsed=elapsed).mean
+
+    whole = mean(friday, 1)
+    assert mean(friday, 0.25) == pytest.approx(0.25 * whole)
+    assert mean(friday, 0.25, elapsed=0.75) == pytest.approx(0.25 * whole)
+    assert mean(friday, 2.5, elapsed=0.5) == pytest.approx(mean(friday, 3) - 0.5 * whole)
+    assert mean(friday, 17.5) == pytest.approx(
+        mean(friday, 7) + mean(friday, 7) + mean(friday, 3) + 0.5 * mean(friday + timedelta(days=3), 1)
+    )
+    assert mean(friday, 0) == 0
+
+
+def test_the_day_the_horizon_begins_may_differ_from_series_to_series():
+    series = np.tile(WEEK, 30)
+    states = learned(series, series)
+    first = day_after(series)
+
+    demand = forecasting.demands_over(states, [first.toordinal(), first.toordinal() + 5], [2.0, 1.0])
+
+    assert demand.mean == pytest.approx([6, 30], abs=1.0)
+
+
+def test_the_level_follows_when_demand_doubles():
+    series = [10.0] * 200 + [20.0] * 60
+
+    assert forecasting.daily_rate(learned(series))[0] == pytest.approx(20, rel=0.05)
+
+
+def test_an_item_that_died_is_forgotten():
+    series = [0.0, 2.0, 0.0, 1.0] * 40 + [0.0] * 120
+
+    assert forecasting.daily_rate(learned(series))[0] < 0.05
+
+
+def test_days_before_the_first_demand_do_not_count_where_no_rate_is_agreed():
+    demand = [3.0, 5.0, 4.0] * 20
+
+    early, late = learned([0.0] * 42 + demand), learned(demand)
+
+    assert forecasting.daily_rate(early) == pytest.approx(forecasting.daily_rate(late), rel=0.02)
+
+
+def test_an_agreed_rate_serves_until_there_is_history_and_then_fades():
+    def rate(days: int) -> float:
+        return float(forecasting.daily_rate(learned([2.0] * days, agreed=8.0))[0])
+
+    assert rate(0) == 8
+    assert 6 < rate(2) < 8
+    assert rate(7) == pytest.approx(5, abs=0.5)
+    assert rate(200) == pytest.approx(2, abs=0.3)
+
+
+def test_an_agreed_item_that_never_sells_is_believed_less_and_less():
+    rates = [float(forecasting.daily_rate(learned([0.0] * days, agreed=1.0))[0]) for days in (0, 10, 40, 200)]
+
+    assert rates[0] == 1
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.05
+
+
+def test_the_agreed_rate_can_change_without_losing_what_was_learned():
+    state = learned([2.0] * 7, agreed=8.0)
+
+    changed = forecasting.agree(state, [UNKNOWN])
+
+    assert forecasting.daily_rate(changed)[0] == pytest.approx(1.7, abs=0.3)
+
+
+def test_from_a_day_with_nothing_to_sell_nothing_is_learned():
+    demand = [4.0, 6.0] * 60 + [0.0] * 20
+    in_stock = [1.0] * 120 + [0.0] * 20
+
+    told = forecasting.daily_rate(learned(demand, in_stock=[in_stock]))[0]
+    untold = forecasting.daily_rate(learned(demand))[0]
+
+    assert told == pytest.approx(5, rel=0.05)
+    assert untold < 2.5
+
+
+def test_without_any_history_and_rate_nothing_is_expected():
+    demand = forecasting.demand_over(learned([0.0] * 50)[0], MONDAY, 7)
+
+    assert demand.mean == 0
+    assert demand.quantile(0.99) == 0
+
+
+def test_what_is_sold_by_weight_is_normal():
+    random = np.random.default_rng(1)
+    series = random.gamma(30, 0.25, 200)
+
+    demand = forecasting.demand_over(learned(series)[0], day_after(series), 5)
+
+    assert demand.family == Family.NORMAL
+    assert demand.mean == pytest.approx(37.5, rel=0.1)
+
+
+def test_the_quantile_covers_poisson_demand_as_often_as_it_says():
+    random = np.random.default_rng(7)
+    rates = 10 ** random.uniform(-1, 1, 600)
+    demand = random.poisson(rates[:, None], (600, 200 + 10)).astype(float)
+    states = forecasting.update(forecasting.start([UNKNOWN] * 600), demand[:, :200], MONDAY)
+
+    over = forecasting.demands_over(states, MONDAY + timedelta(days=200), 10)
+
+    # Counts jump over 0.95; between the chances just above and just below the quantile a coin decides.
+    sums = demand[:, 200:].sum(axis=1)
+    below, at = over.cdf(sums - 1), over.cdf(sums)
+    covered = (np.where(sums > 0, below, 0.0) + random.random(600) * (at - np.where(sums > 0, below, 0.0))) <= 0.95
+    assert 0.93 <= covered.mean() <= 0.98
+
+
+def test_demand_that_comes_in_runs_spreads_wider_over_long_horizons_than_chance_would():
+    random = np.random.default_rng(3)
+    busy = np.repeat(random.random(60) < 0.3, 7)
+    series = np.where(busy, random.poisson(20, 420), random.poisson(2, 420)).astype(float)
+    state = learned(series)[0]
+
+    day, fortnight = (forecasting.demand_over(state, day_after(series), days) for days in (1, 14))
+
+    assert fortnight.sd**2 > 1.5 * 14 * day.sd**2
+
+
+def test_spread_grows_with_the_horizon_also_past_the_longest_measured():
+    random = np.random.default_rng(3)
+    series = random.poisson(3, 300).astype(float)
+    state = learned(series)[0]
+
+    spreads = [forecasting.demand_over(state, MONDAY, days).sd for days in (0.1, 0.5, 1, 1.5, 4, 13, 28, 40, 200)]
+
+    assert spreads == sorted(spreads)
+
+
+def test_a_young_series_borrows_the_week_of_its_location():
+    old, young = np.tile(WEEK, 30), np.concatenate([np.zeros(7 * 28), WEEK[:4], np.zeros(10)])[:210]
+    pooled = forecasting.pooled(learned(old, young))
+
+    friday, sunday = day_after(old) + timedelta(days=4), day_after(old) + timedelta(days=6)
+
+    assert forecasting.demand_over(pooled[1], friday, 1).mean > 3 * forecasting.demand_over(pooled[1], sunday, 1).mean
+
+
+def test_a_state_is_kept_as_bytes_of_a_fixed_length():
+    short, long = learned([1.0] * 10), learned([1.0] * 300)
+
+    kept = forecasting.to_bytes(np.concatenate([short, long]))
+
+    assert [len(state) for state in kept] == [4 * forecasting.WIDTH] * 2
+    assert np.array_equal(forecasting.from_bytes(kept), np.concatenate([short, long]))
+
+
+def test_a_horizon_is_not_negative():
+    with pytest.raises(ValueError, match="negative"):
+        forecasting.demand_over(learned([1.0])[0], MONDAY, -1)
