@@ -182,25 +182,25 @@ def _text(quantity: Decimal | None) -> str | None:
     return None if quantity is None else _plain(quantity)
 
 
-# Reading
+# Reading: what is null may as well be missing, as a writer of JSON likes it.
 
 
 def _need(explanation: Explanation) -> Need:
-    policy, rules, demand = explanation["policy"], explanation["rules"], explanation["demand"]
+    policy, rules, demand = explanation["policy"], explanation["rules"], explanation.get("demand")
     return Need(
         position=Position(**{field.name: Decimal(explanation["position"][field.name]) for field in fields(Position)}),
         policy=Policy(
             kind=PolicyKind(policy["kind"]),
             service_measure=ServiceMeasure(policy["service_measure"]),
             service_target=policy["target"],
-            minimum=_decimal(policy["minimum"]),
-            maximum=_decimal(policy["maximum"]),
+            minimum=_decimal(policy.get("minimum")),
+            maximum=_decimal(policy.get("maximum")),
         ),
         rules=OrderRules(
             multiple=Decimal(rules["multiple"]),
             minimum_order=Decimal(rules["minimum_order"]),
-            largest_order=_decimal(rules["largest_order"]),
-            maximum=_decimal(rules["maximum"]),
+            largest_order=_decimal(rules.get("largest_order")),
+            maximum=_decimal(rules.get("maximum")),
             maximum_is_hard=rules["maximum_is_hard"],
             rounding=Rounding(rules["rounding"]),
             tolerance=Decimal(rules["tolerance"]),
@@ -210,7 +210,7 @@ def _need(explanation: Explanation) -> Need:
 
 
 def _read_expected(demand: Mapping[str, Any]) -> Expected:
-    until_arrival = demand["until_arrival"]
+    until_arrival = demand.get("until_arrival")
     return Expected(
         basis=Basis(demand["basis"]),
         until_next_arrival=_read_outlook(demand["until_next_arrival"]),

@@ -5,21 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID, uuid5
 
+from vmi_domain.position import Key
 from vmi_domain.quantities import NOTHING
 
 NAMESPACE: Final = UUID("6e1f0f6c-6f0e-5d0b-9d2a-5b7d3a6c1e11")
 """Never changed: every id of a proposal and of its messages hangs on it."""
-
-
-class Key(NamedTuple):
-    """An item at a location of a customer: the grain at which is proposed."""
-
-    customer_id: str
-    location_id: str
-    item_id: str
 
 
 class Status(StrEnum):

@@ -9,7 +9,8 @@ from uuid import UUID
 from vmi_domain import proposals
 from vmi_domain.decisions import Decision, Expected, Need, Policy, Position, decide
 from vmi_domain.opportunities import Calendar, Opportunity
-from vmi_domain.proposals import Key, Progress, Proposal, Status
+from vmi_domain.position import Key
+from vmi_domain.proposals import Progress, Proposal, Status
 from vmi_domain.quantities import NOTHING, OrderRules
 
 

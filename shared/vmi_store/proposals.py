@@ -11,7 +11,8 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain.proposals import FINISHED, Answer, AnswerKind, Key, Proposal, Status
+from vmi_domain.position import Key
+from vmi_domain.proposals import FINISHED, Answer, AnswerKind, Proposal, Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 
 from vmi_domain.decisions import Policy, PolicyKind, Position
 from vmi_domain.opportunities import Calendar, next_opportunity
-from vmi_domain.proposals import STEPS, Answer, AnswerKind, IllegalStep, Key, Proposal, Status, answered
+from vmi_domain.position import Key
+from vmi_domain.proposals import STEPS, Answer, AnswerKind, IllegalStep, Proposal, Status, answered
 from vmi_domain.quantities import OrderRules
 from vmi_domain.replenishing import Case, Terms, review
 

@@ -9,13 +9,13 @@ import pytest
 
 from vmi_domain.decisions import Policy, PolicyKind, Position
 from vmi_domain.opportunities import Calendar, next_opportunity
+from vmi_domain.position import Key
 from vmi_domain.proposals import (
     NAMESPACE,
     STEPS,
     Answer,
     AnswerKind,
     IllegalStep,
-    Key,
     Progress,
     Proposal,
     Status,

@@ -1,0 +1,117 @@
+"""New versions of proposals, as rows and as messages: written in one transaction with what they follow from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
+
+from vmi_contracts import topics
+from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStatus
+from vmi_domain.explanations import explain, in_words, settled, settled_in_words
+from vmi_domain.opportunities import Opportunity
+from vmi_domain.proposals import message_id
+from vmi_domain.replenishing import Issue
+from vmi_runtime.worker import Transaction
+from vmi_store import outbox, proposals
+from vmi_store.outbox import OutboxMessage
+from vmi_store.proposals import Version
+
+SOURCE: Final = "vmi/replenishment"
+MOST_LINES: Final = 200
+"""Lines of one message: with its explanation a line has some 2 kB, and a message has to stay below 2 MB."""
+FINEST: Final = Decimal("0.000001")
+
+VersionName = tuple[str, UUID, int]
+"""Customer, proposal id and version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new version with what a reader needs beside it."""
+
+    issue: Issue
+    opportunity: Opportunity | None
+    """The one that was decided for; None where the version was settled by others."""
+    unit: str
+    """The item's base unit."""
+    pack: Decimal
+    """Base units in a pack."""
+
+
+async def publish(issued: Sequence[Issued], transaction: Transaction) -> None:
+    """Write the versions and put their messages into the outbox. The caller holds the locks of their keys."""
+    if not issued:
+        return
+    connection = transaction.connection
+    known = await proposals.explanations(
+        connection, [_basis(one.issue) for one in issued if one.issue.decision is None]
+    )
+    told = [(one, _version(one, known)) for one in issued]
+    await proposals.save(connection, [version for _, version in told])
+    await outbox.add(connection, list(_messages(told)))
+
+
+def _basis(issue: Issue) -> VersionName:
+    """The version whose explanation stands under what was settled: the one that was answered, or the last."""
+    proposal = issue.proposal
+    version = proposal.answer.version if proposal.answer is not None else issue.supersedes
+    return (proposal.key.customer_id, proposal.proposal_id, version or 1)
+
+
+def _version(issued: Issued, known: Mapping[VersionName, dict[str, Any]]) -> Version:
+    proposal, decision = issued.issue.proposal, issued.issue.decision
+    if decision is None or issued.opportunity is None:
+        explanation = settled(known[_basis(issued.issue)], proposal)
+        return Version(proposal, settled_in_words(proposal), explanation)
+    return Version(proposal, in_words(decision), explain(decision, issued.opportunity, proposal.issued_at))
+
+
+def _messages(told: Sequence[tuple[Issued, Version]]) -> Iterator[OutboxMessage]:
+    """Return one message a location and supplier, or more where it would get long; each key's in a steady order."""
+
+    def place(one: tuple[Issued, Version]) -> tuple[str, str, str]:
+        proposal = one[1].proposal
+        return (proposal.key.customer_id, proposal.key.location_id, proposal.supplier_id)
+
+    for (customer_id, location_id, supplier_id), group in groupby(sorted(told, key=place), key=place):
+        lines = list(group)
+        for start in range(0, len(lines), MOST_LINES):
+            some = lines[start : start + MOST_LINES]
+            document = ProposalsIssued(
+                customer_id=customer_id,
+                location_id=location_id,
+                supplier_id=supplier_id,
+                issued_at=max(version.proposal.issued_at for _, version in some),
+                lines=tuple(_line(*one) for one in some),
+            )
+            yield OutboxMessage(
+                topic=topics.PROPOSALS.name,
+                key=document.key,
+                customer_id=customer_id,
+                type=document.message_type,
+                message_id=message_id((line.proposal_id, line.version) for line in document.lines),
+                source=SOURCE,
+                payload=document.model_dump_json(exclude_none=True).encode(),
+                time=document.issued_at,
+            )
+
+
+def _line(issued: Issued, version: Version) -> ProposalLine:
+    proposal = version.proposal
+    return ProposalLine(
+        proposal_id=proposal.proposal_id,
+        version=proposal.version,
+        supersedes_version=issued.issue.supersedes,
+        status=ProposalStatus(proposal.status.value),
+        item_id=proposal.key.item_id,
+        quantity=proposal.quantity,
+        unit=issued.unit,
+        packs=(proposal.quantity / issued.pack).quantize(FINEST),
+        order_at=proposal.order_at,
+        deliver_at=proposal.deliver_at,
+        expires_at=proposal.expires_at,
+        reason=version.reason,
+        explanation=version.explanation,
+    )
