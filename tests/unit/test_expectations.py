@@ -1,0 +1,86 @@
+"""What demand an order must cover: from now until the next one arrives, by forecast or agreed rate."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from vmi_domain import forecasting
+from vmi_domain.decisions import Basis, Policy, ServiceMeasure
+from vmi_domain.expectations import Question, expectations
+from vmi_domain.opportunities import Calendar, next_opportunity
+from vmi_domain.quantities import OrderRules
+from vmi_domain.replenishing import Terms
+
+MIDNIGHT = datetime(2025, 6, 2, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def terms(rate: float | None = None, measure: ServiceMeasure = ServiceMeasure.CYCLE_SERVICE) -> Terms:
+    return Terms(
+        supplier_id="dairy",
+        calendar=Calendar(every_days=1, lead_time_days=3),
+        policy=Policy(service_measure=measure),
+        rules=OrderRules(multiple=Decimal(1)),
+        lead_time_sd_days=0.5,
+        expected_daily_demand=rate,
+    )
+
+
+def question(agreed: Terms, state: np.ndarray | None = None, now: datetime = MIDNIGHT) -> Question:
+    opportunity = next_opportunity(agreed.calendar, now)
+    return Question(now, agreed, opportunity, "UTC", time(0, 0), state)
+
+
+def learned(daily: float, days: int = 60) -> np.ndarray:
+    state = forecasting.start([np.nan])
+    return forecasting.update(state, np.full((1, days), daily), date(2025, 6, 2) - days * DAY)[0]
+
+
+def test_an_agreed_rate_covers_the_days_until_the_next_arrival() -> None:
+    """At midnight: the order of this moment arrives in three days, the next one in four."""
+    [expected] = expectations([question(terms(rate=10.0))])
+
+    assert expected is not None
+    assert expected.basis is Basis.AGREED_RATE
+    assert expected.until_next_arrival.days == 4
+    assert expected.until_next_arrival.mean == pytest.approx(40)
+    assert expected.lead_time_sd_days == 0.5
+
+
+def test_demand_runs_from_now_not_from_the_opportunity() -> None:
+    [expected] = expectations([question(terms(rate=10.0), now=MIDNIGHT + DAY / 4)])
+
+    assert expected is not None
+    assert expected.until_next_arrival.days == 4.75, "18 hours to the cut-off, and four days"
+
+
+def test_history_goes_before_the_agreed_rate() -> None:
+    [expected] = expectations([question(terms(rate=10.0), learned(5.0))])
+
+    assert expected is not None
+    assert expected.basis is Basis.HISTORY
+    assert expected.until_next_arrival.mean == pytest.approx(20, rel=0.05)
+
+
+def test_where_nothing_is_known_nothing_is_expected() -> None:
+    nothing_sold = forecasting.start([np.nan])[0]
+
+    assert expectations([question(terms()), question(terms(), nothing_sold)]) == [None, None]
+
+
+def test_a_fill_rate_asks_for_the_demand_until_the_arrival_too() -> None:
+    by_fill, by_cycle = expectations(
+        [question(terms(10.0, ServiceMeasure.FILL_RATE)), question(terms(10.0))],
+    )
+
+    assert by_fill is not None
+    assert by_fill.until_arrival is not None
+    assert by_fill.until_arrival.mean == pytest.approx(30)
+    assert by_cycle is not None
+    assert by_cycle.until_arrival is None
+
+
+def test_no_questions_no_expectations() -> None:
+    assert expectations([]) == []
