@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from vmi_domain.position import Key
 from vmi_domain.quantities import NOTHING
+from vmi_domain.supply import Stage, SupplyLine
 
 NAMESPACE: Final = UUID("6e1f0f6c-6f0e-5d0b-9d2a-5b7d3a6c1e11")
 """Never changed: every id of a proposal and of its messages hangs on it."""
@@ -300,13 +301,38 @@ def expired(proposal: Proposal, now: datetime) -> Proposal | None:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the goods of a proposal are, base units; sums since it was bound."""
+    """How far the goods of a proposal are, base units; each sum holds what has gone further already."""
 
     ordered: Decimal = NOTHING
+    """By an order document."""
     shipped: Decimal = NOTHING
     received: Decimal = NOTHING
     outstanding: Decimal = NOTHING
-    """What is still to come, on order or in transit."""
+    """Still to come: on order or in transit."""
+    cancelled: Decimal = NOTHING
+    """Ordered once, and taken back."""
+    short: Decimal = NOTHING
+    """Declared as never to come."""
+
+
+def progress_of(lines: Iterable[SupplyLine]) -> dict[UUID, Progress]:
+    """Return how far the goods of each proposal are that the supply lines of a key name."""
+    found: dict[UUID, Progress] = {}
+    for line in lines:
+        if line.proposal_id is None:
+            continue
+        before = found.get(line.proposal_id, Progress())
+        lost = line.stage in (Stage.CANCELLED, Stage.SHORT)
+        found[line.proposal_id] = Progress(
+            ordered=before.ordered + (line.quantity if line.order_id is not None and not lost else NOTHING),
+            shipped=before.shipped + (line.quantity if line.stage in (Stage.SHIPPED, Stage.RECEIVED) else NOTHING),
+            received=before.received + (line.quantity if line.stage is Stage.RECEIVED else NOTHING),
+            outstanding=before.outstanding
+            + (line.quantity if line.stage in (Stage.ORDERED, Stage.SHIPPED) else NOTHING),
+            cancelled=before.cancelled + (line.quantity if line.stage is Stage.CANCELLED else NOTHING),
+            short=before.short + (line.quantity if line.stage is Stage.SHORT else NOTHING),
+        )
+    return found
 
 
 def followed(proposal: Proposal, progress: Progress, now: datetime) -> Proposal | None:
@@ -314,20 +340,22 @@ def followed(proposal: Proposal, progress: Progress, now: datetime) -> Proposal 
 
     Goods never take a proposal back a step: what a correction undoes is seen in the position.
     """
-    quantity = proposal.quantity
-    if proposal.is_open:
-        quantity = max(progress.ordered, progress.shipped, progress.received)
+    quantity = max(progress.ordered, progress.shipped) if proposal.is_open else proposal.quantity
     status = _reached(quantity, progress)
     if status is None or status is proposal.status or status not in STEPS[proposal.status]:
+        return None
+    if status is Status.CANCELLED and proposal.is_open:
         return None
     return proposal.stepped(status, quantity, now)
 
 
 def _reached(bound: Decimal, progress: Progress) -> Status | None:
-    if progress.received > 0 and progress.outstanding <= 0:
+    if progress.outstanding > 0:
+        if progress.shipped > 0:
+            return Status.SHIPPED
+        return Status.ORDERED if progress.ordered > 0 else None
+    if progress.received > 0:
         return Status.RECEIVED if progress.received >= bound else Status.CLOSED
-    if progress.shipped > 0:
-        return Status.SHIPPED if progress.outstanding > 0 else Status.CLOSED
-    if progress.ordered > 0:
-        return Status.ORDERED
-    return None
+    if progress.short > 0:
+        return Status.CLOSED
+    return Status.CANCELLED if progress.cancelled > 0 else None

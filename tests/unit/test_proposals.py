@@ -22,11 +22,13 @@ from vmi_domain.proposals import (
     answered,
     followed,
     message_id,
+    progress_of,
     proposal_id,
     require_step,
 )
 from vmi_domain.quantities import OrderRules
 from vmi_domain.replenishing import Case, Review, Terms, review
+from vmi_domain.supply import Stage, SupplyLine
 
 NOW = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -285,33 +287,55 @@ def test_every_status_says_what_may_follow() -> None:
 # Goods
 
 
+def line(stage: Stage, quantity: int, *, order_id: str | None = "PO-1", of: Proposal | None = None) -> SupplyLine:
+    return SupplyLine(stage, Decimal(quantity), (of or first()).proposal_id, order_id)
+
+
 @pytest.mark.parametrize(
     ("goods", "status"),
     [
-        (Progress(ordered=Decimal(70), outstanding=Decimal(70)), Status.ORDERED),
-        (Progress(ordered=Decimal(70), shipped=Decimal(40), outstanding=Decimal(70)), Status.SHIPPED),
-        (Progress(Decimal(70), Decimal(70), received=Decimal(60), outstanding=Decimal(10)), Status.SHIPPED),
-        (Progress(Decimal(70), Decimal(70), received=Decimal(70)), Status.RECEIVED),
-        (Progress(Decimal(70), Decimal(70), received=Decimal(60)), Status.CLOSED),
+        ([line(Stage.ORDERED, 70)], Status.ORDERED),
+        ([line(Stage.ORDERED, 30), line(Stage.SHIPPED, 40)], Status.SHIPPED),
+        ([line(Stage.SHIPPED, 10), line(Stage.RECEIVED, 60)], Status.SHIPPED),
+        ([line(Stage.RECEIVED, 70)], Status.RECEIVED),
+        ([line(Stage.RECEIVED, 75)], Status.RECEIVED),
+        ([line(Stage.RECEIVED, 60), line(Stage.SHORT, 10)], Status.CLOSED),
+        ([line(Stage.SHORT, 70)], Status.CLOSED),
     ],
 )
-def test_the_status_follows_the_goods(goods: Progress, status: Status) -> None:
+def test_the_status_follows_the_goods(goods: list[SupplyLine], status: Status) -> None:
     one = first()
     accepted = answered(one, answer(AnswerKind.ACCEPT, one), NOW)
+    progress = progress_of(goods)[one.proposal_id]
 
-    following = followed(accepted, goods, NOW)
+    following = followed(accepted, progress, NOW)
 
     assert following is not None
     assert (following.status, following.quantity, following.version) == (status, 70, 3)
-    assert followed(following, goods, NOW) is None
+    assert followed(following, progress, NOW) is None
+
+
+def test_what_is_accepted_and_not_ordered_yet_stays_accepted() -> None:
+    one = first()
+    accepted = answered(one, answer(AnswerKind.ACCEPT, one), NOW)
+
+    assert followed(accepted, progress_of([line(Stage.ORDERED, 70, order_id=None)])[one.proposal_id], NOW) is None
 
 
 def test_an_order_that_names_an_unanswered_proposal_accepts_it() -> None:
-    goods = Progress(ordered=Decimal(60), outstanding=Decimal(60))
-
-    [ordered] = issued(40, first(), on_order=60, goods=goods)
+    [ordered] = issued(40, first(), on_order=60, goods=progress_of([line(Stage.ORDERED, 60)])[first().proposal_id])
 
     assert (ordered.status, ordered.quantity) == (Status.ORDERED, 60)
+
+
+def test_after_a_cancelled_order_what_is_missing_is_a_part_of_its_own() -> None:
+    one = first()
+    accepted = answered(one, answer(AnswerKind.ACCEPT, one), NOW)
+
+    cancelled, again = issued(30, accepted, goods=progress_of([line(Stage.CANCELLED, 70)])[one.proposal_id])
+
+    assert (cancelled.status, cancelled.quantity) == (Status.CANCELLED, 0)
+    assert (again.part, again.quantity, again.status) == (2, 70, Status.PROPOSED)
 
 
 # Names
