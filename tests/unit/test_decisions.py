@@ -157,3 +157,12 @@ def test_what_people_settled_goes_before_the_formula() -> None:
     decision = decided(Need(on_hand(10), BAND, OrderRules()))
 
     assert recompute(explain(decision, OPPORTUNITY, NOW) | {"outcome": {"status": "changed", "quantity": "60"}}) == 60
+
+
+def test_rounding_what_is_told_keeps_a_distribution_that_suits() -> None:
+    """A variance barely above the mean falls below it when rounded: that is Poisson, not a broken negative binomial."""
+    [told] = outlooks([1.0], distributions.negative_binomial([0.0009996], [0.00099965]))
+
+    assert told.family is distributions.Family.POISSON
+    need = Need(on_hand(0), Policy(service_target=0.9999), OrderRules(), Expected(Basis.HISTORY, told))
+    assert decided(need).quantity == 1

@@ -11,6 +11,7 @@ from vmi_domain.policies import (
     level_for_cost,
     level_for_cycle_service,
     level_for_fill_rate,
+    normal_loss,
     order_up_to_level,
     reorder_point,
     safety_factor_for_fill_rate,
@@ -145,3 +146,15 @@ def test_where_nothing_is_wanted_nothing_is_kept() -> None:
 
     assert level_for_fill_rate(nothing, nothing, 0.99)[0] == 0
     assert level_for_cycle_service(nothing, 0.99)[0] == 0
+
+
+def test_what_was_short_before_the_arrival_is_not_this_cycles_shortage() -> None:
+    """formulas.md 5.4, last line, for L = 2, R = 1, μ = 100, σ = 40 and S = 300: z₁ = 0, z₀ = 1.7678."""
+    until_arrival = distributions.normal([200.0], [2 * 40.0**2])
+    until_next = distributions.normal([300.0], [3 * 40.0**2])
+
+    reached = fill_rate_of_level(level=[300.0], until_arrival=until_arrival, until_next_arrival=until_next)
+
+    assert normal_loss(0.0) == pytest.approx(0.398942)
+    assert reached[0] == pytest.approx(1 - (69.2820 * 0.398942 - 56.5685 * normal_loss(1.767767)) / 100, abs=1e-5)
+    assert reached[0] > 1 - 69.2820 * 0.398942 / 100

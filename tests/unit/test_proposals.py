@@ -254,6 +254,28 @@ def test_the_same_answer_twice_changes_nothing() -> None:
     assert answered(accepted, answer(AnswerKind.ACCEPT, one, minutes=9), NOW).version == accepted.version
 
 
+def test_a_later_version_has_the_last_word_whenever_it_was_said() -> None:
+    one = first(30)
+    [two] = issued(10, one)
+    first_answer, second_answer = answer(AnswerKind.ACCEPT, one, minutes=9), answer(AnswerKind.ACCEPT, two, minutes=1)
+
+    raised = answered(answered(two, first_answer, NOW), second_answer, NOW)
+
+    assert raised.quantity == 90
+    with pytest.raises(IllegalStep):
+        answered(answered(two, second_answer, NOW), first_answer, NOW)
+
+
+def test_saying_it_again_later_goes_before_what_was_said_between() -> None:
+    one = first()
+    accepted = answered(one, answer(AnswerKind.ACCEPT, one, minutes=1), NOW)
+    repeated = answered(accepted, answer(AnswerKind.ACCEPT, one, minutes=3), NOW)
+
+    with pytest.raises(IllegalStep):
+        answered(repeated, answer(AnswerKind.CHANGE, one, 40, minutes=2), NOW)
+    assert answered(accepted, answer(AnswerKind.CHANGE, one, 40, minutes=2), NOW).quantity == 40
+
+
 @pytest.mark.parametrize("status", [Status.EXPIRED, Status.CANCELLED, Status.RECEIVED, Status.CLOSED, Status.SHIPPED])
 def test_an_answer_comes_too_late_for_what_is_over_or_under_way(status: Status) -> None:
     one = first()
