@@ -1,0 +1,237 @@
+"""Forecasts: the state of each key, some of its past ones, and up to which day each location is closed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain import forecasting
+from vmi_domain.position import Key
+
+State = NDArray[np.float32]
+
+
+class Location(NamedTuple):
+    """A customer's location."""
+
+    customer_id: str
+    location_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What was learned of one key's demand."""
+
+    key: Key
+    version: int
+    through: date
+    """The last closed day it has learned from."""
+    began_on: date
+    """The first one."""
+    state: State | None
+    """None where it was kept in another layout and is to be learned anew."""
+    told_level: float | None = None
+    """The demand level subscribers were last told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A key's state after one past day."""
+
+    key: Key
+    through: date
+    state: State
+
+
+async def read(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, Forecast]:
+    """Return the forecasts there are of these keys."""
+    result = await connection.execute(_READ, _columns(sorted(keys)))
+    return {forecast.key: forecast for forecast in map(_forecast, result)}
+
+
+_KEYS = "unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))"
+_READ = text(f"""
+    SELECT forecast.customer_id, forecast.location_id, forecast.item_id, version, through_day, began_on, layout, state,
+           told_level
+    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    JOIN forecast USING (customer_id, location_id, item_id)
+""")  # noqa: S608 - our own words
+
+
+async def known(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
+    """Return which of these keys have a forecast."""
+    result = await connection.execute(_KNOWN, _columns(sorted(keys)))
+    return {_key(row) for row in result}
+
+
+_KNOWN = text(f"""
+    SELECT customer_id, location_id, item_id
+    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    JOIN forecast USING (customer_id, location_id, item_id)
+""")  # noqa: S608 - our own words
+
+
+async def keys_of(connection: AsyncConnection, locations: Sequence[Location]) -> list[Key]:
+    """Return the keys of these locations that have a forecast."""
+    result = await connection.execute(_KEYS_OF, _location_columns(locations))
+    return [_key(row) for row in result]
+
+
+_LOCATIONS = "unnest(CAST(:customers AS text[]), CAST(:locations AS text[]))"
+_KEYS_OF = text(f"""
+    SELECT customer_id, location_id, item_id
+    FROM {_LOCATIONS} AS wanted (customer_id, location_id)
+    JOIN forecast USING (customer_id, location_id)
+""")  # noqa: S608 - our own words
+
+
+async def write(connection: AsyncConnection, forecasts: Sequence[Forecast]) -> None:
+    """Put forecasts in the place of those there were. The caller holds the locks of their keys."""
+    if forecasts:
+        await connection.execute(
+            _WRITE,
+            {
+                **_columns([forecast.key for forecast in forecasts]),
+                "versions": [forecast.version for forecast in forecasts],
+                "throughs": [forecast.through for forecast in forecasts],
+                "began_ons": [forecast.began_on for forecast in forecasts],
+                "states": _bytes([forecast.state for forecast in forecasts]),
+                "told_levels": [forecast.told_level for forecast in forecasts],
+                "layout": forecasting.LAYOUT,
+            },
+        )
+
+
+_WRITE = text("""
+    INSERT INTO forecast (
+        customer_id, location_id, item_id, version, through_day, began_on, layout, state, told_level
+    )
+    SELECT customer_id, location_id, item_id, version, through_day, began_on, CAST(:layout AS smallint), state,
+           told_level
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:versions AS bigint[]),
+        CAST(:throughs AS date[]), CAST(:began_ons AS date[]), CAST(:states AS bytea[]),
+        CAST(:told_levels AS double precision[])
+    ) AS learned (customer_id, location_id, item_id, version, through_day, began_on, state, told_level)
+    ON CONFLICT (customer_id, location_id, item_id) DO UPDATE SET
+        version = excluded.version, through_day = excluded.through_day, began_on = excluded.began_on,
+        layout = excluded.layout, state = excluded.state, told_level = excluded.told_level
+""")
+
+
+async def checkpoints_before(connection: AsyncConnection, days: Sequence[tuple[Key, date]]) -> dict[Key, Checkpoint]:
+    """Return for each key its last kept state of before a day, where there is one in today's layout."""
+    result = await connection.execute(
+        _CHECKPOINTS_BEFORE,
+        {**_columns([key for key, _ in days]), "days": [day for _, day in days], "layout": forecasting.LAYOUT},
+    )
+    rows = result.all()
+    states = forecasting.from_bytes([row.state for row in rows])
+    return {_key(row): Checkpoint(_key(row), row.through_day, states[place]) for place, row in enumerate(rows)}
+
+
+_CHECKPOINTS_BEFORE = text("""
+    SELECT late.customer_id, late.location_id, late.item_id, kept.through_day, kept.state
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:days AS date[])
+    ) AS late (customer_id, location_id, item_id, day)
+    CROSS JOIN LATERAL (
+        SELECT through_day, state FROM forecast_checkpoint AS checkpoint
+        WHERE checkpoint.customer_id = late.customer_id AND checkpoint.location_id = late.location_id
+          AND checkpoint.item_id = late.item_id AND checkpoint.through_day < late.day AND layout = :layout
+        ORDER BY through_day DESC LIMIT 1
+    ) AS kept
+""")
+
+
+async def keep_checkpoints(connection: AsyncConnection, checkpoints: Sequence[Checkpoint]) -> None:
+    """Keep past states, in the place of those of the same days. The caller holds the locks of their keys."""
+    if checkpoints:
+        await connection.execute(
+            _KEEP_CHECKPOINTS,
+            {
+                **_columns([checkpoint.key for checkpoint in checkpoints]),
+                "throughs": [checkpoint.through for checkpoint in checkpoints],
+                "states": _bytes([checkpoint.state for checkpoint in checkpoints]),
+                "layout": forecasting.LAYOUT,
+            },
+        )
+
+
+_KEEP_CHECKPOINTS = text("""
+    INSERT INTO forecast_checkpoint (customer_id, location_id, item_id, through_day, layout, state)
+    SELECT customer_id, location_id, item_id, through_day, CAST(:layout AS smallint), state
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:throughs AS date[]),
+        CAST(:states AS bytea[])
+    ) AS kept (customer_id, location_id, item_id, through_day, state)
+    ON CONFLICT (customer_id, location_id, item_id, through_day) DO UPDATE SET
+        layout = excluded.layout, state = excluded.state
+""")
+
+
+async def forget_checkpoints(connection: AsyncConnection, keys: Sequence[Key], kept: Sequence[date]) -> None:
+    """Delete the past states of these keys but those of the ``kept`` days."""
+    await connection.execute(_FORGET_CHECKPOINTS, {**_columns(keys), "kept": list(kept)})
+
+
+_FORGET_CHECKPOINTS = text(f"""
+    DELETE FROM forecast_checkpoint AS checkpoint
+    USING {_KEYS} AS grown (customer_id, location_id, item_id)
+    WHERE checkpoint.customer_id = grown.customer_id AND checkpoint.location_id = grown.location_id
+      AND checkpoint.item_id = grown.item_id AND checkpoint.through_day <> ALL (CAST(:kept AS date[]))
+""")  # noqa: S608 - our own words
+
+
+async def close(connection: AsyncConnection, closed: Sequence[tuple[Location, date]]) -> None:
+    """Write up to which day locations are closed; never back."""
+    if closed:
+        await connection.execute(
+            _CLOSE,
+            {**_location_columns([location for location, _ in closed]), "throughs": [through for _, through in closed]},
+        )
+
+
+_CLOSE = text("""
+    INSERT INTO forecast_location (customer_id, location_id, through_day)
+    SELECT customer_id, location_id, through_day
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:throughs AS date[]))
+         AS closed (customer_id, location_id, through_day)
+    ORDER BY customer_id, location_id
+    ON CONFLICT (customer_id, location_id) DO UPDATE SET through_day = excluded.through_day
+    WHERE forecast_location.through_day < excluded.through_day
+""")
+
+
+def _columns(keys: Sequence[Key]) -> dict[str, object]:
+    return {
+        "customers": [key.customer_id for key in keys],
+        "locations": [key.location_id for key in keys],
+        "items": [key.item_id for key in keys],
+    }
+
+
+def _location_columns(locations: Sequence[Location]) -> dict[str, object]:
+    return {
+        "customers": [location.customer_id for location in locations],
+        "locations": [location.location_id for location in locations],
+    }
+
+
+def _key(row: Row[tuple[object, ...]]) -> Key:
+    return Key(row.customer_id, row.location_id, row.item_id)
+
+
+def _forecast(row: Row[tuple[object, ...]]) -> Forecast:
+    state = forecasting.from_bytes([row.state])[0] if row.layout == forecasting.LAYOUT else None
+    return Forecast(_key(row), row.version, row.through_day, row.began_on, state, row.told_level)
+
+
+def _bytes(states: Sequence[State | None]) -> list[bytes]:
+    assert all(state is not None for state in states)
+    return forecasting.to_bytes(np.array(states))
