@@ -16,7 +16,7 @@ from vmi_cli.console import AsJson, Refused, err, print_json
 from vmi_cli.surroundings import connected
 from vmi_contracts import topics, writing
 from vmi_contracts.topics import Topic
-from vmi_runtime import broker
+from vmi_runtime import broker, kafka_client
 from vmi_runtime.settings import KafkaSettings
 
 SOURCE = "/vmi/cli"
@@ -142,7 +142,7 @@ async def _deliver(kafka: KafkaSettings, addressed: list[Addressed]) -> None:
     missing = await broker.missing_topics(kafka, {a.topic for a in addressed})
     if missing:
         raise Refused(f"the broker has no topic {', '.join(sorted(missing))}: run `vmi topics create`")
-    producer = AIOKafkaProducer(**broker.client_options(kafka), acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**kafka_client.arguments(kafka), acks="all", enable_idempotence=True)
     await producer.start()
     try:
         pending = []

@@ -1,9 +1,7 @@
 """The broker seen from outside a worker: how to reach it, its topics, and how far they go."""
 
-import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -11,34 +9,18 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from vmi_contracts.topics import Topic
-from vmi_runtime.settings import KafkaSettings, SettingsError
+from vmi_runtime import kafka_client
+from vmi_runtime.settings import KafkaSettings
 
 
 class BrokerUnreachable(Exception):
     """No broker answers at the address; the message is one line that says which and what to do."""
 
 
-def client_options(kafka: KafkaSettings) -> dict[str, Any]:
-    """Return what every aiokafka client needs to reach the broker: address, encryption, credentials."""
-    if kafka.bootstrap_servers is None:
-        raise SettingsError("no broker is named: set VMI_KAFKA__BOOTSTRAP_SERVERS, or start one with `vmi local up`")
-    options: dict[str, Any] = {
-        "bootstrap_servers": kafka.bootstrap_servers.split(","),
-        "security_protocol": kafka.security_protocol,
-    }
-    if kafka.security_protocol.endswith("SSL"):
-        options["ssl_context"] = ssl.create_default_context(cafile=kafka.ca_file)
-    if kafka.security_protocol.startswith("SASL"):
-        options["sasl_mechanism"] = kafka.sasl_mechanism
-        options["sasl_plain_username"] = kafka.username
-        options["sasl_plain_password"] = kafka.password.get_secret_value() if kafka.password else None
-    return options
-
-
 @asynccontextmanager
 async def admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Give an admin client, or raise BrokerUnreachable."""
-    client = AIOKafkaAdminClient(**client_options(kafka), client_id="vmi-admin", request_timeout_ms=15_000)
+    client = AIOKafkaAdminClient(**kafka_client.arguments(kafka), client_id="vmi-admin", request_timeout_ms=15_000)
     try:
         await client.start()
     except (KafkaConnectionError, OSError) as error:
@@ -105,7 +87,7 @@ async def partitions_and_config(
 
 async def end_offsets(kafka: KafkaSettings, topics: Sequence[str]) -> dict[tuple[str, int], int]:
     """Return, for each partition of the topics, the offset that the next record will have."""
-    consumer = AIOKafkaConsumer(**client_options(kafka), client_id="vmi-offsets")
+    consumer = AIOKafkaConsumer(**kafka_client.arguments(kafka), client_id="vmi-offsets")
     try:
         await consumer.start()
         partitions = [

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts import topics
-from vmi_runtime import broker
+from vmi_runtime import broker, kafka_client
 from vmi_runtime.settings import KafkaSettings
 from vmi_runtime.worker import Worker
 from vmi_store import outbox, progress
@@ -111,7 +111,7 @@ async def watched(kafka: KafkaSettings, engine: AsyncEngine, workers: Iterable[W
         if worker.subscriptions
     }
     cluster_id = await broker.cluster_id(kafka)
-    consumer = AIOKafkaConsumer(**broker.client_options(kafka), client_id="vmi-pipeline")
+    consumer = AIOKafkaConsumer(**kafka_client.arguments(kafka), client_id="vmi-pipeline")
     # Its metadata cover every topic: that is asked for before the start, since nothing is subscribed.
     consumer._client.set_topics({topic for followed in follows.values() for topic in followed})
     try:

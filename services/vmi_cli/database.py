@@ -1,0 +1,47 @@
+"""``vmi migrate``, and the connection that the looking commands share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from vmi_cli.console import Refused, err
+from vmi_cli.surroundings import connected
+from vmi_runtime.settings import Settings
+from vmi_store import engine, schema_version
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, migrated: bool = True) -> AsyncIterator[AsyncEngine]:
+    """Give an engine for the database, whose schema must be this version's, or raise Refused."""
+    assert settings.database.url is not None
+    database = engine.create(
+        settings.database.url.get_secret_value(),
+        application_name="vmi-cli",
+        pool_size=2,
+        statement_cache=settings.database.statement_cache,
+    )
+    try:
+        if migrated:
+            await schema_version.require_head(database)
+        yield database
+    except (OSError, DBAPIError) as error:
+        if isinstance(error, DBAPIError) and not error.connection_invalidated and "connect" not in str(error).lower():
+            raise
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise Refused(f"no Postgres answers ({reason}): is it running? `vmi local status` tells") from None
+    finally:
+        await database.dispose()
+
+
+def migrate() -> None:
+    """Bring the database's schema to this version's; harmless when it is there already."""
+    before, after = asyncio.run(_migrate(connected()))
+    err.print(f"The schema was {after} already" if before == after else f"Schema {before or 'empty'} → {after}")
+
+
+async def _migrate(settings: Settings) -> tuple[str | None, str]:
+    async with opened(settings, migrated=False) as database:
+        return await schema_version.migrate(database)
