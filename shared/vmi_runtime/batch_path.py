@@ -173,10 +173,21 @@ class Consumer(driver.Consumer):
                 yield tp, Chunk(partition, records[start : start + size], epoch)
 
     def _message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
-        message = self._to_message(tp, chunk.records[-1])
-        message.key, message.headers = None, None
-        message.value = cast(bytes, chunk)  # Faust's raw codec hands on whatever it is
-        return message
+        return ConsumerMessage(
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=chunk.records[-1].offset,
+            timestamp=0.0,
+            timestamp_type=0,
+            headers=None,
+            key=None,
+            value=cast(bytes, chunk),  # Faust's raw codec hands on whatever it is
+            checksum=None,
+            serialized_key_size=0,
+            serialized_value_size=chunk.bytes,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
 
     async def _draw_epochs(self, generation: int) -> None:
         """Draw epochs for a new assignment, before the first fetch from it."""

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vmi_runtime import consuming, failure, faust_app, kafka_client, logs
 from vmi_runtime.batch_path import Consumer
 from vmi_runtime.clock import Clock
+from vmi_runtime.consuming import PutAside
 from vmi_runtime.faust_app import App
 from vmi_runtime.settings import Settings, SettingsError, load
 from vmi_runtime.worker import Record, Surroundings, Worker
@@ -47,11 +48,11 @@ def main(worker: Worker) -> None:
     os._exit(code)
 
 
-def run(worker: Worker, settings: Settings) -> int:
+def run(worker: Worker, settings: Settings, put_aside: PutAside | None = None) -> int:
     """Run a worker until SIGTERM or SIGINT; return the exit code."""
     logs.configure(settings, worker.name)
     with asyncio.Runner(loop_factory=_loop) as runner:
-        return runner.run(_run(worker, settings))
+        return runner.run(_run(worker, settings, put_aside or _put_aside))
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -64,7 +65,7 @@ def _loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _run(worker: Worker, settings: Settings) -> int:
+async def _run(worker: Worker, settings: Settings, put_aside: PutAside) -> int:
     if settings.database.url is None:
         raise SettingsError("no database is named; set VMI_DATABASE__URL=postgresql://user:password@host:port/database")
     database = engine.create(
@@ -79,14 +80,14 @@ async def _run(worker: Worker, settings: Settings) -> int:
     with _signals(stopping):
         try:
             await failure.retried("looking at the schema", lambda: schema_version.require_head(database))
-            return await _work(worker, surroundings)
+            return await _work(worker, surroundings, put_aside)
         finally:
             await database.dispose()
 
 
-async def _work(worker: Worker, surroundings: Surroundings) -> int:
+async def _work(worker: Worker, surroundings: Surroundings, put_aside: PutAside) -> int:
     tasks = [asyncio.ensure_future(task(surroundings)) for task in worker.tasks]
-    app = await _app(worker, surroundings) if worker.subscriptions or worker.ticks else None
+    app = await _app(worker, surroundings, put_aside) if worker.subscriptions or worker.ticks else None
     if app is not None:
         tasks.append(asyncio.create_task(_consume(app, surroundings.stopping)))
     log.info("started", group=worker.group, process=os.getpid())
@@ -101,7 +102,7 @@ async def _work(worker: Worker, surroundings: Surroundings) -> int:
     return 0
 
 
-async def _app(worker: Worker, surroundings: Surroundings) -> App:
+async def _app(worker: Worker, surroundings: Surroundings, put_aside: PutAside) -> App:
     settings = surroundings.settings
     cluster_id = await _cluster_id(settings, [topic.name for s in worker.subscriptions for topic in s.topics])
     database = consuming.Database(
@@ -109,7 +110,7 @@ async def _app(worker: Worker, surroundings: Surroundings) -> App:
         progress.Group(cluster_id, worker.group),
         f"{socket.gethostname()}:{os.getpid()}",
         surroundings.clock,
-        _put_aside,
+        put_aside,
     )
     app = faust_app.create(settings, worker.group, fence=database)
     for subscription in worker.subscriptions:
