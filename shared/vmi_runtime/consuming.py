@@ -20,13 +20,29 @@ from vmi_runtime.clock import Clock
 from vmi_runtime.failure import Fault
 from vmi_runtime.faust_app import App
 from vmi_runtime.in_flight import Chunk, TopicPartition
-from vmi_runtime.worker import Record, Subscription, Tick, Transaction
-from vmi_store import progress
+from vmi_runtime.worker import Record, Subscription, Tick, Transaction, recorded_at
+from vmi_store import progress, quarantine
 
 log = structlog.get_logger(__name__)
 
 PutAside = Callable[[AsyncConnection, Record, str], Awaitable[None]]
 """Writes a record that the database refuses into quarantine, with the reason."""
+
+
+async def put_aside(connection: AsyncConnection, record: Record, reason: str) -> None:
+    """Write a record that the database refuses into quarantine, with its bytes."""
+    rejected = quarantine.Rejected(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        recorded_at=recorded_at(record),
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        reason="refused_by_database",
+        detail=reason,
+    )
+    await quarantine.add(connection, [rejected])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +149,10 @@ class Batches:
         record = records[0]
         log.error("the database refuses a record; it is put aside", reason=refusal, **_place(record))
 
-        async def put_aside(found: Sequence[Record], transaction: Transaction) -> None:
+        async def aside(found: Sequence[Record], transaction: Transaction) -> None:
             await self._database.put_aside(transaction.connection, found[0], refusal)
 
-        return await failure.retried(self._name, lambda: self._once(records, epochs, put_aside))
+        return await failure.retried(self._name, lambda: self._once(records, epochs, aside))
 
     async def _once(
         self,

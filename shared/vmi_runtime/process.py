@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_runtime import consuming, failure, faust_app, kafka_client, logs
 from vmi_runtime.batch_path import Consumer
@@ -19,7 +18,7 @@ from vmi_runtime.clock import Clock
 from vmi_runtime.consuming import PutAside
 from vmi_runtime.faust_app import App
 from vmi_runtime.settings import Settings, SettingsError, load
-from vmi_runtime.worker import Record, Surroundings, Worker
+from vmi_runtime.worker import Surroundings, Worker
 from vmi_store import engine, progress, schema_version
 from vmi_store.schema_version import SchemaError
 
@@ -52,7 +51,7 @@ def run(worker: Worker, settings: Settings, put_aside: PutAside | None = None) -
     """Run a worker until SIGTERM or SIGINT; return the exit code."""
     logs.configure(settings, worker.name)
     with asyncio.Runner(loop_factory=_loop) as runner:
-        return runner.run(_run(worker, settings, put_aside or _put_aside))
+        return runner.run(_run(worker, settings, put_aside or consuming.put_aside))
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -154,10 +153,6 @@ async def _cluster_id(settings: Settings, topics: Sequence[str]) -> str:
         return str(described["cluster_id"])
 
     return await failure.retried("looking for the broker", once)
-
-
-async def _put_aside(connection: AsyncConnection, record: Record, reason: str) -> None:
-    raise NotImplementedError
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import faust
 import pytest
 from aiokafka.consumer import fetcher, subscription_state
 from faust import streams
-from faust.transport import conductor, consumer as stock
+from faust.transport import conductor
+from faust.transport import consumer as stock
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -184,7 +185,7 @@ async def test_an_idle_partition_is_committed_to_its_end(consumer):
     [only] = await fetch(consumer, {SALES: records(SALES, 0, 9)}, {SALES: 11, STOCK: 7})
     only.value.finish()
 
-    # 11: behind the last record stands the marker of the transaction that wrote it. 7: nothing but a marker was fetched.
+    # 11: behind the last record stands the marker of its transaction. 7: nothing but a marker was fetched.
     assert committable(consumer) == {SALES: 11, STOCK: 7}
 
     consumer._committed_offset.update({SALES: 11, STOCK: 7})

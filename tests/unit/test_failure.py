@@ -5,7 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from vmi_runtime import failure
 from vmi_runtime.failure import Fault
