@@ -200,3 +200,81 @@ def test_a_state_is_kept_as_bytes_of_a_fixed_length():
 def test_a_horizon_is_not_negative():
     with pytest.raises(ValueError, match="negative"):
         forecasting.demand_over(learned([1.0])[0], MONDAY, -1)
+
+
+def test_series_that_stand_at_different_days_are_brought_to_one():
+    random = np.random.default_rng(5)
+    demand = random.poisson(1.0, (3, 90)).astype(float)
+    last = MONDAY + timedelta(days=89)
+    begins = [0, 30, 30]
+    states = np.concatenate(
+        [
+            forecasting.update(forecasting.start([UNKNOWN]), [series[:begin]], MONDAY)
+            for series, begin in zip(demand, begins, strict=True)
+        ]
+    )
+
+    folded = forecasting.fold(
+        states, [MONDAY + timedelta(days=begin) for begin in begins], [history(series) for series in demand], last
+    )
+
+    assert np.array_equal(folded.states, learned(*demand))
+
+
+def test_the_states_kept_on_the_way_are_those_of_their_days():
+    demand = np.random.default_rng(5).poisson(1.0, 400).astype(float)
+    last = MONDAY + timedelta(days=399)
+
+    folded = forecasting.fold(forecasting.start([UNKNOWN]), [MONDAY], [history(demand)], last)
+
+    days = [day for _, day, _ in folded.checkpoints]
+    assert days == [day for day in forecasting.kept_days(last) if day >= MONDAY]
+    for _, day, state in folded.checkpoints:
+        assert np.array_equal(state, learned(demand[: (day - MONDAY).days + 1])[0])
+
+
+def test_few_past_states_are_kept_and_near_ones_more_than_far_ones():
+    for ahead in range(200):
+        through = MONDAY + timedelta(days=ahead)
+        kept = forecasting.kept_days(through)
+
+        assert len(kept) <= 11
+        assert any((through - day).days < 14 for day in kept)
+        assert any(112 <= (through - day).days <= 448 for day in kept)
+
+
+def test_a_day_whose_state_is_kept_was_kept_all_the_days_since():
+    for ahead in range(1, 500):
+        through = MONDAY + timedelta(days=ahead)
+        new = set(forecasting.kept_days(through)) - set(forecasting.kept_days(through - timedelta(days=1)))
+
+        assert new <= {through}
+
+
+def test_a_change_matters_when_it_would_change_an_order():
+    told = np.array([UNKNOWN, 0.0, 0.0, 100.0, 100.0, 100.0])
+    now = np.array([0.0, 0.0, 1.0, 104.0, 106.0, 94.0])
+
+    assert forecasting.matter(now, told).tolist() == [True, False, True, False, True, True]
+
+
+def test_the_level_that_is_told_does_not_move_with_the_weekday():
+    series = np.tile(WEEK, 30)
+    on_sunday, on_monday = learned(series), learned(np.append(series, WEEK[0]))
+
+    assert forecasting.levels(on_monday, 2.0, 0.95) == pytest.approx(forecasting.levels(on_sunday, 2.0, 0.95), rel=0.05)
+
+
+def history(series) -> forecasting.History:
+    days = np.flatnonzero(series)
+    return forecasting.History(days + MONDAY.toordinal(), np.asarray(series)[days])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_learning_leaves_the_state_it_began_with_as_it_was(count):
+    state = learned(*[[1.0, 2.0, 3.0]] * count)
+    before = state.copy()
+
+    forecasting.update(state, [[5.0]] * count, MONDAY)
+
+    assert np.array_equal(state, before)

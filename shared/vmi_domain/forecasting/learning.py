@@ -67,7 +67,7 @@ def update(states: States, demands: ArrayLike, first_day: date, *, in_stock: Arr
     moved = np.empty_like(states)
     for start in range(0, len(states), SERIES_AT_ONCE):
         some = slice(start, start + SERIES_AT_ONCE)
-        columns = np.ascontiguousarray(states[some].T)
+        columns = np.array(states[some].T, order="C")  # a copy, also of a single series
         for place, day in enumerate(range(first_day.toordinal(), first_day.toordinal() + wanted.shape[1])):
             _learn_day(columns, wanted[some, place], None if stocked is None else stocked[some, place], day)
         moved[some] = columns.T
