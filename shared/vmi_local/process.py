@@ -15,7 +15,7 @@ import psutil
 
 from vmi_local.directory import explained
 
-CLOCK_TOLERANCE_SECONDS = 2.0
+CLOCK_TOLERANCE_SECONDS = 60.0
 """The start time is reckoned from the time of boot, which moves when the machine's clock is set."""
 
 LINE_BYTES = 400

@@ -110,20 +110,20 @@ class LocalServers:
 
     def follow_logs(self, lines: int = 10) -> Iterator[str]:
         """Yield the last lines of each log, then new ones as they come, without end."""
-        read: dict[Path, int] = {}
+        logs = {server.name: server.log for server in (self._kafka, self._postgres)}
+        read = {name: _size(log) for name, log in logs.items()}
         yield from self.logs(lines)
         while True:
-            for server in (self._kafka, self._postgres):
-                size = server.log.stat().st_size if server.log.exists() else 0
-                start = read.get(server.log, size)
-                if size < start:  # a new run, or a log that went round
-                    start = 0
-                if size > start:
-                    with server.log.open("rb") as log:
-                        log.seek(start)
-                        for line in log.read(size - start).decode(errors="replace").splitlines():
-                            yield f"{server.name:8} | {line}"
-                read[server.log] = size
+            for name, log in logs.items():
+                size = _size(log)
+                if size < read[name]:  # a new run, or a log that went round
+                    read[name] = 0
+                if size > read[name]:
+                    with log.open("rb") as file:
+                        file.seek(read[name])
+                        for line in file.read(size - read[name]).decode(errors="replace").splitlines():
+                            yield f"{name:8} | {line}"
+                read[name] = size
             time.sleep(0.2)
 
     def _up(self, progress: Report) -> list[Kafka | Postgres]:
@@ -207,3 +207,10 @@ def _memory_mb(process: psutil.Process) -> int:
 def _without_password(address: str) -> str:
     password = urlsplit(address).password if "://" in address else None
     return address.replace(f":{password}@", ":***@") if password else address
+
+
+def _size(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except FileNotFoundError:
+        return 0

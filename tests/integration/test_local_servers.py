@@ -177,17 +177,37 @@ def test_the_servers_outlive_the_process_that_started_them(servers):
     assert [server.state for server in servers.status().servers] == ["running", "running"]
 
 
-def test_a_pid_that_belongs_to_something_else_by_now_is_left_alone(servers):
+@pytest.mark.parametrize(
+    ("arguments", "seconds_off"),
+    [
+        pytest.param([], 0, id="another program"),
+        pytest.param(["{settings}"], 3600, id="the same argument, started at another time"),
+    ],
+)
+def test_a_pid_that_belongs_to_something_else_by_now_is_left_alone(servers, arguments, seconds_off):
     servers.down()
-    [directory] = [server.directory for server in servers.status().servers if server.name == "Kafka"]
-    with subprocess.Popen(["sleep", "60"]) as stranger:
-        started_at = psutil.Process(stranger.pid).create_time()
-        (Path(directory) / "kafka.pid").write_text(json.dumps({"pid": stranger.pid, "started_at": started_at}))
+    directory = servers.directory / "kafka"
+    arguments = [argument.format(settings=directory / "server.properties") for argument in arguments]
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *arguments]) as stranger:
+        started_at = psutil.Process(stranger.pid).create_time() + seconds_off
+        (directory / "kafka.pid").write_text(json.dumps({"pid": stranger.pid, "started_at": started_at}))
 
         servers.down()
 
         assert stranger.poll() is None
         stranger.kill()
+
+
+def test_new_lines_of_the_logs_follow_the_last_ones(servers):
+    servers.up()
+    lines = servers.follow_logs(lines=1)
+    assert [next(lines).split(" ")[0] for _ in range(2)] == ["Kafka", "Postgres"]
+
+    servers.down()
+
+    for line in lines:
+        if "database system is shut down" in line:
+            break
 
 
 def test_a_port_in_use_is_named_with_its_owner_and_what_to_do(servers):
