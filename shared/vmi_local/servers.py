@@ -97,8 +97,8 @@ class LocalServers:
         return Status(
             directory=str(self.directory),
             servers=(
-                _status(self._kafka, given_bootstrap_servers()),
-                _status(self._postgres, given_database_url()),
+                _status(self._kafka, _elsewhere(self._kafka, given_bootstrap_servers())),
+                _status(self._postgres, _elsewhere(self._postgres, given_database_url())),
             ),
         )
 
@@ -129,9 +129,9 @@ class LocalServers:
     def _up(self, progress: Report) -> list[Kafka | Postgres]:
         """Start what does not run and return that. What cannot come up whole leaves nothing running behind."""
         wanted: list[Kafka | Postgres] = []
-        if not given_bootstrap_servers():
+        if not _elsewhere(self._kafka, given_bootstrap_servers()):
             wanted.append(self._kafka)
-        if not given_database_url():
+        if not _elsewhere(self._postgres, given_database_url()):
             wanted.append(self._postgres)
         if not wanted:
             return []
@@ -180,6 +180,12 @@ def _together(actions: Sequence[Callable[[], None]]) -> None:
     with ThreadPoolExecutor(max(1, len(actions))) as pool:
         for done in [pool.submit(action) for action in actions]:
             done.result()
+
+
+def _elsewhere(server: Kafka | Postgres, given: str | None) -> str | None:
+    """Return the given address, unless it is this server's own: a shell keeps that after ``eval "$(vmi local up)"``."""
+    own = server.address if server.directory.exists() else None
+    return None if given == own else given
 
 
 def _status(server: Kafka | Postgres, external: str | None) -> ServerStatus:

@@ -237,6 +237,17 @@ def test_an_address_in_the_environment_wins(new_servers, monkeypatch):
     assert [server.state for server in new_servers.status().servers] == ["external", "external"]
 
 
+def test_the_servers_own_address_in_the_environment_does_not_keep_them_down(servers, monkeypatch):
+    addresses = servers.up()
+    monkeypatch.setenv("VMI_KAFKA__BOOTSTRAP_SERVERS", addresses.bootstrap_servers)
+    monkeypatch.setenv("VMI_DATABASE__URL", addresses.database_url)
+    servers.down()
+
+    assert servers.up() == addresses
+
+    assert [server.state for server in servers.status().servers] == ["running", "running"]
+
+
 def test_only_the_server_without_an_address_is_started(new_servers, monkeypatch):
     monkeypatch.setenv("VMI_KAFKA__BOOTSTRAP_SERVERS", "broker.example:9092")
 
