@@ -19,7 +19,8 @@ from vmi_demo.proposals import Proposal
 CUSTOMER: Final = "complete-journey"
 SUPPLIER: Final = "wholesale"
 SERVICE_TARGET: Final = 0.98
-"""Agreed fill rate."""
+"""Agreed probability of no stock-out between two arrivals. (The same fill rate for every item would cost more stock
+for the same sales: it gives as much to the items whose last unit hardly ever sells.)"""
 LEAD_TIME_DAYS: Final = 3
 REVIEW_DAYS: Final = 1
 ORDER_CUT_OFF: Final = time(0, 15)
@@ -88,7 +89,7 @@ class Writer:
                     item_id=item,
                     supplier_id=SUPPLIER,
                     effective_from=self._journey.live_days[0],
-                    service_measure=inbound.ServiceMeasure.FILL_RATE,
+                    service_measure=inbound.ServiceMeasure.CYCLE_SERVICE,
                     service_target=SERVICE_TARGET,
                     lead_time_days=LEAD_TIME_DAYS,
                     review_days=REVIEW_DAYS,

@@ -13,7 +13,7 @@ from vmi_contracts import envelope
 from vmi_contracts.outbound import ProposalsIssued
 from vmi_contracts.topics import PROPOSALS
 from vmi_demo.documents import Outgoing
-from vmi_runtime import broker
+from vmi_runtime import kafka_client
 from vmi_runtime.settings import KafkaSettings
 
 LINGER_MS: Final = 2
@@ -65,7 +65,7 @@ class Sender:
 async def sender(kafka: KafkaSettings) -> AsyncIterator[Sender]:
     """Give a connected producer: all replicas acknowledge, and nothing is doubled by a retry."""
     producer = AIOKafkaProducer(
-        **broker.client_options(kafka), acks="all", enable_idempotence=True, linger_ms=LINGER_MS, client_id="vmi-demo"
+        **kafka_client.arguments(kafka), acks="all", enable_idempotence=True, linger_ms=LINGER_MS, client_id="vmi-demo"
     )
     await producer.start()
     try:
@@ -109,7 +109,7 @@ def _proposals(value: bytes, headers: Sequence[tuple[str, bytes]]) -> ProposalsI
 async def reader(kafka: KafkaSettings) -> AsyncIterator[Reader]:
     """Give a reader of all proposals; it is in no consumer group."""
     consumer = AIOKafkaConsumer(
-        **broker.client_options(kafka),
+        **kafka_client.arguments(kafka),
         client_id="vmi-demo",
         isolation_level="read_committed",
         auto_offset_reset="earliest",
