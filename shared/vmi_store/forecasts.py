@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain import forecasting
+from vmi_domain.days import SiteCalendar
 from vmi_domain.position import Key
 
 State = NDArray[np.float32]
@@ -35,8 +37,8 @@ class Forecast:
     """The first one."""
     state: State | None
     """None where it was kept in another layout and is to be learned anew."""
-    told_level: float | None = None
-    """The demand level subscribers were last told of."""
+    told_level: float = 0.0
+    """The demand level subscribers were last told of, base units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,60 @@ class Checkpoint:
     key: Key
     through: date
     state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What decides which of a location's days are closed."""
+
+    calendar: SiteCalendar
+    reached_at: datetime | None
+    """The watermark; None before the first fact."""
+    closed_through: date | None
+    """The last day that was closed here."""
+
+
+async def sites(connection: AsyncConnection, locations: Sequence[Location]) -> dict[Location, Site]:
+    """Return these locations; one that no catalogue names keeps UTC days."""
+    result = await connection.execute(_SITES, _location_columns(locations))
+    return {_location(row): _site(row) for row in result}
+
+
+_LOCATIONS = "unnest(CAST(:customers AS text[]), CAST(:locations AS text[]))"
+_SITES = text(f"""
+    SELECT wanted.customer_id, wanted.location_id, location.time_zone, location.day_ends_at,
+           location_watermark.reached_at, forecast_location.through_day
+    FROM {_LOCATIONS} AS wanted (customer_id, location_id)
+    LEFT JOIN location USING (customer_id, location_id)
+    LEFT JOIN location_watermark USING (customer_id, location_id)
+    LEFT JOIN forecast_location USING (customer_id, location_id)
+""")  # noqa: S608 - our own words
+
+
+async def sites_behind(connection: AsyncConnection, reached_at: datetime, *, at_most: int) -> dict[Location, Site]:
+    """Return some of the locations that have not closed all their days that are over at ``reached_at``."""
+    # No day anywhere is more than 14 hours ahead of UTC's: what has closed that one is not behind.
+    latest = (reached_at + _FARTHEST_EAST).date() - timedelta(days=1)
+    result = await connection.execute(_SITES_BEHIND, {"latest": latest})
+    found = ((_location(row), _site(row)) for row in result)
+    behind = (
+        (location, site)
+        for location, site in found
+        if site.closed_through is not None and site.closed_through < site.calendar.last_closed_day(reached_at)
+    )
+    return dict(islice(behind, at_most))
+
+
+_FARTHEST_EAST = timedelta(hours=14)
+_SITES_BEHIND = text("""
+    SELECT customer_id, location_id, location.time_zone, location.day_ends_at, location_watermark.reached_at,
+           forecast_location.through_day
+    FROM forecast_location
+    LEFT JOIN location USING (customer_id, location_id)
+    LEFT JOIN location_watermark USING (customer_id, location_id)
+    WHERE forecast_location.through_day < :latest
+    ORDER BY customer_id, location_id
+""")
 
 
 async def read(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, Forecast]:
@@ -82,7 +138,6 @@ async def keys_of(connection: AsyncConnection, locations: Sequence[Location]) ->
     return [_key(row) for row in result]
 
 
-_LOCATIONS = "unnest(CAST(:customers AS text[]), CAST(:locations AS text[]))"
 _KEYS_OF = text(f"""
     SELECT customer_id, location_id, item_id
     FROM {_LOCATIONS} AS wanted (customer_id, location_id)
@@ -221,6 +276,15 @@ def _location_columns(locations: Sequence[Location]) -> dict[str, object]:
         "customers": [location.customer_id for location in locations],
         "locations": [location.location_id for location in locations],
     }
+
+
+def _location(row: Row[tuple[object, ...]]) -> Location:
+    return Location(row.customer_id, row.location_id)
+
+
+def _site(row: Row[tuple[object, ...]]) -> Site:
+    calendar = SiteCalendar() if row.time_zone is None else SiteCalendar(row.time_zone, row.day_ends_at)
+    return Site(calendar, row.reached_at, row.through_day)
 
 
 def _key(row: Row[tuple[object, ...]]) -> Key:

@@ -252,10 +252,10 @@ def test_a_day_whose_state_is_kept_was_kept_all_the_days_since():
 
 
 def test_a_change_matters_when_it_would_change_an_order():
-    told = np.array([UNKNOWN, 0.0, 0.0, 100.0, 100.0, 100.0])
-    now = np.array([0.0, 0.0, 1.0, 104.0, 106.0, 94.0])
+    told = np.array([0.0, 0.0, 100.0, 100.0, 100.0])
+    now = np.array([0.0, 1.0, 104.0, 106.0, 94.0])
 
-    assert forecasting.matter(now, told).tolist() == [True, False, True, False, True, True]
+    assert forecasting.matter(now, told).tolist() == [False, True, False, True, True]
 
 
 def test_the_level_that_is_told_does_not_move_with_the_weekday():

@@ -5,7 +5,17 @@ from vmi_domain.forecasting.folding import NO_DEMAND, Folded, History, fold
 from vmi_domain.forecasting.learning import update
 from vmi_domain.forecasting.materiality import Protection, levels, matter
 from vmi_domain.forecasting.outlook import DemandOver, daily_rate, demand_over, demands_over, usual_demand_over
-from vmi_domain.forecasting.state import LAYOUT, WIDTH, States, agree, from_bytes, pooled, start, to_bytes
+from vmi_domain.forecasting.state import (
+    LAYOUT,
+    WIDTH,
+    States,
+    agree,
+    from_bytes,
+    pooled,
+    start,
+    to_bytes,
+    with_the_week_of,
+)
 
 __all__ = [
     "LAYOUT",
@@ -30,4 +40,5 @@ __all__ = [
     "to_bytes",
     "update",
     "usual_demand_over",
+    "with_the_week_of",
 ]

@@ -34,5 +34,5 @@ def levels(states: States, protection_days: ArrayLike, service: ArrayLike) -> ND
 
 
 def matter(now: NDArray[np.float64], told: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which levels moved enough from those told (NaN: none yet) to be told again."""
-    return np.isnan(told) | (np.abs(now - told) > MATERIAL_SHARE * np.maximum(told, 0.0))
+    """Return which levels moved enough from those told to be told again; before anything was told, from nothing."""
+    return np.abs(now - told) > MATERIAL_SHARE * np.maximum(told, 0.0)

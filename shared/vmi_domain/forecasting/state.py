@@ -114,6 +114,13 @@ def pooled(states: States) -> States:
     return pool
 
 
+def with_the_week_of(state: States, other: States) -> States:
+    """Return a series' state with the location's weekday profile that another state of it knows."""
+    shared = state.copy()
+    shared[..., WEEKDAYS_ELSEWHERE] = other[..., WEEKDAYS_ELSEWHERE]
+    return shared
+
+
 def to_bytes(states: States) -> list[bytes]:
     """Return each series' state as it is kept."""
     return [row.tobytes() for row in np.ascontiguousarray(states, "<f4")]

@@ -21,7 +21,7 @@ def upgrade() -> None:
             began_on     date     NOT NULL,  -- the first
             layout       smallint NOT NULL,  -- which figures the state holds; of another layout it is learned anew
             state        bytea    NOT NULL,
-            told_level   double precision,   -- the demand level subscribers were last told of
+            told_level   double precision NOT NULL,  -- the demand level subscribers were last told of
             PRIMARY KEY (customer_id, location_id, item_id)
         ) WITH (fillfactor = 60)             -- every row changes every day, in place
     """)

@@ -1,0 +1,16 @@
+"""The forecast worker, as a list of what it does."""
+
+from vmi_contracts.topics import POSITIONS
+from vmi_forecast.changes import read_changes
+from vmi_forecast.upkeep import close_quiet_days, follow_positions
+from vmi_runtime import process
+from vmi_runtime.worker import Subscription, Tick, Worker
+
+WORKER = Worker(
+    "forecast",
+    subscriptions=(Subscription((POSITIONS,), decode=read_changes, apply=follow_positions),),
+    ticks=(Tick("close quiet days", every_seconds=60, do=close_quiet_days),),
+)
+
+if __name__ == "__main__":
+    process.main(WORKER)

@@ -1,0 +1,160 @@
+"""Bringing series up to their location's last closed day, from where each stands or from before a late fact."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_contracts.inbound import AgreementMade
+from vmi_domain import forecasting
+from vmi_domain.forecasting import Protection, States
+from vmi_domain.position import Key
+from vmi_forecast.terms import expected_daily_demand, protection
+from vmi_store import agreements, demand, forecasts
+from vmi_store.forecasts import Checkpoint, Forecast, Location
+
+LONGEST_HISTORY: Final = timedelta(days=1100)
+"""Older days weigh nothing any more."""
+DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A series that has something to learn."""
+
+    key: Key
+    before: Forecast | None
+    """The forecast as it stands."""
+    checkpoint: Checkpoint | None
+    """The past state it is to be redone from."""
+    from_scratch: bool
+    through: date
+    """The day it is to be brought to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Series as they stand after a batch, in the order of their keys."""
+
+    keys: Sequence[Key]
+    before: Sequence[Forecast | None]
+    through: Sequence[date]
+    began_on: Sequence[date]
+    states: States
+    protections: Sequence[Protection]
+
+
+async def tasks(
+    connection: AsyncConnection, keys: Sequence[Key], late: Mapping[Key, date], through: Mapping[Location, date]
+) -> list[Task]:
+    """Return what is to be learned of these keys, whose locks the caller holds; what is up to date is left out."""
+    standing = await forecasts.read(connection, keys)
+    redone = [(key, day) for key, day in late.items() if key in standing and day <= standing[key].through]
+    checkpoints = await forecasts.checkpoints_before(connection, redone)
+    to_redo = dict(redone)
+    found = []
+    for key in keys:
+        before = standing.get(key)
+        last = through[Location(key.customer_id, key.location_id)]
+        until = last if before is None else max(last, before.through)
+        unreadable = before is None or before.state is None
+        if unreadable or key in to_redo or (before is not None and before.through < until):
+            checkpoint = None if unreadable else checkpoints.get(key)
+            found.append(Task(key, before, checkpoint, unreadable or (key in to_redo and checkpoint is None), until))
+    return found
+
+
+async def learn(connection: AsyncConnection, tasks: Sequence[Task], closing: Sequence[Location]) -> Learned:
+    """Return the series with all days up to theirs learned, and keep their past states.
+
+    Where a location closes a day all its series are among them, and share what they know of its week.
+    """
+    keys = [task.key for task in tasks]
+    agreed = await agreements.in_force(connection, [(task.key, task.through + DAY) for task in tasks])
+    terms = [agreed.get(key, ()) for key in keys]
+    began_on = await _beginnings(connection, tasks)
+    states, first_days = _where_they_stand(tasks, terms, began_on)
+    states = await _fold(connection, tasks, states, first_days)
+    _share_weekdays(keys, states, set(closing))
+    return Learned(
+        keys,
+        [task.before for task in tasks],
+        [task.through for task in tasks],
+        began_on,
+        states,
+        [protection(one) for one in terms],
+    )
+
+
+async def _beginnings(connection: AsyncConnection, tasks: Sequence[Task]) -> list[date]:
+    """Return the first day of each series: as known, or of its first demand, or the next day that will close."""
+    first_demand = await demand.first_days(connection, [task.key for task in tasks if task.from_scratch])
+    beginnings = []
+    for task in tasks:
+        known = [] if task.before is None else [task.before.began_on]
+        if task.from_scratch:
+            known = [day for day in (*known, first_demand.get(task.key)) if day is not None]
+        beginnings.append(max(min(known, default=task.through + DAY), task.through - LONGEST_HISTORY))
+    return beginnings
+
+
+def _where_they_stand(
+    tasks: Sequence[Task], terms: Sequence[Sequence[AgreementMade]], began_on: Sequence[date]
+) -> tuple[States, list[date]]:
+    """Return each series' state to go on from, with the rate that is agreed now, and the first day to learn."""
+    rates = [expected_daily_demand(one) for one in terms]
+    states = forecasting.start(rates)
+    first_days = []
+    for place, (task, began) in enumerate(zip(tasks, began_on, strict=True)):
+        if task.from_scratch or task.before is None or task.before.state is None:
+            first_days.append(began)
+        elif task.checkpoint is not None:
+            states[place] = forecasting.with_the_week_of(task.checkpoint.state, task.before.state)
+            first_days.append(task.checkpoint.through + DAY)
+        else:
+            states[place] = task.before.state
+            first_days.append(task.before.through + DAY)
+    return forecasting.agree(states, rates), first_days
+
+
+async def _fold(
+    connection: AsyncConnection, tasks: Sequence[Task], states: States, first_days: Sequence[date]
+) -> States:
+    """Learn the days that each series lacks. Series that are brought to the same day go together."""
+    learned = states.copy()
+    for through in sorted({task.through for task in tasks}):
+        places = [place for place, task in enumerate(tasks) if task.through == through]
+        since = [(tasks[place].key, first_days[place]) for place in places]
+        histories = await demand.read(connection, since, until=through)
+        folded = forecasting.fold(states[places], [day for _, day in since], histories, through)
+        learned[places] = folded.states
+        kept = [Checkpoint(since[place][0], day, state) for place, day, state in folded.checkpoints]
+        await forecasts.keep_checkpoints(connection, kept)
+        grown = sorted({checkpoint.key for checkpoint in kept})
+        await forecasts.forget_checkpoints(connection, grown, forecasting.kept_days(through))
+    return learned
+
+
+def _share_weekdays(keys: Sequence[Key], states: States, closing: set[Location]) -> None:
+    """Give the series of each location that closed a day the weekday profile of them all, in place."""
+
+    def location(place: int) -> Location:
+        return Location(keys[place].customer_id, keys[place].location_id)
+
+    for where, group in groupby(range(len(keys)), key=location):
+        if where in closing:
+            places = list(group)
+            states[places] = forecasting.pooled(states[places])
+
+
+def levels(learned: Learned) -> np.ndarray:
+    """Return the demand level of each series that an order would have to cover."""
+    return forecasting.levels(
+        learned.states,
+        [one.days for one in learned.protections],
+        [one.service for one in learned.protections],
+    )

@@ -1,0 +1,79 @@
+"""Keeping forecasts up to date: closed days are learned once, late facts redo their series, news is told."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from vmi_domain.position import Key
+from vmi_forecast import learning, telling
+from vmi_forecast.changes import Changes
+from vmi_runtime.clock import ClockMode
+from vmi_runtime.worker import Transaction
+from vmi_store import forecasts, positions, quarantine
+from vmi_store.forecasts import Location, Site
+
+CLOSING_GRACE: Final = timedelta(hours=12)
+"""So long after its end a day is closed by the clock where no fact has closed it: feeds may be late."""
+LOCATIONS_AT_ONCE: Final = 50
+"""Locations that one tick closes in one transaction."""
+
+DemandFrom = Mapping[str, date | None]
+
+
+async def follow_positions(changes: Changes, transaction: Transaction) -> None:
+    """Learn what the changes make known. A day is closed when the location's watermark has passed it."""
+    await quarantine.add(transaction.connection, changes.rejected)
+    sites = await forecasts.sites(transaction.connection, sorted(changes.demand_from))
+    closed = {location: _last_closed(site, site.reached_at) for location, site in sites.items()}
+    await _keep_up(changes.demand_from, sites, closed, transaction)
+
+
+async def close_quiet_days(transaction: Transaction) -> bool:
+    """Close days at locations that no fact has closed; return whether there may be more."""
+    if transaction.clock.mode is ClockMode.EVENTS:
+        return False
+    by_now = transaction.clock.wall() - CLOSING_GRACE
+    sites = await forecasts.sites_behind(transaction.connection, by_now, at_most=LOCATIONS_AT_ONCE)
+    closed = {location: _last_closed(site, by_now) for location, site in sites.items()}
+    await _keep_up({location: {} for location in sites}, sites, closed, transaction)
+    return len(sites) == LOCATIONS_AT_ONCE
+
+
+def _last_closed(site: Site, reached_at: datetime | None) -> date | None:
+    """Return the last closed day; a day that was closed stays so. None before there is any fact."""
+    days = [] if reached_at is None else [site.calendar.last_closed_day(reached_at)]
+    return max([*days, *([] if site.closed_through is None else [site.closed_through])], default=None)
+
+
+async def _keep_up(
+    demand_from: Mapping[Location, DemandFrom],
+    sites: Mapping[Location, Site],
+    closed: Mapping[Location, date | None],
+    transaction: Transaction,
+) -> None:
+    connection = transaction.connection
+    through = {location: day for location, day in closed.items() if day is not None}
+    closing = [location for location, day in sorted(through.items()) if day != sites[location].closed_through]
+    late = _late(demand_from, through)
+    named = [Key(*location, item) for location in through for item in demand_from[location]]
+    new = set(named) - await forecasts.known(connection, named)
+    everyone = await forecasts.keys_of(connection, closing)
+    keys = sorted({*new, *late, *everyone})
+    if not keys and not closing:
+        return
+    # Locks before reads: what is read from here on stays as it is until the commit.
+    await positions.lock(connection, keys)
+    tasks = await learning.tasks(connection, keys, late, through)
+    learned = await learning.learn(connection, tasks, closing)
+    await telling.tell(connection, learned)
+    await forecasts.close(connection, [(location, through[location]) for location in closing])
+
+
+def _late(demand_from: Mapping[Location, DemandFrom], through: Mapping[Location, date]) -> dict[Key, date]:
+    """Return the keys whose demand changed on a day that is closed already, with the earliest such day."""
+    return {
+        Key(*location, item): day
+        for location, last in through.items()
+        for item, day in demand_from[location].items()
+        if day is not None and day <= last
+    }
