@@ -160,7 +160,11 @@ class Kafka:
         shutil.rmtree(self._data, ignore_errors=True)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode()
         tool: list[str | Path] = [java.executable, f"@{self._class_path}", "kafka.tools.StorageTool"]
-        formatted = run([*tool, "format", "-t", cluster_id, "-c", self._settings], home=self.directory)
+        formatted = run(
+            # With "=", since an id may begin with a dash.
+            [*tool, "format", f"--cluster-id={cluster_id}", f"--config={self._settings}"],
+            home=self.directory,
+        )
         if formatted.returncode != 0:
             raise self._failure((formatted.stdout + formatted.stderr).splitlines())
         with explained(f"{self._formatted} cannot be written"):
