@@ -43,6 +43,6 @@ lock: $(READY)   ## resolve the versions of pyproject.toml anew into requirement
 	    --no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 clean:           ## stop the embedded servers, remove their data and everything built
-	@test ! -x $(BIN)/vmi || $(BIN)/vmi local down
+	@test ! -x $(BIN)/vmi || $(BIN)/vmi local down --remove-data
 	@rm -rf $(VENV) .vmi .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 	@find services shared tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,12 +29,19 @@ def up() -> None:
 
 
 @app.command()
-def down() -> None:
+def down(
+    remove_data: Annotated[
+        bool, typer.Option("--remove-data", help="Remove all data of both servers, for good.")
+    ] = False,
+) -> None:
     """Stop broker and database; their data stay."""
     servers = LocalServers()
     with err.status("Stopping ..."):
-        servers.down()
-    err.print(f"Stopped; the data stay in {servers.directory}")
+        if remove_data:
+            servers.destroy()
+        else:
+            servers.down()
+    err.print("Stopped; the data are removed" if remove_data else f"Stopped; the data stay in {servers.directory}")
 
 
 @app.command()
