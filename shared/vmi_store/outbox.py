@@ -208,3 +208,11 @@ _WAITING = text("""
     SELECT count(*) AS messages, clock_timestamp() - min(created_at) AS age
     FROM outbox WHERE published_at IS NULL
 """)
+
+
+async def relays_alive(connection: AsyncConnection) -> int:
+    """Return how many relays hold a lease on life."""
+    count: int = (
+        await connection.execute(text("SELECT count(*) FROM outbox_relay WHERE expires_at > clock_timestamp()"))
+    ).scalar_one()
+    return count
