@@ -8,16 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts.inbound import AgreementMade
 from vmi_domain.position import Key
-from vmi_store import catalogue
+from vmi_store.catalogue import ItemKey, LocationKey
 
 
-async def make(connection: AsyncConnection, agreements: Sequence[tuple[AgreementMade, datetime]]) -> None:
-    """Write the latest word on each agreement; each comes with its record's append time."""
+async def make(connection: AsyncConnection, agreements: Sequence[tuple[AgreementMade, datetime]]) -> list[Key]:
+    """Write the latest word on each agreement (each with its record's append time); return the keys that changed."""
     latest = {one.key: (one, at) for one, at in sorted(agreements, key=lambda pair: pair[1])}
     if not latest:
-        return
+        return []
     ordered = [latest[key] for key in sorted(latest)]
-    await connection.execute(
+    result = await connection.execute(
         _MAKE,
         {
             "customers": [one.customer_id for one, _ in ordered],
@@ -31,7 +31,7 @@ async def make(connection: AsyncConnection, agreements: Sequence[tuple[Agreement
             "recorded_ats": [at for _, at in ordered],
         },
     )
-    await catalogue.touch(connection, [one.customer_id for one, _ in ordered])
+    return sorted({Key(row.customer_id, row.location_id, row.item_id) for row in result})
 
 
 _MAKE = text("""
@@ -49,7 +49,8 @@ _MAKE = text("""
     ON CONFLICT (customer_id, location_id, item_id, supplier_id, effective_from) DO UPDATE
         SET effective_to = excluded.effective_to, stock_authority = excluded.stock_authority, terms = excluded.terms,
             recorded_at = excluded.recorded_at
-        WHERE excluded.recorded_at >= agreement.recorded_at
+        WHERE excluded.recorded_at >= agreement.recorded_at AND excluded.terms IS DISTINCT FROM agreement.terms
+    RETURNING customer_id, location_id, item_id
 """)
 
 
@@ -89,3 +90,56 @@ _IN_FORCE = text("""
     ORDER BY agreement.customer_id, agreement.location_id, agreement.item_id, agreement.supplier_id,
              agreement.effective_from DESC
 """)
+
+
+async def locations(connection: AsyncConnection, keys: Sequence[LocationKey]) -> set[LocationKey]:
+    """Return the locations among these that an agreement names, at whatever time it is in force."""
+    result = await connection.execute(_NAMED_LOCATIONS, _pairs(keys))
+    return {(row.customer_id, row.name) for row in result}
+
+
+async def items(connection: AsyncConnection, keys: Sequence[ItemKey]) -> set[ItemKey]:
+    """Return the (customer, item) among these that an agreement names, at whatever time it is in force."""
+    result = await connection.execute(_NAMED_ITEMS, _pairs(keys))
+    return {(row.customer_id, row.name) for row in result}
+
+
+_WANTED = "unnest(CAST(:customers AS text[]), CAST(:names AS text[])) AS wanted (customer_id, name)"
+_NAMED_LOCATIONS = text(f"""
+    SELECT customer_id, name FROM {_WANTED}
+    WHERE EXISTS (
+        SELECT FROM agreement
+        WHERE agreement.customer_id = wanted.customer_id AND agreement.location_id = wanted.name)
+""")  # noqa: S608 - our own words
+_NAMED_ITEMS = text(f"""
+    SELECT customer_id, name FROM {_WANTED}
+    WHERE EXISTS (
+        SELECT FROM agreement
+        WHERE agreement.customer_id = wanted.customer_id AND agreement.item_id = wanted.name)
+""")  # noqa: S608 - our own words
+
+
+async def keys_of(
+    connection: AsyncConnection, *, locations: Sequence[LocationKey] = (), items: Sequence[ItemKey] = ()
+) -> list[Key]:
+    """Return the agreed keys at these locations and of these (customer, item)."""
+    at = await connection.execute(_KEYS_AT, _pairs(locations))
+    of = await connection.execute(_KEYS_OF, _pairs(items))
+    return sorted({Key(*row) for row in at} | {Key(*row) for row in of})
+
+
+_KEYS_AT = text(f"""
+    SELECT DISTINCT agreement.customer_id, agreement.location_id, agreement.item_id
+    FROM {_WANTED} JOIN agreement
+        ON agreement.customer_id = wanted.customer_id AND agreement.location_id = wanted.name
+""")  # noqa: S608 - our own words
+_KEYS_OF = text(f"""
+    SELECT DISTINCT agreement.customer_id, agreement.location_id, agreement.item_id
+    FROM {_WANTED} JOIN agreement
+        ON agreement.customer_id = wanted.customer_id AND agreement.item_id = wanted.name
+""")  # noqa: S608 - our own words
+
+
+def _pairs(keys: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    distinct = sorted(set(keys))
+    return {"customers": [customer for customer, _ in distinct], "names": [name for _, name in distinct]}

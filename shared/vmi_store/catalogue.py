@@ -1,4 +1,9 @@
-"""Locations and items as the customers name them, and how often a customer's master data changed."""
+"""Locations and items as the customers name them, and how often a customer's master data changed.
+
+Facts are read by the master data, and master data change. So that no fact falls between the old and the new: whoever
+changes a customer's data first counts that up (``touch``), which holds the customer until the commit, and whoever takes
+in facts first shares it (``hold``).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,12 +39,14 @@ class Item:
     """Base units in one of each other unit."""
 
 
-async def define_locations(connection: AsyncConnection, locations: Sequence[tuple[LocationDefined, datetime]]) -> None:
-    """Write the latest word on each location; each comes with its record's append time."""
+async def define_locations(
+    connection: AsyncConnection, locations: Sequence[tuple[LocationDefined, datetime]]
+) -> list[LocationKey]:
+    """Write the latest word on each location (each with its record's append time); return those that changed."""
     latest = {(one.customer_id, one.location_id): (one, at) for one, at in sorted(locations, key=lambda pair: pair[1])}
     if not latest:
-        return
-    await connection.execute(
+        return []
+    result = await connection.execute(
         _DEFINE_LOCATIONS,
         {
             "customers": [customer for customer, _ in sorted(latest)],
@@ -50,7 +57,7 @@ async def define_locations(connection: AsyncConnection, locations: Sequence[tupl
             "recorded_ats": [latest[key][1] for key in sorted(latest)],
         },
     )
-    await touch(connection, sorted({customer for customer, _ in latest}))
+    return sorted((row.customer_id, row.location_id) for row in result)
 
 
 _DEFINE_LOCATIONS = text("""
@@ -62,16 +69,19 @@ _DEFINE_LOCATIONS = text("""
         SET name = excluded.name, time_zone = excluded.time_zone, day_ends_at = excluded.day_ends_at,
             recorded_at = excluded.recorded_at
         WHERE excluded.recorded_at >= location.recorded_at
+          AND (excluded.name, excluded.time_zone, excluded.day_ends_at)
+              IS DISTINCT FROM (location.name, location.time_zone, location.day_ends_at)
+    RETURNING customer_id, location_id
 """)
 
 
-async def define_items(connection: AsyncConnection, items: Sequence[tuple[ItemDefined, datetime]]) -> None:
-    """Write the latest word on each item; each comes with its record's append time."""
+async def define_items(connection: AsyncConnection, items: Sequence[tuple[ItemDefined, datetime]]) -> list[ItemKey]:
+    """Write the latest word on each item (each with its record's append time); return those that changed."""
     latest = {(one.customer_id, one.item_id): (one, at) for one, at in sorted(items, key=lambda pair: pair[1])}
     if not latest:
-        return
+        return []
     keys = sorted(latest)
-    await connection.execute(
+    result = await connection.execute(
         _DEFINE_ITEMS,
         {
             "customers": [customer for customer, _ in keys],
@@ -85,7 +95,7 @@ async def define_items(connection: AsyncConnection, items: Sequence[tuple[ItemDe
             "recorded_ats": [latest[key][1] for key in keys],
         },
     )
-    await touch(connection, sorted({customer for customer, _ in latest}))
+    return sorted((row.customer_id, row.item_id) for row in result)
 
 
 _DEFINE_ITEMS = text("""
@@ -98,11 +108,17 @@ _DEFINE_ITEMS = text("""
         SET name = excluded.name, base_unit = excluded.base_unit, units = excluded.units,
             shelf_life_days = excluded.shelf_life_days, recorded_at = excluded.recorded_at
         WHERE excluded.recorded_at >= item.recorded_at
+          AND (excluded.name, excluded.base_unit, excluded.units, excluded.shelf_life_days)
+              IS DISTINCT FROM (item.name, item.base_unit, item.units, item.shelf_life_days)
+    RETURNING customer_id, item_id
 """)
 
 
 async def touch(connection: AsyncConnection, customers: Sequence[str]) -> None:
-    """Count that master data of these customers changed, so that whoever keeps a copy reads it again."""
+    """Count that master data of these customers change, and keep all others out until the commit.
+
+    To be called before anything of them is read or written, and once: customers are held in sorted order.
+    """
     await connection.execute(_TOUCH, {"customers": sorted(set(customers))})
 
 
@@ -113,15 +129,34 @@ _TOUCH = text("""
 """)
 
 
-async def versions(connection: AsyncConnection, customers: Sequence[str]) -> Mapping[str, int]:
-    """Return each customer's count of changes; a customer without master data is left out."""
-    result = await connection.execute(
-        text(
-            "SELECT customer_id, version FROM master_data_version WHERE customer_id = ANY (CAST(:customers AS text[]))"
-        ),
-        {"customers": list(customers)},
-    )
+async def hold(connection: AsyncConnection, customers: Sequence[str]) -> Mapping[str, int]:
+    """Return each customer's count of changes, and keep it from changing until the commit.
+
+    Customers that nobody has told us of are held as well: what is found unknown here is unknown until the commit.
+    """
+    ordered = sorted(set(customers))
+    found = await _hold(connection, ordered)
+    missing = [customer for customer in ordered if customer not in found]
+    if missing:
+        await connection.execute(_EXPECT, {"customers": missing})
+        found |= await _hold(connection, missing)
+    return found
+
+
+async def _hold(connection: AsyncConnection, ordered: Sequence[str]) -> dict[str, int]:
+    result = await connection.execute(_HOLD, {"customers": ordered})
     return {row.customer_id: row.version for row in result}
+
+
+_HOLD = text("""
+    SELECT customer_id, version FROM master_data_version
+    WHERE customer_id = ANY (CAST(:customers AS text[])) ORDER BY customer_id FOR SHARE
+""")
+_EXPECT = text("""
+    INSERT INTO master_data_version (customer_id, version)
+    SELECT customer_id, 0 FROM unnest(CAST(:customers AS text[])) AS unheard (customer_id)
+    ON CONFLICT (customer_id) DO NOTHING
+""")
 
 
 async def locations(connection: AsyncConnection, keys: Sequence[LocationKey]) -> Mapping[LocationKey, Location]:

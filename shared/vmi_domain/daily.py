@@ -1,0 +1,80 @@
+"""What a fact does to the site's own days: how stock moved on them, and what was asked for."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from vmi_domain.days import SiteCalendar
+from vmi_domain.position import ABSOLUTE, NOTHING, Kind
+
+
+class DayEffect(NamedTuple):
+    """What one fact adds to one day; base units."""
+
+    day: date
+    moved: Decimal = NOTHING
+    """Stock that came or went, receipts aside."""
+    received: Decimal = NOTHING
+    sold: Decimal = NOTHING
+    """Before returns."""
+    returned: Decimal = NOTHING
+    """Brought back and fit to be sold: stock comes, and demand is not less by it."""
+    lost: Decimal = NOTHING
+    """Asked for and not there: demand, and no stock moves."""
+
+
+class Sales(NamedTuple):
+    """What a line about sales says beyond its effect on the stock; base units."""
+
+    sold: Decimal
+    returned: Decimal = NOTHING
+    lost: Decimal = NOTHING
+    period_start: datetime | None = None
+    """The period ends when the line occurred; None for a moment."""
+
+    @property
+    def quantity(self) -> Decimal:
+        """Its effect on the stock."""
+        return self.returned - self.sold
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the effect on the stock says it all: something was sold, at a moment."""
+        return self.period_start is None and not self.returned and not self.lost
+
+
+def effects(
+    kind: Kind, quantity: Decimal, occurred_at: datetime, sales: Sales | None, site: SiteCalendar
+) -> list[DayEffect]:
+    """Return what a journal line adds to the site's days; nothing where it moves no stock and sells nothing.
+
+    Stock moves when it occurred, which for sales over a period is the period's end; the demand belongs to the days of
+    the period. ``sales`` is None for a plain sale.
+    """
+    if kind is Kind.SALE:
+        return _of_sales(sales or Sales(-quantity), occurred_at, site)
+    if kind in ABSOLUTE or kind in (Kind.ORDER, Kind.SHIPMENT):
+        return []
+    day = site.day_up_to(occurred_at)
+    return [DayEffect(day, received=quantity)] if kind is Kind.RECEIPT else [DayEffect(day, moved=quantity)]
+
+
+def _of_sales(sales: Sales, occurred_at: datetime, site: SiteCalendar) -> list[DayEffect]:
+    moved_on = site.day_up_to(occurred_at)
+    start = sales.period_start
+    first = site.day_of(occurred_at if start is None else start)
+    if first == moved_on:
+        return [DayEffect(first, sales.quantity, NOTHING, sales.sold, sales.returned, sales.lost)]
+    moved = DayEffect(moved_on, moved=sales.quantity)
+    if start is None:  # at the very instant at which a day ends and the next one begins
+        return [moved, DayEffect(first, sold=sales.sold, returned=sales.returned, lost=sales.lost)]
+    sold = site.spread(sales.sold, start, occurred_at)
+    returned = site.spread(sales.returned, start, occurred_at)
+    lost = site.spread(sales.lost, start, occurred_at)
+    return [
+        moved,
+        *(
+            DayEffect(day, sold=on_day, returned=returned[place][1], lost=lost[place][1])
+            for place, (day, on_day) in enumerate(sold)
+        ),
+    ]

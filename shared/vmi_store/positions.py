@@ -1,0 +1,384 @@
+"""Positions, daily balances and watermarks: the fold over the journal, kept incrementally."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain import daily
+from vmi_domain.daily import DayEffect, Sales
+from vmi_domain.days import SiteCalendar
+from vmi_domain.position import ABSOLUTE, NOTHING, Balance, Key, Kind, Supply
+from vmi_store.journal import JournalLine
+
+LocationKey = tuple[str, str]
+"""Customer and location."""
+
+
+class Locked(NamedTuple):
+    """What a key's row says when its lock is had."""
+
+    version: int
+    counted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PositionRow:
+    """A key's position as it stands: what the facts say. ``vmi_domain.position.stock`` reads it by the agreement."""
+
+    key: Key
+    version: int
+    balance: Balance
+    supply: Supply
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A key whose facts changed."""
+
+    key: Key
+    version: int
+    demand_from: date | None
+    """The earliest of the site's days whose demand changed."""
+
+
+# Locks and reads -----------------------------------------------------------------------------------------------------
+
+
+async def lock(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, Locked]:
+    """Hold the rows of ``keys``, in sorted order, so that two workers never wait for each other in a ring.
+
+    Rows that are missing are made. What else is read of a key is to be read in a *later* statement: this one's
+    snapshot is older than the locks it waited for. (Of the locked rows themselves Postgres returns the latest version.)
+    """
+    ordered = sorted(set(keys))
+    locked = await _lock(connection, ordered)
+    missing = [key for key in ordered if key not in locked]
+    if missing:
+        await ensure(connection, missing)
+        locked |= await _lock(connection, missing)
+    return locked
+
+
+async def _lock(connection: AsyncConnection, ordered: Sequence[Key]) -> dict[Key, Locked]:
+    result = await connection.execute(_LOCK, _columns(ordered))
+    return {ordered[place - 1]: Locked(version, counted_at) for place, version, counted_at in result}
+
+
+_KEYS = "unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))"
+_LOCK = text(f"""
+    SELECT wanted.place, position.version, position.counted_at
+    FROM {_KEYS} WITH ORDINALITY AS wanted (customer_id, location_id, item_id, place)
+    JOIN position USING (customer_id, location_id, item_id)
+    ORDER BY position.customer_id, position.location_id, position.item_id
+    FOR NO KEY UPDATE OF position
+""")  # noqa: S608 - our own words
+
+
+async def ensure(connection: AsyncConnection, keys: Sequence[Key]) -> None:
+    """Make an empty position of each key that has none."""
+    await connection.execute(_ENSURE, _columns(sorted(set(keys))))
+
+
+_ENSURE = text(f"""
+    INSERT INTO position (customer_id, location_id, item_id)
+    SELECT customer_id, location_id, item_id FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    ON CONFLICT (customer_id, location_id, item_id) DO NOTHING
+""")  # noqa: S608 - our own words
+
+
+async def read(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, PositionRow]:
+    """Return the positions there are of these keys."""
+    result = await connection.execute(_READ, _columns(sorted(set(keys))))
+    found = {}
+    for row in result:
+        key = Key(row.customer_id, row.location_id, row.item_id)
+        found[key] = PositionRow(
+            key,
+            row.version,
+            Balance(
+                counted_at=row.counted_at,
+                counted=row.counted,
+                unavailable=row.unavailable,
+                reserved=row.reserved,
+                backlog=row.backlog,
+                moved=row.moved,
+                received=row.received,
+            ),
+            Supply(row.on_order, row.in_transit, row.probably_received),
+        )
+    return found
+
+
+_READ = text(f"""
+    SELECT customer_id, location_id, item_id, version, counted_at, counted, unavailable, reserved, backlog, moved,
+           received, on_order, in_transit, probably_received
+    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    JOIN position USING (customer_id, location_id, item_id)
+""")  # noqa: S608 - our own words
+
+
+# The fold ------------------------------------------------------------------------------------------------------------
+
+
+async def fold(
+    connection: AsyncConnection, lines: Sequence[JournalLine], sites: Mapping[LocationKey, SiteCalendar]
+) -> list[Changed]:
+    """Bring positions and daily balances up to date for lines that were just entered in the journal.
+
+    Takes the keys' locks. A movement after the anchor (the last count) adds its delta; one before it changes its day
+    alone. A count that is the new anchor refolds its key: from daily balances, and from the journal of the anchor's
+    own day. An older count changes nothing.
+    """
+    if not lines:
+        return []
+    sums = _Sums()
+    locked = await lock(connection, [Key(*line[:3]) for line in lines])
+    for line in lines:
+        sums.add(line, locked, sites)
+    rows = sums.rows()
+    if sums.is_plain:
+        await connection.execute(_APPLY_PLAIN, _plain_columns(rows))
+    else:
+        await connection.execute(_APPLY, _full_columns(rows))
+    if sums.anchors:
+        await _refold(connection, sums.anchors, sites)
+    return [Changed(key, locked[key].version + 1, sums.demand_from.get(key)) for key in sorted(locked)]
+
+
+class _Row(NamedTuple):
+    """What is added to one day of one key; on a key's first row also what is added to its position."""
+
+    key: Key
+    effect: DayEffect | None
+    moved_after: Decimal | None
+    """After the anchor; None on a row that is not its key's first."""
+    received_after: Decimal | None
+
+
+class _Sums:
+    """The lines of a batch, added up for each key and day."""
+
+    def __init__(self) -> None:
+        self.anchors: dict[Key, datetime] = {}
+        """As-of times of counts that are not older than the anchor."""
+        self.demand_from: dict[Key, date] = {}
+        self.is_plain = True
+        """Whether there is nothing but plain sales, each on one day."""
+        self._days: dict[Key, dict[date, DayEffect]] = {}
+        self._moved: dict[Key, Decimal] = {}
+        self._received: dict[Key, Decimal] = {}
+
+    def add(self, line: JournalLine, locked: Mapping[Key, Locked], sites: Mapping[LocationKey, SiteCalendar]) -> None:
+        key = Key(*line[:3])
+        kind = line.kind
+        days = self._days.setdefault(key, {})
+        counted_at = locked[key].counted_at
+        if kind in ABSOLUTE:
+            self.is_plain = False
+            if counted_at is None or line.occurred_at >= counted_at:
+                self.anchors[key] = max(line.occurred_at, self.anchors.get(key, line.occurred_at))
+            return
+        effects = daily.effects(kind, line.quantity, line.occurred_at, sales_of(line), sites[line[:2]])
+        if kind is not Kind.SALE or line.details is not None or len(effects) > 1:
+            self.is_plain = False
+        for effect in effects:
+            day = effect.day
+            before = days.get(day)
+            days[day] = effect if before is None else _together(before, effect)
+            if (effect.sold or effect.lost or effect.returned) and day < self.demand_from.get(key, date.max):
+                self.demand_from[key] = day
+        if effects and (counted_at is None or line.occurred_at > counted_at):
+            after = self._received if kind is Kind.RECEIPT else self._moved
+            after[key] = after.get(key, NOTHING) + line.quantity
+
+    def rows(self) -> list[_Row]:
+        rows = []
+        for key in sorted(self._days):
+            moved, received = self._moved.get(key, NOTHING), self._received.get(key, NOTHING)
+            days = self._days[key]
+            first, *others = (days[day] for day in sorted(days)) if days else (None,)
+            rows.append(_Row(key, first, moved, received))
+            rows += [_Row(key, other, None, None) for other in others]
+        return rows
+
+
+def sales_of(line: JournalLine) -> Sales | None:
+    """Return what a line about sales says beyond its quantity; None for a plain sale and for other lines."""
+    if line.details is None or line.kind is not Kind.SALE:
+        return None
+    told = orjson.loads(line.details)
+    start = told.get("period_start")
+    return Sales(
+        sold=Decimal(told["sold"]),
+        returned=Decimal(told.get("returned", 0)),
+        lost=Decimal(told.get("lost", 0)),
+        period_start=None if start is None else datetime.fromisoformat(start),
+    )
+
+
+def _together(one: DayEffect, other: DayEffect) -> DayEffect:
+    return DayEffect(
+        one.day,
+        one.moved + other.moved,
+        one.received + other.received,
+        one.sold + other.sold,
+        one.returned + other.returned,
+        one.lost + other.lost,
+    )
+
+
+def _plain_columns(rows: Sequence[_Row]) -> dict[str, object]:
+    effects = [row.effect for row in rows if row.effect is not None]
+    assert len(effects) == len(rows)
+    return {
+        **_columns([row.key for row in rows]),
+        "days": [effect.day for effect in effects],
+        "moved": [str(effect.moved) for effect in effects],
+        "moved_after": [None if row.moved_after is None else str(row.moved_after) for row in rows],
+    }
+
+
+# Key and day are never twice in ``change``; quantities travel as text, which the driver writes faster than numerics.
+_UPSERT_DAY = """
+    ON CONFLICT (customer_id, location_id, item_id, day) DO UPDATE SET
+        moved = balance.moved + excluded.moved, received = balance.received + excluded.received,
+        sold = balance.sold + excluded.sold, returned = balance.returned + excluded.returned,
+        lost = balance.lost + excluded.lost
+"""
+_OF_THE_KEY = """
+    position.customer_id = change.customer_id AND position.location_id = change.location_id
+    AND position.item_id = change.item_id
+"""
+_APPLY_PLAIN = text(f"""
+    WITH change AS MATERIALIZED (
+        SELECT customer_id, location_id, item_id, day, moved::numeric AS moved, moved_after::numeric AS moved_after
+        FROM unnest(
+            CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:days AS date[]),
+            CAST(:moved AS text[]), CAST(:moved_after AS text[])
+        ) AS change (customer_id, location_id, item_id, day, moved, moved_after)
+    ), day AS (
+        INSERT INTO daily_balance AS balance (customer_id, location_id, item_id, day, moved, sold)
+        SELECT customer_id, location_id, item_id, day, moved, -moved FROM change
+        ON CONFLICT (customer_id, location_id, item_id, day) DO UPDATE SET
+            moved = balance.moved + excluded.moved, sold = balance.sold + excluded.sold
+    )
+    UPDATE position SET version = position.version + 1, moved = position.moved + change.moved_after
+    FROM change WHERE change.moved_after IS NOT NULL AND {_OF_THE_KEY}
+""")  # noqa: S608 - our own words
+
+
+def _full_columns(rows: Sequence[_Row]) -> dict[str, object]:
+    nothing = DayEffect(date.min)
+    effects = [row.effect or nothing for row in rows]
+    return {
+        **_columns([row.key for row in rows]),
+        "days": [row.effect and row.effect.day for row in rows],
+        "moved": [str(effect.moved) for effect in effects],
+        "received": [str(effect.received) for effect in effects],
+        "sold": [str(effect.sold) for effect in effects],
+        "returned": [str(effect.returned) for effect in effects],
+        "lost": [str(effect.lost) for effect in effects],
+        "moved_after": [None if row.moved_after is None else str(row.moved_after) for row in rows],
+        "received_after": [None if row.received_after is None else str(row.received_after) for row in rows],
+    }
+
+
+_APPLY = text(f"""
+    WITH change AS MATERIALIZED (
+        SELECT * FROM unnest(
+            CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:days AS date[]),
+            CAST(:moved AS text[]), CAST(:received AS text[]), CAST(:sold AS text[]), CAST(:returned AS text[]),
+            CAST(:lost AS text[]), CAST(:moved_after AS text[]), CAST(:received_after AS text[])
+        ) AS change (customer_id, location_id, item_id, day, moved, received, sold, returned, lost, moved_after,
+                     received_after)
+    ), day AS (
+        INSERT INTO daily_balance AS balance (
+            customer_id, location_id, item_id, day, moved, received, sold, returned, lost)
+        SELECT customer_id, location_id, item_id, day, moved::numeric, received::numeric, sold::numeric,
+               returned::numeric, lost::numeric
+        FROM change WHERE day IS NOT NULL
+        {_UPSERT_DAY}
+    )
+    UPDATE position SET
+        version = position.version + 1,
+        moved = position.moved + change.moved_after::numeric,
+        received = position.received + change.received_after::numeric
+    FROM change WHERE change.moved_after IS NOT NULL AND {_OF_THE_KEY}
+""")  # noqa: S608 - our own words
+
+
+async def _refold(
+    connection: AsyncConnection, anchors: Mapping[Key, datetime], sites: Mapping[LocationKey, SiteCalendar]
+) -> None:
+    """Fold keys anew from the counts as of these times. The caller holds their locks; the lines are in the journal."""
+    keys = sorted(anchors)
+    days = [sites[key[:2]].day_up_to(anchors[key]) for key in keys]
+    await connection.execute(
+        _REFOLD,
+        {
+            **_columns(keys),
+            "anchors": [anchors[key] for key in keys],
+            "days": days,
+            "day_ends": [sites[key[:2]].end_of(day) for key, day in zip(keys, days, strict=True)],
+        },
+    )
+
+
+# Of several counts at one instant the order of vmi_domain.position.Count holds.
+_REFOLD = text(f"""
+    WITH anchor AS MATERIALIZED (
+        SELECT DISTINCT ON (line.customer_id, line.location_id, line.item_id)
+               customer_id, location_id, item_id, line.occurred_at, wanted.day, wanted.day_ends, line.quantity,
+               coalesce((line.details ->> 'unavailable')::numeric, 0) AS unavailable,
+               coalesce((line.details ->> 'reserved')::numeric, 0) AS reserved,
+               coalesce((line.details ->> 'backlog')::numeric, 0) AS backlog
+        FROM unnest(
+            CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]),
+            CAST(:anchors AS timestamptz[]), CAST(:days AS date[]), CAST(:day_ends AS timestamptz[])
+        ) AS wanted (customer_id, location_id, item_id, occurred_at, day, day_ends)
+        JOIN journal AS line USING (customer_id, location_id, item_id, occurred_at)
+        WHERE line.kind IN ({Kind.REPORT:d}, {Kind.COUNT:d})
+        ORDER BY line.customer_id, line.location_id, line.item_id,
+                 coalesce((line.details ->> 'revision')::int, 0) DESC, line.kind DESC, line.line_id DESC
+    )
+    UPDATE position SET
+        counted_at = anchor.occurred_at, counted = anchor.quantity, unavailable = anchor.unavailable,
+        reserved = anchor.reserved, backlog = anchor.backlog,
+        moved = later.moved + same_day.moved, received = later.received + same_day.received,
+        probably_received = CASE WHEN position.in_transit = 0 THEN 0 ELSE (
+            SELECT coalesce(sum(supply.quantity), 0) FROM supply_line AS supply
+            WHERE supply.customer_id = anchor.customer_id AND supply.location_id = anchor.location_id
+              AND supply.item_id = anchor.item_id AND supply.stage = 'shipped'
+              AND supply.expected_at <= anchor.occurred_at) END
+    FROM anchor
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(balance.moved), 0) AS moved, coalesce(sum(balance.received), 0) AS received
+        FROM daily_balance AS balance
+        WHERE balance.customer_id = anchor.customer_id AND balance.location_id = anchor.location_id
+          AND balance.item_id = anchor.item_id AND balance.day > anchor.day
+    ) AS later
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(line.quantity) FILTER (WHERE line.kind <> {Kind.RECEIPT:d}), 0) AS moved,
+               coalesce(sum(line.quantity) FILTER (WHERE line.kind = {Kind.RECEIPT:d}), 0) AS received
+        FROM journal AS line
+        WHERE line.customer_id = anchor.customer_id AND line.location_id = anchor.location_id
+          AND line.item_id = anchor.item_id
+          AND line.occurred_at > anchor.occurred_at AND line.occurred_at <= anchor.day_ends
+          AND line.kind IN ({Kind.SALE:d}, {Kind.ADJUSTMENT:d}, {Kind.TRANSFER:d}, {Kind.RECEIPT:d})
+    ) AS same_day
+    WHERE position.customer_id = anchor.customer_id AND position.location_id = anchor.location_id
+      AND position.item_id = anchor.item_id
+""")  # noqa: S608 - our own words
+
+
+def _columns(keys: Sequence[Key]) -> dict[str, object]:
+    if not keys:
+        return {"customers": [], "locations": [], "items": []}
+    customers, locations, items = zip(*keys, strict=True)
+    return {"customers": customers, "locations": locations, "items": items}

@@ -1,0 +1,239 @@
+"""Supply: what documents said about it, and the supply lines that follow. Callers hold the locks of the keys."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain.position import Key
+from vmi_domain.supply import Stage, SupplyLine, supply_lines, totals
+from vmi_domain.supply_facts import Accepted, Fact, Ordered, Received, Shipped
+from vmi_store import positions
+
+
+async def record(connection: AsyncConnection, facts: Sequence[tuple[Key, Fact]]) -> None:
+    """Keep what documents said. A fact that is there already (by key and ``fact_id``) stays as it is."""
+    if not facts:
+        return
+    distinct = {(key, fact.fact_id): fact for key, fact in facts}
+    ordered = sorted(distinct)
+    rows = [_columns_of(distinct[identity]) for identity in ordered]
+    names = ("stages", "documents", "revisions", "proposals", "orders", "shipments", "completed", "expected")
+    await connection.execute(
+        _RECORD,
+        {
+            **_columns([key for key, _ in ordered]),
+            "ids": [fact_id for _, fact_id in ordered],
+            "quantities": [distinct[identity].quantity for identity in ordered],
+            "times": [distinct[identity].at for identity in ordered],
+            **dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)),
+        },
+    )
+
+
+_KEYS = "unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))"
+_RECORD = text("""
+    INSERT INTO supply_fact (
+        customer_id, location_id, item_id, fact_id, quantity, occurred_at, stage, document_id, revision, proposal_id,
+        order_id, shipment_id, completed, expected_at
+    )
+    SELECT * FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:ids AS uuid[]),
+        CAST(:quantities AS numeric[]), CAST(:times AS timestamptz[]), CAST(:stages AS text[]),
+        CAST(:documents AS text[]), CAST(:revisions AS int[]), CAST(:proposals AS uuid[]), CAST(:orders AS text[]),
+        CAST(:shipments AS text[]), CAST(:completed AS boolean[]), CAST(:expected AS timestamptz[]))
+    ON CONFLICT (customer_id, location_id, item_id, fact_id) DO NOTHING
+""")
+
+_Columns = tuple[str, str, int, UUID | None, str | None, str | None, bool, datetime | None]
+
+
+def _columns_of(fact: Fact) -> _Columns:
+    match fact:
+        case Accepted():
+            document = str(fact.proposal_id)
+            return ("accepted", document, fact.revision, fact.proposal_id, None, None, False, fact.expected_at)
+        case Ordered():
+            return ("ordered", fact.order_id, fact.revision, fact.proposal_id, None, None, False, fact.expected_at)
+        case Shipped():
+            names = (fact.proposal_id, fact.order_id)
+            return ("shipped", fact.shipment_id, fact.revision, *names, None, False, fact.expected_at)
+        case Received():
+            return ("received", fact.receipt_id, 0, None, fact.order_id, fact.shipment_id, fact.completed, None)
+
+
+async def refold(connection: AsyncConnection, keys: Sequence[Key]) -> None:
+    """Make the supply lines of ``keys`` anew from their facts, and bring their positions' supply up to date."""
+    ordered = sorted(set(keys))
+    if not ordered:
+        return
+    held = await positions.read(connection, ordered)
+    facts = await _facts(connection, ordered)
+    lines = {key: supply_lines(facts[key]) for key in ordered}
+    await _replace(connection, lines)
+    supplies = [totals(lines[key], held[key].balance.counted_at) for key in ordered]
+    await connection.execute(
+        _UPDATE_POSITIONS,
+        {
+            **_columns(ordered),
+            "on_order": [supply.on_order for supply in supplies],
+            "in_transit": [supply.in_transit for supply in supplies],
+            "probably_received": [supply.probably_received for supply in supplies],
+        },
+    )
+
+
+_UPDATE_POSITIONS = text("""
+    UPDATE position SET
+        on_order = supply.on_order, in_transit = supply.in_transit, probably_received = supply.probably_received
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:on_order AS numeric[]),
+        CAST(:in_transit AS numeric[]), CAST(:probably_received AS numeric[])
+    ) AS supply (customer_id, location_id, item_id, on_order, in_transit, probably_received)
+    WHERE position.customer_id = supply.customer_id AND position.location_id = supply.location_id
+      AND position.item_id = supply.item_id
+""")
+
+
+async def lines(connection: AsyncConnection, keys: Iterable[Key]) -> Mapping[Key, list[SupplyLine]]:
+    """Return where the units of each key stand, in every stage."""
+    ordered = sorted(set(keys))
+    result = await connection.execute(_LINES, _columns(ordered))
+    found: dict[Key, list[SupplyLine]] = {key: [] for key in ordered}
+    for row in result:
+        found[Key(row.customer_id, row.location_id, row.item_id)].append(
+            SupplyLine(
+                Stage(row.stage),
+                row.quantity,
+                proposal_id=row.proposal_id,
+                order_id=row.order_id,
+                shipment_id=row.shipment_id,
+                expected_at=row.expected_at,
+                since=row.since,
+            )
+        )
+    return found
+
+
+_LINES = text(f"""
+    SELECT customer_id, location_id, item_id, stage, quantity, proposal_id, order_id, shipment_id, expected_at, since
+    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    JOIN supply_line USING (customer_id, location_id, item_id)
+    ORDER BY customer_id, location_id, item_id, place
+""")  # noqa: S608 - our own words
+
+
+async def _facts(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, list[Fact]]:
+    result = await connection.execute(_FACTS, _columns(keys))
+    found: dict[Key, list[Fact]] = {key: [] for key in keys}
+    for row in result:
+        found[Key(row.customer_id, row.location_id, row.item_id)].append(_fact(row))
+    return found
+
+
+_FACTS = text(f"""
+    SELECT customer_id, location_id, item_id, fact_id, stage, document_id, revision, quantity, occurred_at,
+           expected_at, proposal_id, order_id, shipment_id, completed
+    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    JOIN supply_fact USING (customer_id, location_id, item_id)
+""")  # noqa: S608 - our own words
+
+
+def _fact(row: Row[tuple[object, ...]]) -> Fact:
+    quantity: Decimal = row.quantity
+    match row.stage:
+        case "accepted":
+            return Accepted(
+                row.proposal_id, quantity, row.occurred_at, row.expected_at, revision=row.revision, fact_id=row.fact_id
+            )
+        case "ordered":
+            return Ordered(
+                row.document_id,
+                quantity,
+                row.occurred_at,
+                proposal_id=row.proposal_id,
+                expected_at=row.expected_at,
+                revision=row.revision,
+                fact_id=row.fact_id,
+            )
+        case "shipped":
+            return Shipped(
+                row.document_id,
+                quantity,
+                row.occurred_at,
+                order_id=row.order_id,
+                proposal_id=row.proposal_id,
+                expected_at=row.expected_at,
+                revision=row.revision,
+                fact_id=row.fact_id,
+            )
+        case _:
+            return Received(
+                row.document_id,
+                quantity,
+                row.occurred_at,
+                shipment_id=row.shipment_id,
+                order_id=row.order_id,
+                completed=row.completed,
+                fact_id=row.fact_id,
+            )
+
+
+async def _replace(connection: AsyncConnection, lines: Mapping[Key, Sequence[SupplyLine]]) -> None:
+    """Put the lines in the place of those there were; what has not changed is not written."""
+    rows = [(key, place, line) for key in sorted(lines) for place, line in enumerate(lines[key])]
+    await connection.execute(
+        _SHORTEN, {**_columns(sorted(lines)), "lengths": [len(lines[key]) for key in sorted(lines)]}
+    )
+    if rows:
+        await connection.execute(
+            _WRITE,
+            {
+                **_columns([key for key, _, _ in rows]),
+                "places": [place for _, place, _ in rows],
+                "stages": [line.stage.value for _, _, line in rows],
+                "quantities": [line.quantity for _, _, line in rows],
+                "proposals": [line.proposal_id for _, _, line in rows],
+                "orders": [line.order_id for _, _, line in rows],
+                "shipments": [line.shipment_id for _, _, line in rows],
+                "expected": [line.expected_at for _, _, line in rows],
+                "since": [line.since for _, _, line in rows],
+            },
+        )
+
+
+_SHORTEN = text("""
+    DELETE FROM supply_line USING unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:lengths AS int[])
+    ) AS wanted (customer_id, location_id, item_id, length)
+    WHERE supply_line.customer_id = wanted.customer_id AND supply_line.location_id = wanted.location_id
+      AND supply_line.item_id = wanted.item_id AND supply_line.place >= wanted.length
+""")
+_WRITE = text("""
+    INSERT INTO supply_line AS line (
+        customer_id, location_id, item_id, place, stage, quantity, proposal_id, order_id, shipment_id, expected_at,
+        since
+    )
+    SELECT * FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:places AS int[]),
+        CAST(:stages AS text[]), CAST(:quantities AS numeric[]), CAST(:proposals AS uuid[]), CAST(:orders AS text[]),
+        CAST(:shipments AS text[]), CAST(:expected AS timestamptz[]), CAST(:since AS timestamptz[]))
+    ON CONFLICT (customer_id, location_id, item_id, place) DO UPDATE SET
+        stage = excluded.stage, quantity = excluded.quantity, proposal_id = excluded.proposal_id,
+        order_id = excluded.order_id, shipment_id = excluded.shipment_id, expected_at = excluded.expected_at,
+        since = excluded.since
+    WHERE (line.stage, line.quantity, line.proposal_id, line.order_id, line.shipment_id, line.expected_at, line.since)
+        IS DISTINCT FROM (excluded.stage, excluded.quantity, excluded.proposal_id, excluded.order_id,
+                          excluded.shipment_id, excluded.expected_at, excluded.since)
+""")
+
+
+def _columns(keys: Sequence[Key]) -> dict[str, object]:
+    return {
+        "customers": [key.customer_id for key in keys],
+        "locations": [key.location_id for key in keys],
+        "items": [key.item_id for key in keys],
+    }
