@@ -136,8 +136,14 @@ class Batches:
 
     async def _write(self, records: Sequence[Record], epochs: Mapping[TopicPartition, int]) -> set[TopicPartition]:
         """Write records, or halve them until those that the database refuses are found; return fenced partitions."""
+        decoded = self._subscription.decode(records)
+
+        async def apply(ours: Sequence[Record], transaction: Transaction) -> None:
+            again = decoded if len(ours) == len(records) else self._subscription.decode(ours)
+            await self._subscription.apply(again, transaction)
+
         try:
-            return await failure.retried(self._name, lambda: self._once(records, epochs, self._apply))
+            return await failure.retried(self._name, lambda: self._once(records, epochs, apply))
         except Exception as error:
             if failure.fault(error) is not Fault.DATA:
                 raise
@@ -146,11 +152,23 @@ class Batches:
             half = len(records) // 2
             fenced = await self._write(records[:half], epochs)
             return fenced | await self._write(records[half:], epochs)
-        record = records[0]
-        log.error("the database refuses a record; it is put aside", reason=refusal, **_place(record))
+        return await self._put_aside(records, epochs, refusal)
 
-        async def aside(found: Sequence[Record], transaction: Transaction) -> None:
-            await self._database.put_aside(transaction.connection, found[0], refusal)
+    async def _put_aside(
+        self, records: Sequence[Record], epochs: Mapping[TopicPartition, int], refusal: str
+    ) -> set[TopicPartition]:
+        """Put one record aside, which the database refuses; return its partition if that is no longer ours."""
+        [record] = records
+        log.error(
+            "the database refuses a record; it is put aside",
+            reason=refusal,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+        )
+
+        async def aside(ours: Sequence[Record], transaction: Transaction) -> None:
+            await self._database.put_aside(transaction.connection, ours[0], refusal)
 
         return await failure.retried(self._name, lambda: self._once(records, epochs, aside))
 
@@ -172,9 +190,6 @@ class Batches:
             if records:
                 await apply(records, Transaction(connection, self._database.clock))
         return fenced
-
-    async def _apply(self, records: Sequence[Record], transaction: Transaction) -> None:
-        await self._subscription.apply(self._subscription.decode(records), transaction)
 
     @property
     def _name(self) -> str:
@@ -199,7 +214,3 @@ def periodically(app: App, tick: Tick, database: Database) -> None:
             failure.die(tick.name, error)
 
     app.timer(interval=tick.every_seconds, name=f"{app.conf.id}.{tick.name}")(run)
-
-
-def _place(record: Record) -> dict[str, Any]:
-    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}

@@ -1,0 +1,52 @@
+"""Workers as processes of their own, and waiting for what they do."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import Popen
+from typing import TypeVar
+
+T = TypeVar("T")
+
+TESTS = Path(__file__).parents[1]
+
+
+@contextmanager
+def started(*arguments: str, log: Path, **variables: str) -> Iterator[Popen[bytes]]:
+    """Run ``python -m …`` with these variables; it is killed at the end if it still runs. Its lines go to ``log``."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VMI_")}
+    environment |= {"PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1", **variables}
+    with log.open("ab") as lines:
+        process = Popen([sys.executable, "-m", *arguments], env=environment, stdout=lines, stderr=lines)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+
+
+async def until(
+    look: Callable[[], Awaitable[T]], reached: Callable[[T], bool], *, seconds: float = 30, every: float = 0.05
+) -> T:
+    """Return what ``look`` sees once it is as wanted; fail, with what was seen last, when the deadline passes."""
+    deadline = time.monotonic() + seconds
+    while not reached(seen := await look()):
+        assert time.monotonic() < deadline, f"after {seconds} s still {seen!r}"
+        await asyncio.sleep(every)
+    return seen
+
+
+async def ended(process: Popen[bytes], *, seconds: float = 30) -> int:
+    """Return the exit code of a process that ends by itself."""
+
+    async def look() -> int | None:
+        return process.poll()
+
+    code = await until(look, lambda code: code is not None, seconds=seconds)
+    assert code is not None
+    return code
