@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain import daily
@@ -92,27 +92,27 @@ _ENSURE = text(f"""
 """)  # noqa: S608 - our own words
 
 
-async def read(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, PositionRow]:
-    """Return the positions there are of these keys."""
+async def read(connection: AsyncConnection, keys: Sequence[Key]) -> list[PositionRow]:
+    """Return the positions there are of these keys, in the keys' order."""
     result = await connection.execute(_READ, _columns(sorted(set(keys))))
-    found = {}
-    for row in result:
-        key = Key(row.customer_id, row.location_id, row.item_id)
-        found[key] = PositionRow(
-            key,
-            row.version,
-            Balance(
-                counted_at=row.counted_at,
-                counted=row.counted,
-                unavailable=row.unavailable,
-                reserved=row.reserved,
-                backlog=row.backlog,
-                moved=row.moved,
-                received=row.received,
-            ),
-            Supply(row.on_order, row.in_transit, row.probably_received),
-        )
-    return found
+    return [_position(row) for row in result]
+
+
+def _position(row: Row[tuple[object, ...]]) -> PositionRow:
+    return PositionRow(
+        Key(row.customer_id, row.location_id, row.item_id),
+        row.version,
+        Balance(
+            counted_at=row.counted_at,
+            counted=row.counted,
+            unavailable=row.unavailable,
+            reserved=row.reserved,
+            backlog=row.backlog,
+            moved=row.moved,
+            received=row.received,
+        ),
+        Supply(row.on_order, row.in_transit, row.probably_received),
+    )
 
 
 _READ = text(f"""
@@ -120,6 +120,7 @@ _READ = text(f"""
            received, on_order, in_transit, probably_received
     FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
     JOIN position USING (customer_id, location_id, item_id)
+    ORDER BY customer_id, location_id, item_id
 """)  # noqa: S608 - our own words
 
 

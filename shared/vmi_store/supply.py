@@ -70,11 +70,11 @@ async def refold(connection: AsyncConnection, keys: Sequence[Key]) -> None:
     ordered = sorted(set(keys))
     if not ordered:
         return
-    held = await positions.read(connection, ordered)
+    counted_at = {row.key: row.balance.counted_at for row in await positions.read(connection, ordered)}
     facts = await _facts(connection, ordered)
     lines = {key: supply_lines(facts[key]) for key in ordered}
     await _replace(connection, lines)
-    supplies = [totals(lines[key], held[key].balance.counted_at) for key in ordered]
+    supplies = [totals(lines[key], counted_at[key]) for key in ordered]
     await connection.execute(
         _UPDATE_POSITIONS,
         {
