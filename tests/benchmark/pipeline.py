@@ -1,0 +1,229 @@
+"""The whole pipeline: its peak, the time from event to proposal at half of it, and what the workers hold in memory.
+
+All four workers run as processes of their own on a broker and a database of their own. Every event is a single-line
+sale that changes its item's proposal (pack 1), so each event has a first proposal that shows it: the first whose
+explanation starts from a stock that is no higher than what the sale left. Its latency is that record's append time less
+the sale's own, both by the broker's clock; events that share a proposal each count.
+"""
+
+import argparse
+import asyncio
+import bisect
+import random
+import tempfile
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import psutil
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from pydantic import SecretStr
+from tests.vmi_testing import builders
+from tests.vmi_testing.waiting import until
+
+from vmi_cli.supervision import WORKERS, Supervisor
+from vmi_cli.surroundings import environment_of
+from vmi_cli.workers import defined, prepare
+from vmi_contracts import topics, writing
+from vmi_contracts.outbound import ProposalsIssued
+from vmi_local import local_servers
+from vmi_runtime import pipeline
+from vmi_runtime.clock import ClockMode
+from vmi_runtime.pipeline import Pipeline
+from vmi_runtime.settings import DatabaseSettings, KafkaSettings, Settings
+from vmi_store import engine as engines
+
+CUSTOMER = "bench"
+OPENING_STOCK = 100_000
+MORNING = datetime(2025, 3, 4, 6, tzinfo=UTC)
+Series = tuple[str, str]
+"""Location and item."""
+
+
+@dataclass
+class Run:
+    """A running pipeline with its load, and what came out of it."""
+
+    supervisor: Supervisor
+    producer: AIOKafkaProducer
+    pipeline: Pipeline
+    series: list[Series]
+    sold: dict[Series, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Append time, in seconds, of each series' sales, in their order."""
+    shown: dict[Series, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
+    """Append time of each proposal, and how many sales its stock shows."""
+    sent: int = 0
+
+    async def sell(self, series: Series) -> asyncio.Future[object]:
+        """Send one single-line sale; the future is its record's metadata."""
+        self.sent += 1
+        location, item = series
+        sale = builders.sale(CUSTOMER, {item: 1}, MORNING + timedelta(milliseconds=10 * self.sent), location)
+        record = writing.record(sale, source="/bench", message_id=str(self.sent))
+        future = await self.producer.send(topics.SALES.name, record.value, key=record.key, headers=record.headers)
+        future.add_done_callback(lambda done: self.sold[series].append(done.result().timestamp / 1000))
+        return future  # type: ignore[no-any-return]
+
+    async def drained(self) -> None:
+        """Wait until all that was sent is read by everybody and published."""
+
+        async def at_rest() -> bool:
+            return (await self.pipeline.backlog()).behind == 0
+
+        await until(at_rest, within_seconds=600, what="the pipeline at rest")
+
+    async def read(self, consumer: AIOKafkaConsumer) -> None:
+        """Take down proposals as they come, until cancelled."""
+        async for record in consumer:
+            document = ProposalsIssued.model_validate_json(record.value)
+            for line in document.lines:
+                usable = float(line.explanation["inputs"]["position"]["usable"])
+                self.shown[document.location_id, line.item_id].append(
+                    (record.timestamp / 1000, int(OPENING_STOCK - usable))
+                )
+
+    def latencies(self, since: dict[Series, int]) -> np.ndarray:
+        """Return, for each sale after the first ``since`` of its series, seconds until a proposal showed it."""
+        found = []
+        for series, times in self.sold.items():
+            proposals = self.shown[series]
+            levels = [level for _, level in proposals]
+            for number in range(since.get(series, 0) + 1, len(times) + 1):
+                place = bisect.bisect_left(levels, number)
+                if place < len(proposals):
+                    found.append(proposals[place][0] - times[number - 1])
+                else:
+                    raise AssertionError(f"no proposal shows sale {number} of {series}")
+        return np.array(found)
+
+    def memory_mb(self) -> dict[str, int]:
+        """Return each worker's resident memory."""
+        return {
+            worker.name: psutil.Process(worker.process.pid).memory_info().rss // 2**20
+            for worker in self.supervisor.workers
+            if worker.process is not None
+        }
+
+
+@asynccontextmanager
+async def running(locations: int, items: int) -> AsyncIterator[Run]:
+    """Give a pipeline whose every series has an agreement, an opening stock and a first proposal."""
+    with tempfile.TemporaryDirectory() as directory, local_servers(Path(directory)) as addresses:
+        settings = Settings(
+            clock=ClockMode.EVENTS,
+            kafka=KafkaSettings(bootstrap_servers=addresses.bootstrap_servers),
+            database=DatabaseSettings(url=SecretStr(addresses.database_url)),
+        )
+        await prepare(settings)
+        supervisor = Supervisor(WORKERS, environment_of(settings), lambda name, line: None)
+        keeping = asyncio.create_task(supervisor.run())
+        engine = engines.create(addresses.database_url, application_name="vmi-bench")
+        producer = AIOKafkaProducer(bootstrap_servers=addresses.bootstrap_servers, acks="all", linger_ms=2)
+        consumer = AIOKafkaConsumer(
+            topics.PROPOSALS.name,
+            bootstrap_servers=addresses.bootstrap_servers,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+        )
+        await producer.start()
+        await consumer.start()
+        places = [f"store-{number:03}" for number in range(locations)]
+        names = [f"item-{number:03}" for number in range(items)]
+        async with pipeline.watched(settings.kafka, engine, [defined(name) for name in WORKERS]) as pipe:
+            run = Run(supervisor, producer, pipe, [(place, name) for place in places for name in names])
+            reading = asyncio.create_task(run.read(consumer))
+            try:
+                await _introduce(run, places, names)
+                yield run
+            finally:
+                reading.cancel()
+                supervisor.stop()
+                await keeping
+                await consumer.stop()
+                await producer.stop()
+        await engine.dispose()
+
+
+async def _introduce(run: Run, places: list[str], names: list[str]) -> None:
+    documents: list[tuple[topics.Topic, writing.Writable]] = [
+        *((topics.CATALOGUE, builders.location(CUSTOMER, place)) for place in places),
+        *((topics.CATALOGUE, builders.item(CUSTOMER, name)) for name in names),
+        *(
+            (topics.AGREEMENTS, builders.agreement(CUSTOMER, name, place, expected_daily_demand=OPENING_STOCK))
+            for place in places
+            for name in names
+        ),
+        *((topics.STOCK, builders.stock(CUSTOMER, dict.fromkeys(names, OPENING_STOCK), MORNING, p)) for p in places),
+    ]
+    for number, (topic, document) in enumerate(documents):
+        record = writing.record(document, source="/bench/master", message_id=str(number))
+        await run.producer.send(topic.name, record.value, key=record.key, headers=record.headers)
+    await run.producer.flush()
+    await run.drained()
+
+
+async def peak(run: Run, events: int) -> float:
+    """Return events a second when all are there at once."""
+    chosen = random.Random(1).choices(run.series, k=events)
+    began = perf_counter()
+    for series in chosen:
+        await run.sell(series)
+    await run.producer.flush()
+    await run.drained()
+    return events / (perf_counter() - began)
+
+
+async def steadily(run: Run, rate: float, seconds: float) -> np.ndarray:
+    """Send at a steady rate and return the latencies, in seconds."""
+    since = {series: len(times) for series, times in run.sold.items()}
+    chosen = random.Random(2)
+    began = perf_counter()
+    sent = 0
+    while (elapsed := perf_counter() - began) < seconds:
+        while sent < elapsed * rate:
+            await run.sell(chosen.choice(run.series))
+            sent += 1
+        await asyncio.sleep(0.005)
+    await run.producer.flush()
+    await run.drained()
+    await asyncio.sleep(1)  # what is published is still being read by us
+    return run.latencies(since)
+
+
+async def measured(arguments: argparse.Namespace) -> None:
+    """Print the table."""
+    async with running(arguments.locations, arguments.items) as run:
+        await peak(run, arguments.events // 4)  # warm
+        at_start = run.memory_mb()
+        highest = await peak(run, arguments.events)
+        after_peak = run.memory_mb()
+        times = await steadily(run, highest / 2, arguments.seconds)
+        at_end = run.memory_mb()
+        deaths = sum(worker.deaths for worker in run.supervisor.workers)
+    p50, p99, longest = np.percentile(times, [50, 99, 100])
+    print(f"series {arguments.locations * arguments.items}, single-line sales, four workers on this machine")
+    print(f"peak of the whole pipeline   {highest:10,.0f} events/s ({arguments.events:,} events at once)")
+    print(
+        f"at half of it                {highest / 2:10,.0f} events/s for {arguments.seconds:g} s, {len(times):,} events"
+    )
+    print(
+        f"event to proposal            p50 {p50:.3f} s   p99 {p99:.3f} s   longest {longest:.3f} s   (asked: p99 < 1 s)"
+    )
+    print(f"{'memory, MB':28} {'warm':>8} {'peak':>8} {'end':>8}   (asked: below 300, flat); deaths {deaths}")
+    for name in at_start:
+        print(f"  {name:26} {at_start[name]:8} {after_peak[name]:8} {at_end[name]:8}")
+
+
+def main(argv: list[str]) -> None:
+    """Run it: ``python -m tests.benchmark pipeline [--events N] [--seconds S]``."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmark pipeline", description=__doc__)
+    parser.add_argument("--events", type=int, default=40_000)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--locations", type=int, default=20)
+    parser.add_argument("--items", type=int, default=100)
+    asyncio.run(measured(parser.parse_args(argv)))
