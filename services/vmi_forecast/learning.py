@@ -15,7 +15,7 @@ from vmi_domain.forecasting import Protection, States
 from vmi_domain.position import Key
 from vmi_forecast.terms import expected_daily_demand, protection
 from vmi_store import agreements, demand, forecasts
-from vmi_store.forecasts import Checkpoint, Forecast, Location
+from vmi_store.forecasts import Checkpoint, Forecast, Location, Site
 
 LONGEST_HISTORY: Final = timedelta(days=1100)
 """Older days weigh nothing any more."""
@@ -68,7 +68,9 @@ async def tasks(
     return found
 
 
-async def learn(connection: AsyncConnection, tasks: Sequence[Task], closing: Sequence[Location]) -> Learned:
+async def learn(
+    connection: AsyncConnection, tasks: Sequence[Task], sites: Mapping[Location, Site], closing: Sequence[Location]
+) -> Learned:
     """Return the series with all days up to theirs learned, and keep their past states.
 
     Where a location closes a day all its series are among them, and share what they know of its week.
@@ -78,7 +80,7 @@ async def learn(connection: AsyncConnection, tasks: Sequence[Task], closing: Seq
     terms = [agreed.get(key, ()) for key in keys]
     began_on = await _beginnings(connection, tasks)
     states, first_days = _where_they_stand(tasks, terms, began_on)
-    states = await _fold(connection, tasks, states, first_days)
+    states = await _fold(connection, tasks, sites, states, first_days)
     _share_weekdays(keys, states, set(closing))
     return Learned(
         keys,
@@ -122,14 +124,19 @@ def _where_they_stand(
 
 
 async def _fold(
-    connection: AsyncConnection, tasks: Sequence[Task], states: States, first_days: Sequence[date]
+    connection: AsyncConnection,
+    tasks: Sequence[Task],
+    sites: Mapping[Location, Site],
+    states: States,
+    first_days: Sequence[date],
 ) -> States:
     """Learn the days that each series lacks. Series that are brought to the same day go together."""
     learned = states.copy()
+    calendars = {location: site.calendar for location, site in sites.items()}
     for through in sorted({task.through for task in tasks}):
         places = [place for place, task in enumerate(tasks) if task.through == through]
         since = [(tasks[place].key, first_days[place]) for place in places]
-        histories = await demand.read(connection, since, until=through)
+        histories = await demand.read(connection, since, until=through, calendars=calendars)
         folded = forecasting.fold(states[places], [day for _, day in since], histories, through)
         learned[places] = folded.states
         kept = [Checkpoint(since[place][0], day, state) for place, day, state in folded.checkpoints]

@@ -64,7 +64,7 @@ async def _keep_up(
     # Locks before reads: what is read from here on stays as it is until the commit.
     await positions.lock(connection, keys)
     tasks = await learning.tasks(connection, keys, late, through)
-    learned = await learning.learn(connection, tasks, closing)
+    learned = await learning.learn(connection, tasks, sites, closing)
     await telling.tell(connection, learned)
     await forecasts.close(connection, [(location, through[location]) for location in closing])
 

@@ -94,9 +94,9 @@ def test_an_agreed_rate_serves_until_there_is_history_and_then_fades():
         return float(forecasting.daily_rate(learned([2.0] * days, agreed=8.0))[0])
 
     assert rate(0) == 8
-    assert 6 < rate(2) < 8
-    assert rate(7) == pytest.approx(5, abs=0.5)
-    assert rate(200) == pytest.approx(2, abs=0.3)
+    assert 5 < rate(2) < 8
+    assert rate(7) == pytest.approx(3.3, abs=0.5)
+    assert rate(60) == pytest.approx(2, abs=0.2)
 
 
 def test_an_agreed_item_that_never_sells_is_believed_less_and_less():
@@ -278,3 +278,22 @@ def test_learning_leaves_the_state_it_began_with_as_it_was(count):
     forecasting.update(state, [[5.0]] * count, MONDAY)
 
     assert np.array_equal(state, before)
+
+
+def test_a_day_that_sold_out_asked_for_more_than_was_sold():
+    random = np.random.default_rng(2)
+    wanted = random.poisson(3.0, 400).astype(float)
+    sold, in_stock = np.minimum(wanted, 3.0), np.where(wanted >= 3, 0.5, 1.0)
+
+    told, untold = learned(sold, in_stock=[in_stock]), learned(sold)
+
+    assert forecasting.daily_rate(untold)[0] < 2.5
+    assert forecasting.daily_rate(told)[0] == pytest.approx(3.0, rel=0.1)
+
+
+def test_what_never_was_met_does_not_grow_without_end():
+    series = [1.0] * 600
+
+    rate = forecasting.daily_rate(learned(series, in_stock=[[0.5] * 600]))[0]
+
+    assert 1 < rate < 50

@@ -1,7 +1,7 @@
 """Learning the days that are missing, for series that stand at different days and know only their days with demand."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -12,6 +12,10 @@ from vmi_domain.forecasting.learning import update
 from vmi_domain.forecasting.state import States
 
 
+def _no_days() -> NDArray[np.int64]:
+    return np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """The demand of one series from some day on; days that are not named had none."""
@@ -20,9 +24,14 @@ class History:
     """``date.toordinal()``."""
     demand: NDArray[np.float64]
     """Base units, one figure a day."""
+    sold_out: NDArray[np.int64] = field(default_factory=_no_days)
+    """Days on which it sold out: what was sold is the least that was wanted."""
+    empty: NDArray[np.int64] = field(default_factory=_no_days)
+    """Days with nothing to sell throughout."""
 
 
-NO_DEMAND = History(np.zeros(0, np.int64), np.zeros(0))
+NO_DEMAND = History(_no_days(), np.zeros(0))
+SOME_OF_THE_DAY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +52,12 @@ def fold(states: States, first_days: Sequence[date], histories: Sequence[History
     first = np.array([day.toordinal() for day in first_days], np.int64)
     for begin in np.unique(first).tolist():
         places = np.flatnonzero(first == begin)
-        demand = _by_day([histories[place] for place in places.tolist()], begin, through.toordinal())
+        demand, in_stock = _by_day([histories[place] for place in places.tolist()], begin, through.toordinal())
         moved = folded.states[places]
         for start, end, kept in _stretches(begin, through.toordinal()):
-            moved = update(moved, demand[:, start - begin : end - begin + 1], date.fromordinal(start))
+            days = slice(start - begin, end - begin + 1)
+            stocked = None if in_stock is None else in_stock[:, days]
+            moved = update(moved, demand[:, days], date.fromordinal(start), in_stock=stocked)
             if kept:
                 day = date.fromordinal(end)
                 folded.checkpoints.extend((int(place), day, state) for place, state in zip(places, moved, strict=True))
@@ -64,10 +75,17 @@ def _stretches(begin: int, last: int) -> Iterator[tuple[int, int, bool]]:
         yield begin, last, False
 
 
-def _by_day(histories: Sequence[History], first: int, last: int) -> NDArray[np.float64]:
-    """Return a row a series and a column a day."""
-    demand = np.zeros((len(histories), max(last - first + 1, 0)))
-    for row, history in zip(demand, histories, strict=True):
+def _by_day(
+    histories: Sequence[History], first: int, last: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return demand and share of the day in stock, a row a series and a column a day; None where none sold out."""
+    shape = (len(histories), max(last - first + 1, 0))
+    demand = np.zeros(shape)
+    in_stock = np.ones(shape) if any(one.sold_out.size or one.empty.size for one in histories) else None
+    for row, history in enumerate(histories):
         inside = (history.days >= first) & (history.days <= last)
-        row[history.days[inside] - first] = history.demand[inside]
-    return demand
+        demand[row, history.days[inside] - first] = history.demand[inside]
+        if in_stock is not None:
+            for days, share in ((history.sold_out, SOME_OF_THE_DAY), (history.empty, 0.0)):
+                in_stock[row, days[(days >= first) & (days <= last)] - first] = share
+    return demand, in_stock

@@ -6,11 +6,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vmi_domain.distributions import by_the_data
 from vmi_domain.forecasting import intermittent, weekdays
 from vmi_domain.forecasting.intermittent import Intermittent
 from vmi_domain.forecasting.state import (
     AGE,
     AGREED,
+    BROKEN,
     CANDIDATES,
     CROSTON,
     DAYS,
@@ -58,12 +60,13 @@ def update(states: States, demands: ArrayLike, first_day: date, *, in_stock: Arr
     """Return the states after the closed days from ``first_day`` on.
 
     ``demands`` has a row a series and a column a day, base units: what was sold and what is known to
-    have been lost; a closed day without sales is a zero. ``in_stock`` of the same shape says for
-    which share of the day there was something to sell: of a day with none nothing is learned. Days fed
-    one by one and days fed together lead to the same state, to the last bit.
+    have been lost; a closed day without sales is a zero. ``in_stock`` of the same shape says for which
+    share of the day there was something to sell (1 where it is not given). From a day with nothing to
+    sell nothing is learned; on a day that sold out what was sold is the least that was wanted (S15).
+    Days fed one by one and days fed together lead to the same state, to the last bit.
     """
     wanted = np.asarray(demands, np.float32)
-    stocked = None if in_stock is None else np.broadcast_to(np.asarray(in_stock, np.float32), wanted.shape) > 0
+    stocked = None if in_stock is None else np.broadcast_to(np.asarray(in_stock, np.float32), wanted.shape)
     moved = np.empty_like(states)
     for start in range(0, len(states), SERIES_AT_ONCE):
         some = slice(start, start + SERIES_AT_ONCE)
@@ -74,31 +77,62 @@ def update(states: States, demands: ArrayLike, first_day: date, *, in_stock: Arr
     return moved
 
 
-def _learn_day(columns: Columns, demand: Columns, stocked: Flags | None, day: int) -> None:
+def _learn_day(columns: Columns, demand: Columns, stocked: Columns | None, day: int) -> None:
     """Move the states, turned on their side, by one day in place."""
-    demand = np.maximum(demand, np.float32(0))
+    sold = demand = np.maximum(demand, np.float32(0))
     began = (columns[AGE] > 0) | (demand > 0) | (columns[AGREED] > 0)
-    seen = began if stocked is None else began & stocked
+    seen = began if stocked is None else began & (stocked > 0)
     columns[AGE] += began
     columns[OBSERVED] += seen
 
     weekday = (day - 1) % WEEK  # date.toordinal() counts from a Monday, as 1
     level = columns[LEVEL].copy()
     profile = weekdays.profile(columns)
-    # A day with nothing to sell stands in the sums as it was expected to be, so that they stay whole.
-    demand = np.where(seen, demand, level * profile[weekday]) if stocked is not None else demand
+    if stocked is not None:
+        expected = level * profile[weekday]
+        demand = _wanted(columns, expected, demand, np.flatnonzero(seen & (stocked < 1)))
+        # A day with nothing to sell stands in the sums as it was expected to be, so that they stay whole.
+        demand = np.where(seen, demand, expected)
     columns[DAYS][day % KEPT_DAYS] = demand
 
     _learn_weekday(columns, demand, seen, weekday)
+    _learn_kind(columns, sold, seen)
     _learn_levels(columns, demand - level * (profile[weekday] - 1), demand, seen)
     _learn_spreads(columns, level, profile, seen, day)
     _learn_errors(columns, seen, day)
 
 
+def _wanted(columns: Columns, expected: Columns, sold: Columns, sold_out: NDArray[np.intp]) -> Columns:
+    """Return the demand, E[D | D ≥ sold] where the day ``sold_out``: a day that sells out is a day of high demand.
+
+    ::
+
+        E[D | D ≥ s] = s + E[(D − s)⁺] / P(D ≥ s)
+
+    No more is added than one would expect of a day and one standard deviation: of a demand that never
+    was met nobody knows how large it is.
+    """
+    if not sold_out.size:
+        return sold
+    mean, least = expected[sold_out].astype(np.float64), sold[sold_out].astype(np.float64)
+    days = np.maximum(columns[SUMS_WEIGHT.start][sold_out], 1.0)
+    whole = columns[FRACTIONAL][sold_out] < BROKEN
+    day = by_the_data(mean, np.maximum(columns[SUMS_SPREAD.start][sold_out] / days, mean), counts=whole)
+    at_least = 1.0 - day.cdf(np.where(whole, least - 1.0, least))
+    more = day.expected_shortage(least) / np.maximum(at_least, _SMALLEST)
+    wanted = sold.copy()
+    wanted[sold_out] = least + np.minimum(more, mean + day.sd)
+    return wanted
+
+
 def _learn_weekday(columns: Columns, demand: Columns, seen: Flags, weekday: int) -> None:
     for figures, news in ((columns[WEEKDAY_DEMAND], demand), (columns[WEEKDAY_WEIGHT], np.float32(1))):
         figures[weekday] = np.where(seen, WEEKLY_MEMORY * figures[weekday] + news, figures[weekday])
-    broken = demand != np.floor(demand)
+
+
+def _learn_kind(columns: Columns, sold: Columns, seen: Flags) -> None:
+    """Move the share of days whose demand was no whole number."""
+    broken = sold != np.floor(sold)
     columns[FRACTIONAL] += np.where(seen, (1 - MEMORY) * (broken - columns[FRACTIONAL]), np.float32(0))
 
 

@@ -11,6 +11,7 @@ from vmi_domain.distributions import Demand, Family, by_the_data
 from vmi_domain.forecasting import weekdays
 from vmi_domain.forecasting.state import (
     AGREED,
+    BROKEN,
     FRACTIONAL,
     HORIZONS,
     LEVEL,
@@ -34,8 +35,6 @@ DOUBT_WEIGHT: Final = 1.0
 FEWEST_DAYS: Final = 7.0
 MOST_DAYS: Final = 56.0
 """Days of history that weigh as much as the agreed rate, at least and at most."""
-BROKEN: Final = 0.02
-"""Share of days with a demand that is no whole number, from which on demand counts as measured."""
 
 _HORIZONS: Final = np.array(HORIZONS, np.float64)
 
@@ -108,13 +107,14 @@ def daily_rate(states: States) -> Floats:
 
 
 def _believed(agreed: Floats, observed: Floats) -> Floats:
-    """Return the weight of the history against the agreed rate λ, 0 to 1: n / (n + κ).
+    """Return the weight of the history against the agreed rate λ, 0 to 1: 1 − (κ / (n + κ))² after n days.
 
     κ days of history are as sure as the rate: their mean has the variance φ λ / κ, the rate (c λ)², so
-    κ = φ / (c² λ), within bounds: a week at least, since a weekday is no week.
+    κ = φ / (c² λ), within bounds: a week at least, since a weekday is no week. The square lets a rate
+    that was far off be forgotten within weeks.
     """
-    worth = DISPERSION / (DOUBT**2 * np.maximum(agreed, 1e-9))
-    return np.where(agreed > 0, observed / (observed + np.clip(worth, FEWEST_DAYS, MOST_DAYS)), 1.0)
+    worth = np.clip(DISPERSION / (DOUBT**2 * np.maximum(agreed, 1e-9)), FEWEST_DAYS, MOST_DAYS)
+    return np.where(agreed > 0, 1.0 - (worth / (observed + worth)) ** 2, 1.0)
 
 
 def _demand(states: States, usual_days: Floats, length: Floats) -> Demand:

@@ -19,6 +19,8 @@ HORIZONS: Final = (1, 2, 3, 5, 7, 10, 14, 21, 28)
 """Days of the overlapping sums whose spread is kept."""
 KEPT_DAYS: Final = max(HORIZONS)
 WEEK: Final = 7
+BROKEN: Final = 0.02
+"""Share of days with a demand that is no whole number, from which on demand counts as measured."""
 
 
 def _slices(*widths: tuple[str, int]) -> tuple[dict[str, slice], int]:
