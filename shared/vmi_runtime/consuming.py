@@ -68,35 +68,47 @@ class Database:
 
 
 def subscribe(app: App, subscription: Subscription[Any], database: Database) -> None:
-    """Let ``app`` follow the topics of a subscription. This is the only agent there is."""
-    names = [topic.name for topic in subscription.topics]
-    batches = Batches(subscription, database)
+    """Let ``app`` follow the topics of a subscription and write what stands there to the database."""
+    follow(app, [topic.name for topic in subscription.topics], Batches(subscription, database).write)
+
+
+def follow(app: App, topics: Sequence[str], write: Callable[[Sequence[Chunk]], Awaitable[Sequence[Chunk]]]) -> None:
+    """Let ``app`` follow topics. This is the only agent there is.
+
+    ``write`` deals with a batch for good, and returns the chunks that were ours to deal with.
+    """
     limits = app.consuming
     patience = 3 * limits.session_timeout_seconds
 
     async def consume(stream: Any) -> None:
         in_flight = cast(Consumer, app.consumer).in_flight
-        rest: list[Chunk] = []
+        waiting: list[Chunk] = []
         async for first in stream:
-            rest.append(first)
-            rest += ready_chunks(stream)
-            while rest:
-                batch, rest = take(rest, records=limits.batch_records, size=limits.batch_bytes)
+            waiting.append(first)
+            while waiting:
+                waiting += ready_chunks(stream)
+                # What a rebalance has taken from us meanwhile is no longer out.
+                batch, waiting = take(
+                    [chunk for chunk in waiting if chunk.is_out],
+                    records=limits.batch_records,
+                    size=limits.batch_bytes,
+                )
+                if not batch:
+                    break
                 with in_flight.working():
                     try:
-                        written = await batches.write(batch)
+                        written = await write(batch)
                     except asyncio.CancelledError:
                         raise
                     except BaseException as error:
-                        failure.die(f"the batch of {names}", error)
+                        failure.die(f"a batch of {topics}", error)
                     for chunk in written:
                         chunk.finish()
                 for chunk in batch:
                     if chunk.is_out:
                         asyncio.get_running_loop().call_later(patience, _require_a_rebalance, chunk)
 
-    consume.__name__ = f"consume_{'_'.join(names)}".replace(".", "_").replace("-", "_")
-    app.agent(app.topic(*names), name=f"{app.conf.id}.{'+'.join(names)}", concurrency=1)(consume)
+    app.agent(app.topic(*topics), name=f"{app.conf.id}.{'+'.join(topics)}", concurrency=1)(consume)
 
 
 def _require_a_rebalance(fenced: Chunk) -> None:

@@ -1,4 +1,4 @@
-"""The relay on a real broker and a real database: nothing lost, each key in its order, and after a crash the same ids."""
+"""The relay on a real broker and database: nothing lost, each key in its order, after a crash the same ids."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A worker that writes down what it saw, and fails as its records say: ``python -m vmi_testing.counting_worker G T``."""
+"""A worker that writes down what it saw and fails as its records say: ``python -m vmi_testing.counting_worker``."""
 
 import asyncio
 import sys
