@@ -17,6 +17,8 @@ from vmi_store.forecasts import Forecast
 from vmi_store.outbox import OutboxMessage
 
 SOURCE: Final = "vmi/forecast"
+MOST_LINES: Final = 5000
+"""Lines of one message: far below 2 MB with the longest names."""
 NAMESPACE: Final = UUID("0f2f6a44-6f0b-5b8e-8c37-5a3d5f6f0c1e")
 """Ids are derived from the versions told, so that a message has the same id at every replay."""
 
@@ -26,8 +28,6 @@ async def tell(connection: AsyncConnection, learned: Learned) -> None:
 
     The caller holds the locks of the keys.
     """
-    if not learned.keys:
-        return
     now = levels(learned)
     told = [0.0 if one is None else one.told_level for one in learned.before]
     news = forecasting.matter(now, np.array(told))
@@ -57,21 +57,26 @@ async def tell(connection: AsyncConnection, learned: Learned) -> None:
 
 
 def _messages(news: Sequence[Forecast]) -> Iterator[OutboxMessage]:
-    """Return one message a location."""
+    """Return one message a location, more only where it would get too long."""
 
     def location(forecast: Forecast) -> tuple[str, str]:
         return (forecast.key.customer_id, forecast.key.location_id)
 
     for (customer_id, location_id), group in groupby(news, key=location):
         lines = [ForecastLine(item_id=one.key.item_id, version=one.version, through=one.through) for one in group]
-        document = ForecastsChanged(customer_id=customer_id, location_id=location_id, lines=tuple(lines))
-        versions = ",".join(f"{line.item_id}={line.version}" for line in lines)
-        yield OutboxMessage(
-            topic=topics.FORECASTS.name,
-            key=document.key,
-            customer_id=customer_id,
-            type=document.message_type,
-            message_id=uuid5(NAMESPACE, f"{document.key}:{versions}"),
-            source=SOURCE,
-            payload=document.model_dump_json(exclude_none=True).encode(),
-        )
+        for start in range(0, len(lines), MOST_LINES):
+            yield _message(customer_id, location_id, lines[start : start + MOST_LINES])
+
+
+def _message(customer_id: str, location_id: str, lines: Sequence[ForecastLine]) -> OutboxMessage:
+    document = ForecastsChanged(customer_id=customer_id, location_id=location_id, lines=tuple(lines))
+    versions = ",".join(f"{line.item_id}={line.version}" for line in lines)
+    return OutboxMessage(
+        topic=topics.FORECASTS.name,
+        key=document.key,
+        customer_id=customer_id,
+        type=document.message_type,
+        message_id=uuid5(NAMESPACE, f"{document.key}:{versions}"),
+        source=SOURCE,
+        payload=document.model_dump_json(exclude_none=True).encode(),
+    )

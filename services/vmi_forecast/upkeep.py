@@ -58,14 +58,17 @@ async def _keep_up(
     named = [Key(*location, item) for location in through for item in demand_from[location]]
     new = set(named) - await forecasts.known(connection, named)
     everyone = await forecasts.keys_of(connection, closing)
-    keys = sorted({*new, *late, *everyone})
+    # The first day that closes here takes in all that is there: after a rebuild, too.
+    unseen = [location for location in closing if sites[location].closed_through is None]
+    everything = await positions.keys_of(connection, locations=unseen) if unseen else []
+    keys = sorted({*new, *late, *everyone, *everything})
     if not keys and not closing:
         return
     # Locks before reads: what is read from here on stays as it is until the commit.
     await positions.lock(connection, keys)
     tasks = await learning.tasks(connection, keys, late, through)
-    learned = await learning.learn(connection, tasks, sites, closing)
-    await telling.tell(connection, learned)
+    if tasks:
+        await telling.tell(connection, await learning.learn(connection, tasks, sites, closing))
     await forecasts.close(connection, [(location, through[location]) for location in closing])
 
 

@@ -322,6 +322,24 @@ async def test_an_item_that_is_sold_without_an_agreement_is_forecast_too(site: S
     assert forecasting.daily_rate(np.atleast_2d((await site.forecast("milk")).state))[0] == pytest.approx(5, rel=0.1)
 
 
+async def test_forecasts_that_were_dropped_come_back_as_they_were(site: Site) -> None:
+    await site.sells("milk", MILK)
+    await site.sells("bread", BREAD)
+    for reached in (30, 119):
+        await site.reaches(day(reached))
+        await site.hears({"milk": FIRST, "bread": FIRST})
+    before = [(await site.forecast(item)).state for item in ("milk", "bread")]
+
+    async with site.engine.begin() as connection:
+        for table in ("forecast", "forecast_checkpoint", "forecast_location"):
+            statement = f"DELETE FROM {table} WHERE customer_id = :customer"
+            await connection.execute(text(statement), {"customer": site.customer})
+    await site.hears({"milk": None})
+
+    after = [(await site.forecast(item)).state for item in ("milk", "bread")]
+    assert np.array_equal(before, after)
+
+
 async def test_before_the_first_fact_nothing_is_closed(site: Site) -> None:
     await site.agrees("milk", expected_daily_demand=8)
 
