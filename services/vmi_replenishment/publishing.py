@@ -11,8 +11,9 @@ from vmi_contracts import topics
 from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStatus
 from vmi_domain.explanations import explain, in_words, settled, settled_in_words
 from vmi_domain.opportunities import Opportunity
-from vmi_domain.proposals import message_id
+from vmi_domain.proposals import Proposal, message_id
 from vmi_domain.replenishing import Issue
+from vmi_replenishment.master_data import MasterData
 from vmi_runtime.worker import Transaction
 from vmi_store import outbox, proposals
 from vmi_store.outbox import OutboxMessage
@@ -21,6 +22,7 @@ from vmi_store.proposals import Version
 SOURCE: Final = "vmi/replenishment"
 MOST_LINES: Final = 200
 """Lines of one message: with its explanation a line has some 2 kB, and a message has to stay below 2 MB."""
+NO_PACK: Final = Decimal(1)
 FINEST: Final = Decimal("0.000001")
 
 VersionName = tuple[str, UUID, int]
@@ -29,18 +31,13 @@ VersionName = tuple[str, UUID, int]
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A new version with what a reader needs beside it."""
+    """A new version, and the opportunity that was decided for where it was our decision."""
 
     issue: Issue
-    opportunity: Opportunity | None
-    """The one that was decided for; None where the version was settled by others."""
-    unit: str
-    """The item's base unit."""
-    pack: Decimal
-    """Base units in a pack."""
+    opportunity: Opportunity | None = None
 
 
-async def publish(issued: Sequence[Issued], transaction: Transaction) -> None:
+async def publish(issued: Sequence[Issued], transaction: Transaction, master_data: MasterData) -> None:
     """Write the versions and put their messages into the outbox. The caller holds the locks of their keys."""
     if not issued:
         return
@@ -50,7 +47,36 @@ async def publish(issued: Sequence[Issued], transaction: Transaction) -> None:
     )
     told = [(one, _version(one, known)) for one in issued]
     await proposals.save(connection, [version for _, version in told])
-    await outbox.add(connection, list(_messages(told)))
+    packing = await _packing([version.proposal for _, version in told], transaction, master_data)
+    await outbox.add(connection, list(_messages(told, packing)))
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How an item is counted."""
+
+    unit: str
+    """Its base unit."""
+    pack: Decimal
+    """Base units in what is ordered and shipped as one."""
+
+
+async def _packing(
+    issued: Sequence[Proposal], transaction: Transaction, master_data: MasterData
+) -> Mapping[UUID, Packing]:
+    """Return how each proposal's item is counted, as it is agreed for the order's day."""
+    copies = await master_data.as_of_now(transaction, {one.key.customer_id for one in issued})
+    calendars = await copies.calendars({one.key[:2] for one in issued})
+    units = await copies.units([one.key for one in issued])
+    agreed = await copies.agreed(
+        [(one.key, calendars[one.key[:2]].day_of(one.order_at), calendars[one.key[:2]]) for one in issued]
+    )
+    return {
+        one.proposal_id: Packing(
+            units[one.key.customer_id, one.key.item_id], NO_PACK if terms is None else terms.terms.pack
+        )
+        for one, terms in zip(issued, agreed, strict=True)
+    }
 
 
 def _basis(issue: Issue) -> VersionName:
@@ -68,7 +94,7 @@ def _version(issued: Issued, known: Mapping[VersionName, dict[str, Any]]) -> Ver
     return Version(proposal, in_words(decision), explain(decision, issued.opportunity, proposal.issued_at))
 
 
-def _messages(told: Sequence[tuple[Issued, Version]]) -> Iterator[OutboxMessage]:
+def _messages(told: Sequence[tuple[Issued, Version]], packing: Mapping[UUID, Packing]) -> Iterator[OutboxMessage]:
     """Return one message a location and supplier, or more where it would get long; each key's in a steady order."""
 
     def place(one: tuple[Issued, Version]) -> tuple[str, str, str]:
@@ -84,7 +110,7 @@ def _messages(told: Sequence[tuple[Issued, Version]]) -> Iterator[OutboxMessage]
                 location_id=location_id,
                 supplier_id=supplier_id,
                 issued_at=max(version.proposal.issued_at for _, version in some),
-                lines=tuple(_line(*one) for one in some),
+                lines=tuple(_line(*one, packing) for one in some),
             )
             yield OutboxMessage(
                 topic=topics.PROPOSALS.name,
@@ -98,17 +124,18 @@ def _messages(told: Sequence[tuple[Issued, Version]]) -> Iterator[OutboxMessage]
             )
 
 
-def _line(issued: Issued, version: Version) -> ProposalLine:
+def _line(issued: Issued, version: Version, packing: Mapping[UUID, Packing]) -> ProposalLine:
     proposal = version.proposal
+    name = proposal.proposal_id
     return ProposalLine(
-        proposal_id=proposal.proposal_id,
+        proposal_id=name,
         version=proposal.version,
         supersedes_version=issued.issue.supersedes,
         status=ProposalStatus(proposal.status.value),
         item_id=proposal.key.item_id,
         quantity=proposal.quantity,
-        unit=issued.unit,
-        packs=(proposal.quantity / issued.pack).quantize(FINEST),
+        unit=packing[name].unit,
+        packs=(proposal.quantity / packing[name].pack).quantize(FINEST),
         order_at=proposal.order_at,
         deliver_at=proposal.deliver_at,
         expires_at=proposal.expires_at,

@@ -1,6 +1,6 @@
 """Proposals as they stand, their versions, and when keys are due. Callers hold the locks of the keys they touch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +12,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.position import Key
-from vmi_domain.proposals import FINISHED, Answer, AnswerKind, Proposal, Status
+from vmi_domain.proposals import FINISHED, Answer, AnswerKind, Progress, Proposal, Status, progress_of
+from vmi_domain.supply import Stage, SupplyLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,29 @@ _LIVE = text(f"""
           AND proposal.item_id = wanted.item_id AND proposal.order_at = wanted.order_at AND finished
     ) AS found
 """)  # noqa: S608 - the names of our own columns
+
+
+async def goods(connection: AsyncConnection, proposals: Iterable[Proposal]) -> dict[UUID, Progress]:
+    """Return how far the goods of these proposals are, where any document named them."""
+    wanted = sorted((proposal.key, proposal.proposal_id) for proposal in proposals)
+    if not wanted:
+        return {}
+    result = await connection.execute(
+        _GOODS, {**_columns_of_keys([key for key, _ in wanted]), "ids": [proposal for _, proposal in wanted]}
+    )
+    return progress_of(
+        SupplyLine(Stage(row.stage), row.quantity, proposal_id=row.proposal_id, order_id=row.order_id) for row in result
+    )
+
+
+_GOODS = text("""
+    SELECT line.proposal_id, line.stage, max(line.order_id) AS order_id, sum(line.quantity) AS quantity
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:ids AS uuid[])
+    ) AS wanted (customer_id, location_id, item_id, proposal_id)
+    JOIN supply_line AS line USING (customer_id, location_id, item_id, proposal_id)
+    GROUP BY line.proposal_id, line.stage, line.order_id IS NULL
+""")
 
 
 async def keys_of(connection: AsyncConnection, proposals: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], Key]:

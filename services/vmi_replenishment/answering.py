@@ -1,0 +1,157 @@
+"""Answers to proposals: what was said is put to the version it names, and what it binds becomes supply."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from vmi_contracts.inbound import Answer as Said
+from vmi_contracts.inbound import AnswerLine
+from vmi_domain import proposals as life
+from vmi_domain.position import Key
+from vmi_domain.proposals import BOUND, Answer, AnswerKind, IllegalStep, Proposal, Status
+from vmi_domain.quantities import NOTHING
+from vmi_domain.replenishing import Issue
+from vmi_replenishment.master_data import MasterData
+from vmi_replenishment.publishing import Issued, publish
+from vmi_replenishment.reading import Answered, Answers, rejected
+from vmi_replenishment.reconsidering import bind, reconsider
+from vmi_replenishment.situations import nows
+from vmi_runtime.worker import Transaction
+from vmi_store import inbox, positions, proposals, quarantine
+from vmi_store.inbox import Seen
+from vmi_store.proposals import Offer
+from vmi_store.quarantine import Rejected
+
+ProposalName = tuple[str, UUID]
+"""Customer and proposal id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One line of an answer, with where it stands."""
+
+    source: Answered
+    number: int
+    line: AnswerLine
+
+    @property
+    def proposal(self) -> ProposalName:
+        return (self.source.document.customer_id, self.line.proposal_id)
+
+    def refused(self, reason: str, detail: str) -> Rejected:
+        document = self.source.document
+        return rejected(
+            self.source.record,
+            reason,
+            detail,
+            line=self.number,
+            customer_id=document.customer_id,
+            location_id=document.location_id,
+        )
+
+
+async def take_answers(answers: Answers, transaction: Transaction, master_data: MasterData) -> None:
+    """Take in what was answered: bound quantities count as supply, and the rest of their keys is decided again."""
+    connection = transaction.connection
+    new, held = await _new(answers.documents, transaction)
+    words = [
+        Word(document, number, line)
+        for document in new
+        for number, line in zip(document.numbers, document.document.lines, strict=True)
+    ]
+    keys = await proposals.keys_of(connection, sorted({word.proposal for word in words})) if words else {}
+    await positions.lock(connection, sorted(set(keys.values())))
+    settled, refused = await _settled(words, keys, transaction)
+    await quarantine.add(connection, [*answers.rejected, *held, *refused])
+    await _write(settled, transaction, master_data)
+    await reconsider((proposal.key for _, proposal in settled), transaction, master_data)
+
+
+async def _new(documents: Sequence[Answered], transaction: Transaction) -> tuple[list[Answered], list[Rejected]]:
+    """Return the documents that were not taken in before, and those that contradict one that was."""
+    if not documents:
+        return [], []
+    letters = [
+        inbox.letter(
+            customer_id=one.document.customer_id,
+            source=one.message.source,
+            message_id=one.message.message_id,
+            revision=one.document.revision,
+            payload=one.message.data,
+        )
+        for one in documents
+    ]
+    verdicts = await inbox.receive(transaction.connection, letters)
+    new = [one for one, seen in zip(documents, verdicts, strict=True) if seen is Seen.NEW]
+    conflicts = [
+        rejected(
+            one.record,
+            "conflict",
+            f"message {one.message.message_id} of {one.message.source} was received with other contents",
+            customer_id=one.document.customer_id,
+        )
+        for one, seen in zip(documents, verdicts, strict=True)
+        if seen is Seen.CONFLICT
+    ]
+    return new, conflicts
+
+
+async def _settled(
+    words: Sequence[Word], keys: Mapping[ProposalName, Key], transaction: Transaction
+) -> tuple[list[tuple[Proposal, Proposal]], list[Rejected]]:
+    """Put words to their proposals, whose keys are locked. Return what changed (before, after) and what is refused."""
+    connection = transaction.connection
+    offers = await proposals.offers(
+        connection, sorted({(*word.proposal, word.line.version) for word in words if word.proposal in keys})
+    )
+    now = await nows(sorted({key[:2] for key in keys.values()}), transaction)
+    before: dict[ProposalName, Proposal] = {}
+    after: dict[ProposalName, Proposal] = {}
+    refused = []
+    for word in words:
+        key = keys.get(word.proposal)
+        if key is None or key.location_id != word.source.document.location_id:
+            refused.append(word.refused("unknown_proposal", f"no proposal {word.line.proposal_id} for this location"))
+            continue
+        offer = offers.get((*word.proposal, word.line.version))
+        if offer is None or offer.status is not Status.PROPOSED:
+            detail = f"version {word.line.version} of proposal {word.line.proposal_id} offered nothing"
+            refused.append(word.refused("unknown_version", detail))
+            continue
+        standing = before.setdefault(word.proposal, offer.proposal)
+        moment = now.get(key[:2], word.source.document.answered_at)
+        try:
+            after[word.proposal] = life.answered(after.get(word.proposal, standing), _answer(word, offer), moment)
+        except IllegalStep as error:
+            refused.append(word.refused(error.reason, str(error)))
+    return [(before[name], one) for name, one in after.items() if one != before[name]], refused
+
+
+def _answer(word: Word, offer: Offer) -> Answer:
+    line = word.line
+    quantity = {Said.ACCEPT: offer.quantity, Said.REJECT: NOTHING}.get(line.answer, line.quantity)
+    assert quantity is not None  # the contract asks it of a change
+    return Answer(
+        answer_id=word.source.line_name(word.number),
+        kind=AnswerKind(line.answer.value),
+        version=line.version,
+        answered_at=word.source.document.answered_at,
+        offered=offer.quantity,
+        quantity=quantity,
+        deliver_at=line.expected_at or offer.deliver_at,
+        party=word.source.document.party,
+        reason=line.reason,
+    )
+
+
+async def _write(
+    settled: Sequence[tuple[Proposal, Proposal]], transaction: Transaction, master_data: MasterData
+) -> None:
+    """Issue what changed, each proposal in one new version however many words led to it, and bind what is bound."""
+    repeated = [after for before, after in settled if after.version == before.version]
+    await proposals.keep(transaction.connection, repeated)
+    changed = [
+        replace(after, version=before.version + 1) for before, after in settled if after.version != before.version
+    ]
+    await publish([Issued(Issue(one, one.version - 1, None)) for one in changed], transaction, master_data)
+    await bind(transaction, [one for one in changed if one.status in BOUND])

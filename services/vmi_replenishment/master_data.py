@@ -1,0 +1,129 @@
+"""What is agreed, and where: copies of master data, read again whenever a customer's master data changed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from vmi_contracts.inbound import AgreementMade
+from vmi_domain.days import SiteCalendar
+from vmi_domain.position import Authority, Basis, Key
+from vmi_domain.replenishing import Terms
+from vmi_replenishment.terms import terms_of
+from vmi_runtime.worker import Transaction
+from vmi_store import agreements, catalogue
+
+MOST_AGREEMENTS: Final = 100_000
+"""Copies kept of one customer; beyond that they are dropped and read again, so that memory stays within bounds."""
+UNKNOWN_UNIT: Final = "EA"
+
+Site = tuple[str, str]
+"""Customer and location."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What holds for a key on one day."""
+
+    terms: Terms
+    authority: Authority
+    basis: Basis
+
+
+@dataclass(slots=True)
+class _Customer:
+    """Copies of one customer's master data, all of one version of it or a later one."""
+
+    version: int
+    calendars: dict[str, SiteCalendar] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    agreed: dict[tuple[Key, date], Agreed | None] = field(default_factory=dict)
+
+
+class MasterData:
+    """Copies that several batches share. Nothing in them outlives a change of what they are copies of."""
+
+    def __init__(self) -> None:
+        self._customers: dict[str, _Customer] = {}
+        self._shared: dict[Agreed, Agreed] = {}
+
+    async def as_of_now(self, transaction: Transaction, customers: Iterable[str]) -> "Copies":
+        """Return the copies as a batch may use them: no older than its transaction.
+
+        A copy is filed under the version that was read *before* it, so that it may be newer than that, never older.
+        """
+        versions = await catalogue.versions(transaction.connection, sorted(set(customers)))
+        current = {}
+        for customer, version in versions.items():
+            held = self._customers.get(customer)
+            if held is None or held.version < version:
+                held = self._customers[customer] = _Customer(version)
+            current[customer] = held if held.version == version else _Customer(version)
+        return Copies(transaction, current, self._shared)
+
+
+class Copies:
+    """Master data for one batch."""
+
+    def __init__(self, transaction: Transaction, customers: dict[str, _Customer], shared: dict[Agreed, Agreed]) -> None:
+        self._connection = transaction.connection
+        self._customers = customers
+        self._shared = shared
+
+    async def calendars(self, sites: Iterable[Site]) -> Mapping[Site, SiteCalendar]:
+        """Return the days of each site; one that no catalogue names has UTC days."""
+        wanted = sorted(set(sites))
+        missing = [site for site in wanted if self._copy(site[0]).calendars.get(site[1]) is None]
+        if missing:
+            known = await catalogue.locations(self._connection, missing)
+            for customer_id, location_id in missing:
+                place = known.get((customer_id, location_id))
+                self._copy(customer_id).calendars[location_id] = (
+                    SiteCalendar() if place is None else SiteCalendar(place.time_zone, place.day_ends_at)
+                )
+        return {site: self._copy(site[0]).calendars[site[1]] for site in wanted}
+
+    async def units(self, keys: Iterable[Key]) -> Mapping[tuple[str, str], str]:
+        """Return the base unit of each customer's item."""
+        wanted = sorted({(key.customer_id, key.item_id) for key in keys})
+        missing = [item for item in wanted if item[1] not in self._copy(item[0]).units]
+        if missing:
+            known = await catalogue.items(self._connection, missing)
+            for customer_id, item_id in missing:
+                item = known.get((customer_id, item_id))
+                self._copy(customer_id).units[item_id] = UNKNOWN_UNIT if item is None else item.base_unit
+        return {item: self._copy(item[0]).units[item[1]] for item in wanted}
+
+    async def agreed(self, on: Sequence[tuple[Key, date, SiteCalendar]]) -> list[Agreed | None]:
+        """Return what holds for each key on its day; of several suppliers the first. None where nothing is agreed."""
+        found = {
+            (key, day): copies[key, day]
+            for key, day, _ in on
+            if (key, day) in (copies := self._copy(key.customer_id).agreed)
+        }
+        missing = [(key, day, calendar) for key, day, calendar in on if (key, day) not in found]
+        if missing:
+            in_force = await agreements.in_force(self._connection, [(key, day) for key, day, _ in missing])
+            for key, day, calendar in missing:
+                suppliers = in_force.get(key)
+                found[key, day] = self._agreed(suppliers[0], calendar) if suppliers else None
+                copies = self._copy(key.customer_id).agreed
+                if len(copies) >= MOST_AGREEMENTS:
+                    copies.clear()
+                copies[key, day] = found[key, day]
+        return [found[key, day] for key, day, _ in on]
+
+    def _agreed(self, agreement: AgreementMade, calendar: SiteCalendar) -> Agreed:
+        """Most agreements say the same: what is equal is kept once."""
+        agreed = Agreed(
+            terms_of(agreement, zone=calendar.zone),
+            Authority(agreement.stock_authority.value),
+            Basis(agreement.stock_basis.value),
+        )
+        if len(self._shared) >= MOST_AGREEMENTS:
+            self._shared.clear()
+        return self._shared.setdefault(agreed, agreed)
+
+    def _copy(self, customer_id: str) -> _Customer:
+        """A customer without master data has no version, and copies for this batch only."""
+        return self._customers.setdefault(customer_id, _Customer(0))

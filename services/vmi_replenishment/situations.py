@@ -1,0 +1,147 @@
+"""Keys as they stand now, read in a few statements: position, agreement, forecast, proposals and their goods."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from vmi_domain.days import SiteCalendar
+from vmi_domain.decisions import Expected, PolicyKind, Position
+from vmi_domain.expectations import Question, expectations
+from vmi_domain.opportunities import Calendar, Opportunity, next_opportunity
+from vmi_domain.position import Key, Supply, stock
+from vmi_domain.proposals import FINISHED
+from vmi_domain.replenishing import Case
+from vmi_replenishment.master_data import Agreed, Copies, MasterData, Site
+from vmi_runtime.clock import ClockMode
+from vmi_runtime.worker import Transaction
+from vmi_store import forecasts, positions, proposals, watermarks
+from vmi_store.positions import PositionRow
+
+NO_SUPPLY: Final = Supply()
+NO_STOCK: Final = Position(Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What is agreed for a key's next order opportunity."""
+
+    agreed: Agreed
+    opportunity: Opportunity
+
+
+async def nows(sites: Sequence[Site], transaction: Transaction) -> Mapping[Site, datetime]:
+    """Return what *now* means at each site; by the events' clock a site without facts has none."""
+    if transaction.clock.mode is ClockMode.WALL:
+        return dict.fromkeys(sites, transaction.clock.wall())
+    reached = await watermarks.read(transaction.connection, sites)
+    return {site: transaction.clock.now(moment) for site, moment in reached.items()}
+
+
+async def read(keys: Sequence[Key], transaction: Transaction, master_data: MasterData) -> list[Case]:
+    """Return the case of each key whose site has a now, in the order of ``keys``. The caller holds their locks."""
+    connection = transaction.connection
+    now = await nows(sorted({key[:2] for key in keys}), transaction)
+    keys = [key for key in keys if key[:2] in now]
+    copies = await master_data.as_of_now(transaction, {key.customer_id for key in keys})
+    calendars = await copies.calendars(now)
+    holdings = await _holdings(keys, now, calendars, copies)
+    rows = {row.key: row for row in await positions.read(connection, keys)}
+    live = await proposals.live(
+        connection, [(key, holdings[key].opportunity.order_at if key in holdings else None) for key in keys]
+    )
+    goods = await proposals.goods(
+        connection, [one for several in live.values() for one in several if one.status not in FINISHED]
+    )
+    decided = [key for key in keys if key in holdings and _is_known(rows.get(key))]
+    expected = await _expected(decided, now, calendars, holdings, transaction)
+    cases = []
+    for key in keys:
+        holding, row = holdings.get(key), rows.get(key)
+        cases.append(
+            Case(
+                key=key,
+                now=now[key[:2]],
+                position=NO_STOCK if row is None or holding is None else _position(row, holding.agreed),
+                terms=None if holding is None else holding.agreed.terms,
+                opportunity=None if holding is None or not _is_known(row) else holding.opportunity,
+                expected=expected.get(key),
+                live=live.get(key, ()),
+                progress=goods,
+            )
+        )
+    return cases
+
+
+def _is_known(row: PositionRow | None) -> bool:
+    """Whether any fact has told of the key: before, its shelf is not empty but unknown, and nothing is proposed."""
+    return row is not None and (row.version > 0 or row.supply != NO_SUPPLY)
+
+
+def _position(row: PositionRow, agreed: Agreed) -> Position:
+    held = stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis)
+    return Position(
+        usable=held.usable,
+        received_unconfirmed=held.usable_unconfirmed,
+        in_transit=held.in_transit,
+        on_order=held.on_order,
+        backlog=held.backlog,
+    )
+
+
+async def _holdings(
+    keys: Sequence[Key], now: Mapping[Site, datetime], calendars: Mapping[Site, SiteCalendar], copies: Copies
+) -> dict[Key, Holding]:
+    """Return what is agreed for each key's next opportunity.
+
+    When the next one is follows from what is agreed today; what is ordered then, from what is agreed for that day.
+    """
+    today = await copies.agreed([(key, calendars[key[:2]].day_of(now[key[:2]]), calendars[key[:2]]) for key in keys])
+    found: dict[tuple[Calendar, datetime], Opportunity] = {}
+
+    def opportunity(agreed: Agreed, moment: datetime) -> Opportunity:
+        wanted = (agreed.terms.calendar, moment)
+        if wanted not in found:
+            found[wanted] = next_opportunity(*wanted)
+        return found[wanted]
+
+    next_ones = {
+        key: opportunity(agreed, now[key[:2]]) for key, agreed in zip(keys, today, strict=True) if agreed is not None
+    }
+    then = await copies.agreed(
+        [(key, calendars[key[:2]].day_of(one.order_at), calendars[key[:2]]) for key, one in next_ones.items()]
+    )
+    return {
+        key: Holding(agreed, opportunity(agreed, now[key[:2]]))
+        for key, agreed in zip(next_ones, then, strict=True)
+        if agreed is not None
+    }
+
+
+async def _expected(
+    keys: Sequence[Key],
+    now: Mapping[Site, datetime],
+    calendars: Mapping[Site, SiteCalendar],
+    holdings: Mapping[Key, Holding],
+    transaction: Transaction,
+) -> dict[Key, Expected | None]:
+    """Return what demand to expect of each key whose policy asks for it."""
+    asking = [key for key in keys if holdings[key].agreed.terms.policy.kind is PolicyKind.ORDER_UP_TO]
+    if not asking:
+        return {}
+    learned = await forecasts.read(transaction.connection, asking)
+    questions = []
+    for key in asking:
+        forecast, calendar = learned.get(key), calendars[key[:2]]
+        questions.append(
+            Question(
+                now=now[key[:2]],
+                terms=holdings[key].agreed.terms,
+                opportunity=holdings[key].opportunity,
+                zone=calendar.zone,
+                day_ends_at=calendar.day_ends_at,
+                state=None if forecast is None else forecast.state,
+            )
+        )
+    return dict(zip(asking, expectations(questions), strict=True))
