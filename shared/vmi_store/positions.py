@@ -14,6 +14,7 @@ from vmi_domain import daily
 from vmi_domain.daily import DayEffect, Sales
 from vmi_domain.days import SiteCalendar
 from vmi_domain.position import ABSOLUTE, NOTHING, Balance, Key, Kind, Supply
+from vmi_store import journal
 from vmi_store.journal import JournalLine
 
 LocationKey = tuple[str, str]
@@ -121,6 +122,21 @@ _READ = text(f"""
     FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
     JOIN position USING (customer_id, location_id, item_id)
     ORDER BY customer_id, location_id, item_id
+""")  # noqa: S608 - our own words
+
+
+async def count_up(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, int]:
+    """Give keys a new version, though no fact of theirs changed (their agreement did), and return it."""
+    result = await connection.execute(_COUNT_UP, _columns(sorted(set(keys))))
+    return {Key(row.customer_id, row.location_id, row.item_id): row.version for row in result}
+
+
+_COUNT_UP = text(f"""
+    UPDATE position SET version = position.version + 1
+    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    WHERE position.customer_id = wanted.customer_id AND position.location_id = wanted.location_id
+      AND position.item_id = wanted.item_id
+    RETURNING position.customer_id, position.location_id, position.item_id, position.version
 """)  # noqa: S608 - our own words
 
 
@@ -375,6 +391,37 @@ _REFOLD = text(f"""
     ) AS same_day
     WHERE position.customer_id = anchor.customer_id AND position.location_id = anchor.location_id
       AND position.item_id = anchor.item_id
+""")  # noqa: S608 - our own words
+
+
+async def count_days_anew(connection: AsyncConnection, location: LocationKey, site: SiteCalendar) -> None:
+    """Make a location's daily balances anew from the journal: where its days begin has changed.
+
+    Positions stay as they are: they depend on instants, not on days.
+    """
+    result = await connection.execute(_KEYS_AT, {"customer": location[0], "location": location[1]})
+    keys = sorted(Key(*row) for row in result)
+    for first in range(0, len(keys), _KEYS_AT_ONCE):
+        some = keys[first : first + _KEYS_AT_ONCE]
+        await lock(connection, some)
+        await connection.execute(_FORGET_DAYS, _columns(some))
+        sums = _Sums()
+        for lines in (await journal.of_keys(connection, some)).values():
+            for line in lines:
+                sums.add(line, {line.key: Locked(0, None)}, {location: site})
+        days = [row._replace(moved_after=None, received_after=None) for row in sums.rows() if row.effect is not None]
+        if days:
+            await connection.execute(_APPLY, _full_columns(days))
+
+
+_KEYS_AT_ONCE = 50
+_KEYS_AT = text("""
+    SELECT customer_id, location_id, item_id FROM position WHERE customer_id = :customer AND location_id = :location
+""")
+_FORGET_DAYS = text(f"""
+    DELETE FROM daily_balance AS balance USING {_KEYS} AS wanted (customer_id, location_id, item_id)
+    WHERE balance.customer_id = wanted.customer_id AND balance.location_id = wanted.location_id
+      AND balance.item_id = wanted.item_id
 """)  # noqa: S608 - our own words
 
 

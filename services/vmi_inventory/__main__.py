@@ -1,0 +1,25 @@
+"""The inventory worker, as a list of what it does."""
+
+from functools import partial
+
+from vmi_contracts.topics import AGREEMENTS, CATALOGUE, ORDERS, SALES, STOCK
+from vmi_inventory.documents import read_facts
+from vmi_inventory.master_data import read_master_data, record_master_data
+from vmi_inventory.recording import Facts
+from vmi_inventory.releasing import release
+from vmi_runtime import process
+from vmi_runtime.worker import Subscription, Tick, Worker
+
+FACTS = Facts()
+
+WORKER = Worker(
+    "inventory",
+    subscriptions=(
+        Subscription((CATALOGUE, AGREEMENTS), decode=read_master_data, apply=record_master_data),
+        Subscription((STOCK, SALES, ORDERS), decode=read_facts, apply=FACTS.record),
+    ),
+    ticks=(Tick("release what waited", every_seconds=1, do=partial(release, FACTS)),),
+)
+
+if __name__ == "__main__":
+    process.main(WORKER)

@@ -1,0 +1,207 @@
+"""Records as documents: who said what, line by line. One bad line does not stop the others."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from vmi_contracts import envelope, topics
+from vmi_contracts.envelope import Envelope, UnreadableEnvelope
+from vmi_contracts.inbound import (
+    GoodsReceived,
+    ItemLine,
+    OrderPlaced,
+    SalesRecorded,
+    ShipmentDispatched,
+    StockAdjusted,
+    StockCounted,
+    StockReported,
+    StockTransferred,
+)
+from vmi_inventory.rejections import Reason, document_error, line_errors, rejected
+from vmi_runtime.worker import Record, recorded_at
+from vmi_store import inbox
+from vmi_store.inbox import Letter
+from vmi_store.quarantine import Rejected
+
+FUTURE_SKEW: Final = timedelta(days=1)
+"""How far a fact may lie after its record's append time: wrong clocks and zones, and reports for the day that runs."""
+
+LONGEST_PERIOD: Final = timedelta(days=400)
+"""The longest period over which sales are added up; a longer one says nothing about days."""
+
+LONGEST_NAME: Final = 80
+
+FactDocument = (
+    SalesRecorded
+    | StockReported
+    | StockCounted
+    | StockAdjusted
+    | StockTransferred
+    | OrderPlaced
+    | ShipmentDispatched
+    | GoodsReceived
+)
+
+_MOVEMENTS: Final = (SalesRecorded, StockAdjusted, StockTransferred, GoodsReceived)
+"""What adds to the stock: a revision of it must not be added as well."""
+
+
+@dataclass(slots=True)
+class Told:
+    """A document as somebody told it, and those of its lines that can be read."""
+
+    record: Record
+    letter: Letter
+    body: FactDocument
+    recorded_at: datetime
+    numbers: Sequence[int] | None = None
+    """The place of each of the body's lines in the document as it was sent, from 1; None where all are there."""
+
+    @property
+    def numbered(self) -> Iterable[tuple[int, ItemLine]]:
+        lines: Sequence[ItemLine] = self.body.lines
+        return enumerate(lines, 1) if self.numbers is None else zip(self.numbers, lines, strict=True)
+
+
+@dataclass(slots=True)
+class Post:
+    """What a batch of records brings."""
+
+    told: list[Told] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def read_facts(records: Sequence[Record]) -> Post:
+    """Return the documents that the records carry, and what of them cannot be read."""
+    post = Post()
+    for record in records:
+        try:
+            message = envelope.read(record.value, record.headers)
+        except UnreadableEnvelope as error:
+            post.rejected.append(rejected(record, Reason(error.reason), str(error)))
+            continue
+        document = documents_of(record.topic).get(message.message_type)
+        if document is None:
+            post.rejected.append(unknown_type(record, message.message_type))
+            continue
+        try:
+            body = cast(FactDocument, document.model_validate_json(message.data))
+        except ValidationError as error:
+            _read_lines(post, record, message, document, error)
+        else:
+            _take(post, record, message, body, None)
+    return post
+
+
+@lru_cache(maxsize=64)
+def documents_of(topic: str) -> Mapping[str, type[BaseModel]]:
+    """Return the documents that may stand on a topic, by their type."""
+    return topics.named(topic).by_type
+
+
+def unknown_type(record: Record, message_type: str) -> Rejected:
+    """Return the rejection of a record whose document does not belong on its topic, or not in this version."""
+    stem, _, version = message_type.rpartition(".")
+    if version.startswith("v") and any(known.startswith(f"{stem}.") for known in documents_of(record.topic)):
+        return rejected(record, Reason.UNKNOWN_VERSION, f"{stem!r} is not read in version {version!r}")
+    return rejected(record, Reason.UNKNOWN_TYPE, f"{message_type!r} does not belong on {record.topic}")
+
+
+def _take(post: Post, record: Record, message: Envelope, body: FactDocument, numbers: Sequence[int] | None) -> None:
+    """Add a readable document to the post, unless it says what cannot be."""
+    told_at = recorded_at(record)
+    refusal = _refusal(body, told_at)
+    if refusal is not None:
+        reason, detail = refusal
+        post.rejected.append(
+            rejected(record, reason, detail, customer_id=body.customer_id, location_id=body.location_id)
+        )
+        return
+    letter = inbox.letter(
+        customer_id=body.customer_id,
+        source=message.source,
+        message_id=message.message_id,
+        revision=body.revision,
+        payload=message.data,
+    )
+    post.told.append(Told(record, letter, body, told_at, numbers))
+
+
+def _refusal(body: FactDocument, told_at: datetime) -> tuple[Reason, str] | None:
+    """Return why a document as a whole is not taken in, or None. The past is not bounded."""
+    happened = happened_at(body)
+    if (happened if isinstance(happened, datetime) else _begin(happened)) > told_at + FUTURE_SKEW:
+        return Reason.FUTURE_TIME, f"it is of {happened.isoformat()}, and was recorded at {told_at.isoformat()}"
+    if body.revision and isinstance(body, _MOVEMENTS):
+        return Reason.CORRECTION_NOT_SUPPORTED, (
+            f"revision {body.revision} of movements: send the difference as a document of its own"
+        )
+    if isinstance(body, SalesRecorded) and body.period_start and body.occurred_at - body.period_start > LONGEST_PERIOD:
+        return Reason.INVALID, f"period_start: the period is longer than {LONGEST_PERIOD.days} days"
+    return None
+
+
+def happened_at(body: FactDocument) -> datetime | date:
+    """Return when it happened; a day where a report names no more than that."""
+    match body:
+        case SalesRecorded() | StockAdjusted() | StockTransferred():
+            return body.occurred_at
+        case StockReported() | StockCounted():
+            return body.as_of
+        case OrderPlaced():
+            return body.placed_at
+        case ShipmentDispatched():
+            return body.shipped_at
+        case GoodsReceived():
+            return body.received_at
+
+
+def _begin(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _read_lines(
+    post: Post, record: Record, message: Envelope, document: type[BaseModel], error: ValidationError
+) -> None:
+    """Take a document's good lines, each bad one by itself, or refuse it as a whole."""
+    wrong = line_errors(error)
+    if wrong is None:
+        reason, detail = document_error(error)
+        post.rejected.append(rejected(record, reason, detail))
+        return
+    raw = from_json(message.data, allow_inf_nan=True)
+    lines = raw["lines"]
+    for place, (reason, detail) in sorted(wrong.items()):
+        post.rejected.append(
+            rejected(
+                record,
+                reason,
+                detail,
+                line=place + 1,
+                customer_id=_name(raw.get("customer_id")),
+                location_id=_name(raw.get("location_id")),
+                item_id=_name(lines[place].get("item_id")) if isinstance(lines[place], dict) else None,
+            )
+        )
+    good = [place for place in range(len(lines)) if place not in wrong]
+    if not good:
+        return
+    raw["lines"] = [lines[place] for place in good]
+    try:
+        body = cast(FactDocument, document.model_validate_json(json.dumps(raw)))
+    except ValidationError as other:
+        reason, detail = document_error(other)
+        post.rejected.append(rejected(record, reason, detail))
+    else:
+        _take(post, record, message, body, [place + 1 for place in good])
+
+
+def _name(value: object) -> str | None:
+    """Return what a broken line calls a thing, if it can be shown."""
+    return value[:LONGEST_NAME] if isinstance(value, str) else None

@@ -1,0 +1,81 @@
+"""What is known of customers' locations and items: copies that batches share, read again when master data changed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain.days import SiteCalendar
+from vmi_store import agreements, catalogue
+from vmi_store.catalogue import Item, ItemKey, LocationKey
+
+MOST_COPIES: Final = 500_000
+"""Beyond that all copies are dropped and read again, so that memory stays within bounds."""
+
+BY_AGREEMENT: Final = Item(base_unit="EA", units={})
+"""An item that an agreement names and no catalogue describes: it has one unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a batch may rely on until its commit. What is in neither is unknown."""
+
+    sites: Mapping[LocationKey, SiteCalendar]
+    items: Mapping[ItemKey, Item]
+
+
+@dataclass(slots=True)
+class _Copies:
+    """Copies of one customer's master data, all of one version."""
+
+    version: int
+    sites: dict[str, SiteCalendar] = field(default_factory=dict)
+    items: dict[str, Item] = field(default_factory=dict)
+
+
+class MasterData:
+    """The copies of this process. What is unknown is not remembered: it may come to be known at any time."""
+
+    def __init__(self) -> None:
+        self._customers: dict[str, _Copies] = {}
+
+    async def of(
+        self, connection: AsyncConnection, locations: Iterable[LocationKey], items: Iterable[ItemKey]
+    ) -> Known:
+        """Return what is known of these. Their customers' master data cannot change before the commit."""
+        wanted_sites, wanted_items = set(locations), set(items)
+        customers = {customer for customer, _ in wanted_sites} | {customer for customer, _ in wanted_items}
+        for customer, version in (await catalogue.hold(connection, sorted(customers))).items():
+            held = self._customers.get(customer)
+            if held is None or held.version != version:
+                self._customers[customer] = _Copies(version)
+        await self._read_sites(connection, {at for at in wanted_sites if at[1] not in self._customers[at[0]].sites})
+        await self._read_items(connection, {of for of in wanted_items if of[1] not in self._customers[of[0]].items})
+        known = Known(
+            {at: site for at in wanted_sites if (site := self._customers[at[0]].sites.get(at[1])) is not None},
+            {of: item for of in wanted_items if (item := self._customers[of[0]].items.get(of[1])) is not None},
+        )
+        if sum(len(copies.sites) + len(copies.items) for copies in self._customers.values()) > MOST_COPIES:
+            self._customers.clear()
+        return known
+
+    async def _read_sites(self, connection: AsyncConnection, missing: set[LocationKey]) -> None:
+        if not missing:
+            return
+        found = await catalogue.locations(connection, sorted(missing))
+        for (customer, location), place in found.items():
+            self._customers[customer].sites[location] = SiteCalendar(place.time_zone, place.day_ends_at)
+        if rest := missing - found.keys():
+            for customer, location in await agreements.locations(connection, sorted(rest)):
+                self._customers[customer].sites[location] = SiteCalendar()
+
+    async def _read_items(self, connection: AsyncConnection, missing: set[ItemKey]) -> None:
+        if not missing:
+            return
+        found = await catalogue.items(connection, sorted(missing))
+        for (customer, item), described in found.items():
+            self._customers[customer].items[item] = described
+        if rest := missing - found.keys():
+            for customer, item in await agreements.items(connection, sorted(rest)):
+                self._customers[customer].items[item] = BY_AGREEMENT

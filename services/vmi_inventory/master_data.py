@@ -1,0 +1,123 @@
+"""Catalogue and agreements: taken in, days counted anew where a site's calendar changed, waiting lines let go on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_contracts import envelope
+from vmi_contracts.envelope import UnreadableEnvelope
+from vmi_contracts.inbound import AgreementMade, ItemDefined, LocationDefined
+from vmi_domain.days import SiteCalendar
+from vmi_domain.position import Key
+from vmi_inventory import publishing
+from vmi_inventory.documents import documents_of, unknown_type
+from vmi_inventory.rejections import Reason, document_error, rejected
+from vmi_runtime.clock import ClockMode
+from vmi_runtime.worker import Record, Transaction, recorded_at
+from vmi_store import agreements, catalogue, positions, quarantine, watermarks
+from vmi_store.catalogue import LocationKey
+from vmi_store.positions import Changed
+from vmi_store.quarantine import Rejected
+
+
+@dataclass(slots=True)
+class Entries:
+    """What a batch of records says about master data, each with its record's append time."""
+
+    locations: list[tuple[LocationDefined, datetime]] = field(default_factory=list)
+    items: list[tuple[ItemDefined, datetime]] = field(default_factory=list)
+    agreements: list[tuple[AgreementMade, datetime]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    @property
+    def customers(self) -> list[str]:
+        places = {body.customer_id for body, _ in self.locations}
+        return sorted(
+            places | {body.customer_id for body, _ in self.items} | {body.customer_id for body, _ in self.agreements}
+        )
+
+
+def read_master_data(records: Sequence[Record]) -> Entries:
+    """Return what the records say, and what of them cannot be read."""
+    entries = Entries()
+    for record in records:
+        try:
+            message = envelope.read(record.value, record.headers)
+            document = documents_of(record.topic).get(message.message_type)
+            if document is None:
+                entries.rejected.append(unknown_type(record, message.message_type))
+                continue
+            _sort(entries, document.model_validate_json(message.data), recorded_at(record))
+        except UnreadableEnvelope as error:
+            entries.rejected.append(rejected(record, Reason(error.reason), str(error)))
+        except ValidationError as error:
+            entries.rejected.append(rejected(record, *document_error(error)))
+    return entries
+
+
+def _sort(entries: Entries, body: object, told_at: datetime) -> None:
+    match body:
+        case LocationDefined():
+            entries.locations.append((body, told_at))
+        case ItemDefined():
+            entries.items.append((body, told_at))
+        case AgreementMade():
+            entries.agreements.append((body, told_at))
+
+
+async def record_master_data(entries: Entries, transaction: Transaction) -> None:
+    """Take in what locations, items and agreements are from now on, and let everybody know whom it concerns."""
+    connection = transaction.connection
+    await quarantine.add(connection, entries.rejected)
+    if not entries.customers:
+        return
+    await catalogue.touch(connection, entries.customers)
+    locations = await _define_locations(connection, entries)
+    items = await catalogue.define_items(connection, entries.items)
+    agreed = await agreements.make(connection, entries.agreements)
+    await quarantine.make_due(
+        connection,
+        locations=sorted({*locations, *(key[:2] for key in agreed)}),
+        items=sorted({*items, *((key.customer_id, key.item_id) for key in agreed)}),
+    )
+    concerned = await agreements.keys_of(connection, locations=locations, items=items)
+    await _tell(transaction, sorted({*concerned, *agreed}), _latest(entries))
+
+
+async def _define_locations(connection: AsyncConnection, entries: Entries) -> list[LocationKey]:
+    """Write locations and return which changed; where one's days changed, its days are counted anew."""
+    named = [(body.customer_id, body.location_id) for body, _ in entries.locations]
+    before = await catalogue.locations(connection, named) if named else {}
+    changed = await catalogue.define_locations(connection, entries.locations)
+    after = await catalogue.locations(connection, changed) if changed else {}
+    for at in changed:
+        old = before.get(at, catalogue.Location())
+        if (old.time_zone, old.day_ends_at) != (after[at].time_zone, after[at].day_ends_at):
+            site = SiteCalendar(after[at].time_zone, after[at].day_ends_at)
+            await positions.count_days_anew(connection, at, site)
+    return changed
+
+
+def _latest(entries: Entries) -> datetime:
+    return max(at for _, at in (*entries.locations, *entries.items, *entries.agreements))
+
+
+async def _tell(transaction: Transaction, keys: Sequence[Key], told_at: datetime) -> None:
+    """Give each key a position and tell that it is to be looked at: this may lead to its first proposal.
+
+    A location that no fact has reached yet has no time of its own: on the wall clock the record's time serves; a
+    clock that runs by events has not begun to run there, and its first fact will be told of.
+    """
+    if not keys:
+        return
+    connection = transaction.connection
+    locked = await positions.lock(connection, keys)
+    reached = dict(await watermarks.read(connection, [key[:2] for key in keys]))
+    if transaction.clock.mode is ClockMode.WALL:
+        reached = {key[:2]: told_at for key in keys} | reached
+    versions = await positions.count_up(connection, keys)
+    changed = [Changed(key, versions[key], None) for key in sorted(locked) if key[:2] in reached]
+    await publishing.tell(connection, changed, reached)

@@ -1,0 +1,78 @@
+"""From documents to facts, and from facts to what follows: inbox, journal, positions, supply, outbox."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain.position import Key
+from vmi_inventory import publishing
+from vmi_inventory.documents import Post, Told
+from vmi_inventory.known import Known, MasterData
+from vmi_inventory.lines import Accepted, accept, locations_of
+from vmi_inventory.rejections import Reason, rejected
+from vmi_runtime.worker import Transaction
+from vmi_store import inbox, journal, positions, quarantine, supply, watermarks
+from vmi_store.inbox import Seen
+from vmi_store.quarantine import Rejected
+
+
+class Facts:
+    """Takes facts in. One a process: it keeps copies of master data."""
+
+    def __init__(self, master_data: MasterData | None = None) -> None:
+        self._master_data = master_data or MasterData()
+
+    async def record(self, post: Post, transaction: Transaction) -> None:
+        """Take in what is new; keep aside what cannot be taken in."""
+        connection = transaction.connection
+        known = await self.known(connection, post.told)
+        new, conflicting = await _new(connection, post.told)
+        accepted = Accepted()
+        for told in new:
+            accept(told, known, accepted)
+        await quarantine.add(connection, [*post.rejected, *conflicting, *accepted.rejected])
+        await enter(connection, accepted, known)
+
+    async def known(self, connection: AsyncConnection, told: Iterable[Told]) -> Known:
+        """Return what is known of all that documents speak of."""
+        bodies = [(one, one.body) for one in told]
+        locations = {place for one, _ in bodies for place in locations_of(one)}
+        items = {(body.customer_id, line.item_id) for _, body in bodies for line in body.lines}
+        return await self._master_data.of(connection, locations, items)
+
+
+async def _new(connection: AsyncConnection, told: Sequence[Told]) -> tuple[list[Told], list[Rejected]]:
+    """Return the documents that were not there yet, and those that came under a name that is taken."""
+    verdicts = await inbox.receive(connection, [one.letter for one in told])
+    new = [one for one, seen in zip(told, verdicts, strict=True) if seen is Seen.NEW]
+    conflicting = [
+        rejected(
+            one.record,
+            Reason.CONFLICTING_DUPLICATE,
+            "a document of other contents came under this source and id before; a change needs a higher revision",
+            customer_id=one.body.customer_id,
+            location_id=one.body.location_id,
+        )
+        for one, seen in zip(told, verdicts, strict=True)
+        if seen is Seen.CONFLICT
+    ]
+    return new, conflicting
+
+
+async def enter(connection: AsyncConnection, accepted: Accepted, known: Known) -> None:
+    """Enter facts in the journal and bring everything that follows from them up to date."""
+    entered = await journal.enter(connection, accepted.lines)
+    if not entered:
+        return
+    changed = await positions.fold(connection, entered, known.sites)
+    if accepted.supply:
+        await _follow_supply(connection, accepted)
+    reached = await watermarks.advance(connection, accepted.reached)
+    await publishing.tell(connection, changed, reached)
+
+
+async def _follow_supply(connection: AsyncConnection, accepted: Accepted) -> None:
+    """Where the journal knows a line already, so do the supply facts: both are written together."""
+    await supply.record(connection, accepted.supply)
+    keys: list[Key] = [key for key, _ in accepted.supply]
+    await supply.refold(connection, keys)
