@@ -1,0 +1,533 @@
+"""The replenishment worker on a real Postgres: versions, answers, goods, and workers side by side."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from vmi_contracts import writing
+from vmi_contracts.inbound import ProposalAnswered
+from vmi_contracts.internal import PositionLine, PositionsChanged
+from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStatus
+from vmi_domain.explanations import NO_HISTORY, recompute
+from vmi_domain.position import Key
+from vmi_domain.supply_facts import Fact, Ordered, Received, Shipped
+from vmi_replenishment.following import Replenishment
+from vmi_replenishment.reading import read_answers, read_changes
+from vmi_runtime.clock import Clock, ClockMode
+from vmi_runtime.worker import Transaction
+from vmi_store import agreements, catalogue, positions, supply
+from vmi_testing import builders
+from vmi_testing.builders import DAY, HOUR, NOON
+from vmi_testing.records import record
+
+EVENTS = Clock(ClockMode.EVENTS)
+STORE = "store-1"
+BAND: Mapping[str, Any] = {
+    "policy": "minimum_maximum",
+    "minimum": "50",
+    "maximum": "100",
+    "order_weekdays": (4,),
+    "lead_time_days": 2,
+}
+"""At or below 50 up to 100, ordered on Thursdays; NOON is a Tuesday."""
+THURSDAY = datetime(2025, 3, 6, tzinfo=UTC)
+
+
+class Store:
+    """One location as the other workers leave it, and the replenishment worker at its side."""
+
+    def __init__(self, engine: AsyncEngine, customer: str) -> None:
+        self.engine = engine
+        self.customer = customer
+        self.worker = Replenishment()
+        self.offset = 0
+
+    def key(self, item: str = "milk") -> Key:
+        return Key(self.customer, STORE, item)
+
+    async def agrees(self, item: str = "milk", at: datetime = NOON, **terms: Any) -> None:
+        async with self.engine.begin() as connection:
+            agreed = builders.agreement(self.customer, item, STORE, **terms)
+            await agreements.make(connection, [(agreed, at)])
+
+    async def holds(self, quantity: int, item: str = "milk", at: datetime = NOON) -> None:
+        """Let a stock report say so, and time reach it."""
+        async with self.engine.begin() as connection:
+            row = {"customer": self.customer, "location": STORE, "item": item, "quantity": quantity, "at": at}
+            await connection.execute(_HOLD, row)
+        await self.reaches(at)
+
+    async def reaches(self, at: datetime) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(_REACH, {"customer": self.customer, "location": STORE, "at": at})
+
+    async def documents(self, *facts: Fact, item: str = "milk") -> None:
+        """Let the inventory worker have taken in an order, a shipment or a receipt."""
+        async with self.engine.begin() as connection:
+            await positions.lock(connection, [self.key(item)])
+            await supply.record(connection, [(self.key(item), fact) for fact in facts])
+            await supply.refold(connection, [self.key(item)])
+
+    async def hears(self, *items: str, worker: Replenishment | None = None) -> None:
+        """Give the worker a message that these items changed."""
+        lines = tuple(PositionLine(item_id=item, version=1) for item in items or ("milk",))
+        document = PositionsChanged(customer_id=self.customer, location_id=STORE, reached_at=NOON, lines=lines)
+        written = writing.record(document, source="vmi/inventory", message_id=str(uuid4()))
+        async with self.engine.begin() as connection:
+            changes = read_changes([record(value=written.value, headers=written.headers)])
+            assert not changes.rejected
+            await (worker or self.worker).follow_changes(changes, Transaction(connection, EVENTS))
+
+    async def answers(self, *lines: Mapping[str, Any], at: datetime = NOON, message_id: str = "") -> None:
+        """Give the worker a supplier's answer."""
+        document = ProposalAnswered.model_validate(
+            {"customer_id": self.customer, "location_id": STORE, "answered_at": at, "lines": lines}
+        )
+        await self.hears_from_supplier(document.model_dump_json().encode(), message_id=message_id)
+
+    async def hears_from_supplier(self, document: bytes, *, message_id: str = "") -> None:
+        headers = {
+            "ce_specversion": b"1.0",
+            "ce_id": (message_id or str(uuid4())).encode(),
+            "ce_source": b"dairy",
+            "ce_type": ProposalAnswered.message_type.encode(),
+        }
+        self.offset += 1
+        one = record(self.offset, topic=f"answers-{self.customer}", value=document, headers=list(headers.items()))
+        async with self.engine.begin() as connection:
+            await self.worker.follow_answers(read_answers([one]), Transaction(connection, EVENTS))
+
+    async def issued(self, item: str = "milk") -> list[ProposalLine]:
+        """Return the versions in the outbox, in their order."""
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_ISSUED, {"customer": self.customer})
+            documents = [ProposalsIssued.model_validate_json(row.payload) for row in rows]
+        return [line for document in documents for line in document.lines if line.item_id == item]
+
+    async def latest(self, item: str = "milk") -> ProposalLine:
+        return (await self.issued(item))[-1]
+
+    async def position(self, item: str = "milk") -> positions.PositionRow:
+        async with self.engine.begin() as connection:
+            [row] = await positions.read(connection, [self.key(item)])
+        return row
+
+    async def quarantined(self) -> list[str]:
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_QUARANTINED, {"topic": f"answers-{self.customer}"})
+            return [row.reason for row in rows]
+
+
+_HOLD = text("""
+    INSERT INTO position (customer_id, location_id, item_id, version, counted_at, counted)
+    VALUES (:customer, :location, :item, 1, :at, :quantity)
+    ON CONFLICT (customer_id, location_id, item_id) DO UPDATE
+        SET version = position.version + 1, counted_at = excluded.counted_at, counted = excluded.counted
+""")
+_REACH = text("""
+    INSERT INTO location_watermark (customer_id, location_id, reached_at) VALUES (:customer, :location, :at)
+    ON CONFLICT (customer_id, location_id) DO UPDATE SET reached_at = excluded.reached_at
+""")
+_ISSUED = text("""
+    SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = 'vmi.proposals.v1' ORDER BY sequence
+""")
+_QUARANTINED = text("SELECT reason FROM quarantine WHERE topic = :topic ORDER BY quarantined_at")
+
+
+@pytest.fixture
+async def store(engine: AsyncEngine, customer: str) -> Store:
+    async with engine.begin() as connection:
+        await catalogue.define_locations(connection, [(builders.location(customer), NOON)])
+        await catalogue.define_items(connection, [(builders.item(customer), NOON)])
+    made = Store(engine, customer)
+    await made.agrees(**BAND)
+    return made
+
+
+def accept(line: ProposalLine, version: int | None = None) -> dict[str, Any]:
+    return {"proposal_id": line.proposal_id, "version": version or line.version, "answer": "accept"}
+
+
+def said(lines: list[ProposalLine]) -> list[tuple[int, str, Decimal]]:
+    return [(line.version, line.status.value, line.quantity) for line in lines]
+
+
+# Versions
+
+
+async def test_the_first_event_of_an_agreed_item_leads_to_a_proposal_that_explains_itself(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+
+    [line] = await store.issued()
+
+    assert (line.status, line.quantity, line.version) == (ProposalStatus.PROPOSED, 70, 1)
+    assert (line.order_at, line.deliver_at, line.expires_at) == (THURSDAY, THURSDAY + 2 * DAY, THURSDAY + 7 * DAY)
+    assert line.explanation["note"] == NO_HISTORY
+    assert recompute(line.explanation) == 70
+
+
+async def test_an_agreed_rate_serves_until_there_is_history(store: Store) -> None:
+    await store.agrees("bread", expected_daily_demand=10, pack="6", service_target=0.9)
+    await store.holds(8, "bread")
+    await store.hears("bread")
+
+    line = await store.latest("bread")
+
+    assert line.explanation["note"] == NO_HISTORY
+    assert line.explanation["demand"]["basis"] == "agreed_rate"
+    assert line.quantity % 6 == 0
+    assert line.packs == line.quantity / 6
+    assert recompute(line.explanation) == line.quantity
+
+
+async def test_before_any_fact_the_shelf_is_unknown_and_nothing_is_proposed(store: Store) -> None:
+    await store.reaches(NOON)
+    await store.hears()
+
+    assert await store.issued() == []
+
+
+async def test_s25_a_new_version_supersedes_the_one_before_under_the_same_id(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.holds(10)
+    await store.hears()
+
+    one, two = await store.issued()
+
+    assert said([one, two]) == [(1, "proposed", 70), (2, "proposed", 90)]
+    assert (two.proposal_id, two.supersedes_version) == (one.proposal_id, 1)
+
+
+async def test_an_unchanged_decision_is_no_new_version(store: Store) -> None:
+    await store.holds(30)
+    for _ in range(3):
+        await store.hears()
+
+    assert len(await store.issued()) == 1
+
+
+async def test_s25_a_need_that_is_gone_is_cancelled_never_silent(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.holds(80)
+    await store.hears()
+    await store.hears()
+
+    assert said(await store.issued()) == [(1, "proposed", 70), (2, "cancelled", 0)]
+
+
+async def test_what_waits_for_an_answer_counts_as_supply_at_the_next_opportunity(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.holds(10, at=NOON + 3 * DAY)
+    await store.hears()
+
+    assert said(await store.issued()) == [(1, "proposed", 70)], "10 and 70 are above the minimum of 50"
+
+
+async def test_an_unanswered_proposal_expires_and_its_need_is_planned_again_once(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.reaches(THURSDAY + 7 * DAY + HOUR)
+    await store.hears("another")
+    await store.hears("another")
+
+    expired, again = (await store.issued())[1:]
+
+    assert (expired.status, expired.quantity) == (ProposalStatus.EXPIRED, 0)
+    assert (again.status, again.quantity, again.order_at) == (ProposalStatus.PROPOSED, 70, THURSDAY + 14 * DAY)
+    assert again.proposal_id != expired.proposal_id
+
+
+async def test_a_change_of_the_agreement_is_followed_at_once(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.agrees(at=NOON + HOUR, **{**BAND, "maximum": "200"})
+    await store.hears()
+
+    assert said(await store.issued()) == [(1, "proposed", 70), (2, "proposed", 170)]
+
+
+async def test_f14_a_pack_that_changes_before_the_order_day_rounds_its_order(store: Store) -> None:
+    await store.agrees(**{**BAND, "effective_to": "2025-03-05"})
+    await store.agrees(**{**BAND, "effective_from": "2025-03-06", "pack": "24"})
+    await store.holds(30)
+    await store.hears()
+
+    line = await store.latest()
+
+    assert (line.quantity, line.packs) == (48, 2)
+
+
+async def test_when_the_agreement_ends_its_open_proposal_is_cancelled(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.agrees(at=NOON + HOUR, **{**BAND, "effective_to": "2025-03-05"})
+    await store.hears()
+
+    assert said(await store.issued()) == [(1, "proposed", 70), (2, "cancelled", 0)]
+
+
+# Workers side by side
+
+
+async def test_two_workers_that_hear_of_the_same_key_propose_it_once(store: Store) -> None:
+    await store.holds(30)
+
+    await asyncio.gather(*(store.hears(worker=Replenishment()) for _ in range(6)))
+
+    assert said(await store.issued()) == [(1, "proposed", 70)]
+
+
+async def test_two_workers_with_many_keys_never_wait_for_each_other_in_a_ring(store: Store) -> None:
+    items = [f"item-{number}" for number in range(30)]
+    for item in items:
+        await store.agrees(item, **BAND)
+        await store.holds(30, item)
+
+    await asyncio.gather(*(store.hears(*items[::way], worker=Replenishment()) for way in (1, -1, 1, -1)))
+
+    for item in items:
+        assert said(await store.issued(item)) == [(1, "proposed", 70)]
+
+
+# Answers
+
+
+async def test_what_is_accepted_counts_as_supply_and_is_not_proposed_again(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.answers(accept(await store.latest()))
+    await store.hears()
+
+    assert said(await store.issued()) == [(1, "proposed", 70), (2, "accepted", 70)]
+    assert (await store.position()).supply.on_order == 70
+    assert recompute((await store.latest()).explanation) == 70
+
+
+async def test_accepting_an_old_version_binds_that_quantity_and_the_rest_is_netted_again(store: Store) -> None:
+    await store.agrees(at=NOON + HOUR, **{**BAND, "minimum": "90"})
+    await store.holds(30)
+    await store.hears()
+    await store.holds(5)
+    await store.hears()
+    old, new = await store.issued()
+
+    await store.answers(accept(new, version=old.version))
+    accepted, rest = (await store.issued())[2:]
+
+    assert (accepted.version, accepted.status, accepted.quantity) == (3, ProposalStatus.ACCEPTED, 70)
+    assert (rest.version, rest.status, rest.quantity) == (1, ProposalStatus.PROPOSED, 25)
+    assert rest.proposal_id != accepted.proposal_id
+    assert rest.order_at == accepted.order_at
+    assert recompute(accepted.explanation) == 70
+
+
+async def test_a_rejected_proposal_comes_again_at_the_next_opportunity_only(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.answers({**accept(await store.latest()), "answer": "reject", "reason": "sold out"})
+    await store.hears()
+    rejected = await store.latest()
+    await store.holds(30, at=THURSDAY + HOUR)
+    await store.hears()
+    again = await store.latest()
+
+    assert (rejected.status, rejected.quantity) == (ProposalStatus.REJECTED, 0)
+    assert "sold out" in rejected.reason
+    assert (again.status, again.quantity, again.order_at) == (ProposalStatus.PROPOSED, 70, THURSDAY + 7 * DAY)
+
+
+async def test_a_changed_quantity_is_what_is_bound(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.answers({**accept(await store.latest()), "answer": "change", "quantity": "40"})
+
+    assert said(await store.issued()) == [(1, "proposed", 70), (2, "changed", 40)]
+    assert (await store.position()).supply.on_order == 40
+    assert recompute((await store.latest()).explanation) == 40
+
+
+async def test_the_same_answer_delivered_twice_counts_once(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = accept(await store.latest())
+    for _ in range(3):
+        await store.answers(line, message_id="one")
+    await store.answers(line, message_id="another")
+
+    assert said(await store.issued()) == [(1, "proposed", 70), (2, "accepted", 70)]
+    assert (await store.position()).supply.on_order == 70
+    assert await store.quarantined() == []
+
+
+async def test_a_later_word_on_the_same_proposal_takes_the_place_of_the_first(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = await store.latest()
+    await store.answers(accept(line))
+    await store.answers({**accept(line), "answer": "change", "quantity": "60"}, at=NOON + HOUR)
+
+    assert (await store.position()).supply.on_order == 60
+    assert (await store.latest()).status is ProposalStatus.CHANGED
+
+
+async def test_answers_that_fit_nothing_are_quarantined_with_their_reason(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = await store.latest()
+    await store.answers({**accept(line), "proposal_id": uuid4()})
+    await store.answers(accept(line, version=9))
+    await store.answers(accept(line))
+    await store.answers({**accept(line), "answer": "reject"}, at=NOON + HOUR)
+
+    assert await store.quarantined() == ["unknown_proposal", "unknown_version", "already_answered"]
+    assert (await store.position()).supply.on_order == 70
+
+
+async def test_another_customer_cannot_answer(store: Store, engine: AsyncEngine) -> None:
+    await store.holds(30)
+    await store.hears()
+    stranger = Store(engine, f"customer-{uuid4().hex[:12]}")
+
+    await stranger.answers(accept(await store.latest()))
+
+    assert await stranger.quarantined() == ["unknown_proposal"]
+    assert said(await store.issued()) == [(1, "proposed", 70)]
+
+
+async def test_a_message_id_that_comes_again_with_other_contents_is_quarantined(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = await store.latest()
+    await store.answers(accept(line), message_id="one")
+    await store.answers({**accept(line), "answer": "reject"}, message_id="one")
+
+    assert await store.quarantined() == ["conflict"]
+
+
+async def test_a_bad_line_does_not_stop_the_other_lines(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    good = accept(await store.latest())
+    document = {
+        "customer_id": store.customer,
+        "location_id": STORE,
+        "answered_at": NOON,
+        "lines": [{"proposal_id": "nonsense", "version": 1, "answer": "accept"}, good],
+    }
+
+    await store.hears_from_supplier(orjson.dumps(document))
+
+    assert await store.quarantined() == ["invalid_line"]
+    assert (await store.latest()).status is ProposalStatus.ACCEPTED
+
+
+async def test_bytes_that_are_no_answer_are_quarantined(store: Store) -> None:
+    await store.hears_from_supplier(b"\x00")
+    await store.hears_from_supplier(b'{"lines": []}')
+
+    assert await store.quarantined() == ["invalid", "invalid"]
+
+
+async def test_an_agreement_that_wants_no_answer_accepts_when_the_opportunity_has_passed(store: Store) -> None:
+    await store.agrees(at=NOON + HOUR, **{**BAND, "approval": "automatic"})
+    await store.holds(30)
+    await store.hears()
+    await store.reaches(THURSDAY + HOUR)
+    await store.hears("another")
+    await store.hears()
+
+    assert said(await store.issued()) == [(1, "proposed", 70), (2, "accepted", 70)]
+    assert (await store.position()).supply.on_order == 70
+
+
+# Goods
+
+
+async def test_the_status_follows_order_shipment_and_receipt(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = await store.latest()
+    await store.answers(accept(line))
+    steps: list[Fact] = [
+        Ordered("PO-1", Decimal(70), NOON, line.proposal_id, fact_id=UUID(int=1)),
+        Shipped("ASN-1", Decimal(70), NOON + HOUR, order_id="PO-1", fact_id=UUID(int=2)),
+        Received("GR-1", Decimal(70), NOON + 2 * HOUR, shipment_id="ASN-1", fact_id=UUID(int=3)),
+    ]
+    for step in steps:
+        await store.documents(step)
+        await store.hears()
+    versions = await store.issued()
+
+    assert [one.status.value for one in versions[:5]] == ["proposed", "accepted", "ordered", "shipped", "received"]
+    assert [one.version for one in versions[:5]] == [1, 2, 3, 4, 5]
+    assert all(one.quantity == 70 for one in versions[:5])
+
+
+async def test_an_order_that_names_an_unanswered_proposal_takes_its_place(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = await store.latest()
+    await store.documents(Ordered("PO-1", Decimal(70), NOON, line.proposal_id, fact_id=UUID(int=1)))
+    await store.hears()
+
+    assert said(await store.issued()) == [(1, "proposed", 70), (2, "ordered", 70)]
+
+
+# Time
+
+
+async def test_by_the_wall_clock_the_tick_opens_the_next_opportunity(store: Store) -> None:
+    """The facts lie in the past of the machine's clock; the proposals go for its next Thursday."""
+    await store.holds(30)
+    wall = Clock(ClockMode.WALL)
+    async with store.engine.begin() as connection:
+        await store.worker.follow_changes(read_changes([_message(store)]), Transaction(connection, wall))
+    first = await store.latest()
+    await _backdate(store)
+    async with store.engine.begin() as connection:
+        assert not await store.worker.let_time_pass(Transaction(connection, wall))
+
+    assert first.order_at > wall.wall()
+    assert len(await store.issued()) == 1, "nothing changed, and it is noted when to look next"
+    async with store.engine.begin() as connection:
+        assert await _due(connection, store) > wall.wall() - timedelta(minutes=1)
+
+
+def _message(store: Store) -> Any:
+    document = PositionsChanged(
+        customer_id=store.customer,
+        location_id=STORE,
+        reached_at=NOON,
+        lines=(PositionLine(item_id="milk", version=1),),
+    )
+    written = writing.record(document, source="vmi/inventory", message_id=str(uuid4()))
+    return record(value=written.value, headers=written.headers)
+
+
+async def _backdate(store: Store) -> None:
+    async with store.engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE replenishment_due SET due_at = '2025-01-01' WHERE customer_id = :customer"),
+            {"customer": store.customer},
+        )
+
+
+async def _due(connection: AsyncConnection, store: Store) -> datetime:
+    due_at: datetime = (
+        await connection.execute(
+            text("SELECT due_at FROM replenishment_due WHERE customer_id = :customer"), {"customer": store.customer}
+        )
+    ).scalar_one()
+    return due_at
