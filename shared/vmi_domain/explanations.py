@@ -48,23 +48,25 @@ def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) 
             "deliver_at": opportunity.deliver_at.isoformat(),
             "next_deliver_at": opportunity.next_deliver_at.isoformat(),
         },
-        "position": _position(need.position),
-        "demand": None if need.expected is None else _expected(need.expected),
-        "policy": {
-            "kind": need.policy.kind.value,
-            "service_measure": need.policy.service_measure.value,
-            "target": need.policy.service_target,
-            "minimum": _text(need.policy.minimum),
-            "maximum": _text(need.policy.maximum),
-        },
-        "rules": {
-            "multiple": _plain(need.rules.multiple),
-            "minimum_order": _plain(need.rules.minimum_order),
-            "largest_order": _text(need.rules.largest_order),
-            "maximum": _text(need.rules.maximum),
-            "maximum_is_hard": need.rules.maximum_is_hard,
-            "rounding": need.rules.rounding.value,
-            "tolerance": _plain(need.rules.tolerance),
+        "inputs": {
+            "position": _position(need.position),
+            "demand": None if need.expected is None else _expected(need.expected),
+            "policy": {
+                "kind": need.policy.kind.value,
+                "service_measure": need.policy.service_measure.value,
+                "target": need.policy.service_target,
+                "minimum": _text(need.policy.minimum),
+                "maximum": _text(need.policy.maximum),
+            },
+            "rules": {
+                "multiple": _plain(need.rules.multiple),
+                "minimum_order": _plain(need.rules.minimum_order),
+                "largest_order": _text(need.rules.largest_order),
+                "maximum": _text(need.rules.maximum),
+                "maximum_is_hard": need.rules.maximum_is_hard,
+                "rounding": need.rules.rounding.value,
+                "tolerance": _plain(need.rules.tolerance),
+            },
         },
         "steps": _steps(decision),
         "binding": decision.binding.value,
@@ -186,9 +188,10 @@ def _text(quantity: Decimal | None) -> str | None:
 
 
 def _need(explanation: Explanation) -> Need:
-    policy, rules, demand = explanation["policy"], explanation["rules"], explanation.get("demand")
+    inputs = explanation["inputs"]
+    policy, rules, demand = inputs["policy"], inputs["rules"], inputs.get("demand")
     return Need(
-        position=Position(**{field.name: Decimal(explanation["position"][field.name]) for field in fields(Position)}),
+        position=Position(**{field.name: Decimal(inputs["position"][field.name]) for field in fields(Position)}),
         policy=Policy(
             kind=PolicyKind(policy["kind"]),
             service_measure=ServiceMeasure(policy["service_measure"]),

@@ -183,7 +183,7 @@ async def test_an_agreed_rate_serves_until_there_is_history(store: Store) -> Non
     line = await store.latest("bread")
 
     assert line.explanation["note"] == NO_HISTORY
-    assert line.explanation["demand"]["basis"] == "agreed_rate"
+    assert line.explanation["inputs"]["demand"]["basis"] == "agreed_rate"
     assert line.quantity % 6 == 0
     assert line.packs == line.quantity / 6
     assert recompute(line.explanation) == line.quantity

@@ -142,7 +142,7 @@ def test_the_explanation_holds_inputs_steps_and_what_bound() -> None:
 
     explanation = explain(decision, OPPORTUNITY, NOW)
 
-    assert explanation["position"]["inventory_position"] == "96"
+    assert explanation["inputs"]["position"]["inventory_position"] == "96"
     assert [(step["step"], step["value"]) for step in explanation["steps"][-4:]] == [
         ("missing", "4.001282"),
         ("need", "4.001282"),
