@@ -7,13 +7,13 @@ from itertools import groupby
 from typing import Final
 
 import numpy as np
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts.inbound import AgreementMade
 from vmi_domain import forecasting
 from vmi_domain.forecasting import Protection, States
 from vmi_domain.position import Key
 from vmi_forecast.terms import expected_daily_demand, protection
+from vmi_runtime.worker import Transaction
 from vmi_store import agreements, demand, forecasts
 from vmi_store.forecasts import Checkpoint, Forecast, Location, Site
 
@@ -49,12 +49,12 @@ class Learned:
 
 
 async def tasks(
-    connection: AsyncConnection, keys: Sequence[Key], late: Mapping[Key, date], through: Mapping[Location, date]
+    transaction: Transaction, keys: Sequence[Key], late: Mapping[Key, date], through: Mapping[Location, date]
 ) -> list[Task]:
     """Return what is to be learned of these keys, whose locks the caller holds; what is up to date is left out."""
-    standing = await forecasts.read(connection, keys)
+    standing = await forecasts.read(transaction.connection, keys)
     redone = [(key, day) for key, day in late.items() if key in standing and day <= standing[key].through]
-    checkpoints = await forecasts.checkpoints_before(connection, redone)
+    checkpoints = await forecasts.checkpoints_before(transaction.connection, redone)
     to_redo = dict(redone)
     found = []
     for key in keys:
@@ -69,18 +69,18 @@ async def tasks(
 
 
 async def learn(
-    connection: AsyncConnection, tasks: Sequence[Task], sites: Mapping[Location, Site], closing: Sequence[Location]
+    transaction: Transaction, tasks: Sequence[Task], sites: Mapping[Location, Site], closing: Sequence[Location]
 ) -> Learned:
     """Return the series with all days up to theirs learned, and keep their past states.
 
     Where a location closes a day all its series are among them, and share what they know of its week.
     """
     keys = [task.key for task in tasks]
-    agreed = await agreements.in_force(connection, [(task.key, task.through + DAY) for task in tasks])
+    agreed = await agreements.in_force(transaction.connection, [(task.key, task.through + DAY) for task in tasks])
     terms = [agreed.get(key, ()) for key in keys]
-    began_on = await _beginnings(connection, tasks)
+    began_on = await _beginnings(transaction, tasks)
     states, first_days = _where_they_stand(tasks, terms, began_on)
-    states = await _fold(connection, tasks, sites, states, first_days)
+    states = await _fold(transaction, tasks, sites, states, first_days)
     _share_weekdays(keys, states, set(closing))
     return Learned(
         keys,
@@ -92,9 +92,9 @@ async def learn(
     )
 
 
-async def _beginnings(connection: AsyncConnection, tasks: Sequence[Task]) -> list[date]:
+async def _beginnings(transaction: Transaction, tasks: Sequence[Task]) -> list[date]:
     """Return the first day of each series: as known, or of its first demand, or the next day that will close."""
-    first_demand = await demand.first_days(connection, [task.key for task in tasks if task.from_scratch])
+    first_demand = await demand.first_days(transaction.connection, [task.key for task in tasks if task.from_scratch])
     beginnings = []
     for task in tasks:
         known = [] if task.before is None else [task.before.began_on]
@@ -124,7 +124,7 @@ def _where_they_stand(
 
 
 async def _fold(
-    connection: AsyncConnection,
+    transaction: Transaction,
     tasks: Sequence[Task],
     sites: Mapping[Location, Site],
     states: States,
@@ -136,13 +136,13 @@ async def _fold(
     for through in sorted({task.through for task in tasks}):
         places = [place for place, task in enumerate(tasks) if task.through == through]
         since = [(tasks[place].key, first_days[place]) for place in places]
-        histories = await demand.read(connection, since, until=through, calendars=calendars)
+        histories = await demand.read(transaction.connection, since, until=through, calendars=calendars)
         folded = forecasting.fold(states[places], [day for _, day in since], histories, through)
         learned[places] = folded.states
         kept = [Checkpoint(since[place][0], day, state) for place, day, state in folded.checkpoints]
-        await forecasts.keep_checkpoints(connection, kept)
+        await forecasts.keep_checkpoints(transaction.connection, kept)
         grown = sorted({checkpoint.key for checkpoint in kept})
-        await forecasts.forget_checkpoints(connection, grown, forecasting.kept_days(through))
+        await forecasts.forget_checkpoints(transaction.connection, grown, forecasting.kept_days(through))
     return learned
 
 

@@ -6,12 +6,12 @@ from typing import Final
 from uuid import UUID, uuid5
 
 import numpy as np
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts import topics
 from vmi_contracts.internal import ForecastLine, ForecastsChanged
 from vmi_domain import forecasting
 from vmi_forecast.learning import Learned, levels
+from vmi_runtime.worker import Transaction
 from vmi_store import forecasts, outbox
 from vmi_store.forecasts import Forecast
 from vmi_store.outbox import OutboxMessage
@@ -23,7 +23,7 @@ NAMESPACE: Final = UUID("0f2f6a44-6f0b-5b8e-8c37-5a3d5f6f0c1e")
 """Ids are derived from the versions told, so that a message has the same id at every replay."""
 
 
-async def tell(connection: AsyncConnection, learned: Learned) -> None:
+async def tell(transaction: Transaction, learned: Learned) -> None:
     """Write what was learned, and put into the outbox what changed by more than is agreed to matter.
 
     The caller holds the locks of the keys.
@@ -52,8 +52,10 @@ async def tell(connection: AsyncConnection, learned: Learned) -> None:
             strict=True,
         )
     ]
-    await forecasts.write(connection, written)
-    await outbox.add(connection, list(_messages([one for one, is_news in zip(written, news, strict=True) if is_news])))
+    await forecasts.write(transaction.connection, written)
+    await outbox.add(
+        transaction.connection, list(_messages([one for one, is_news in zip(written, news, strict=True) if is_news]))
+    )
 
 
 def _messages(news: Sequence[Forecast]) -> Iterator[OutboxMessage]:

@@ -60,15 +60,15 @@ async def _keep_up(
     everyone = await forecasts.keys_of(connection, closing)
     # The first day that closes here takes in all that is there: after a rebuild, too.
     unseen = [location for location in closing if sites[location].closed_through is None]
-    everything = await positions.keys_of(connection, locations=unseen) if unseen else []
+    everything = await forecasts.keys_with_a_position(connection, unseen) if unseen else []
     keys = sorted({*new, *late, *everyone, *everything})
     if not keys and not closing:
         return
     # Locks before reads: what is read from here on stays as it is until the commit.
     await positions.lock(connection, keys)
-    tasks = await learning.tasks(connection, keys, late, through)
+    tasks = await learning.tasks(transaction, keys, late, through)
     if tasks:
-        await telling.tell(connection, await learning.learn(connection, tasks, sites, closing))
+        await telling.tell(transaction, await learning.learn(transaction, tasks, sites, closing))
     await forecasts.close(connection, [(location, through[location]) for location in closing])
 
 

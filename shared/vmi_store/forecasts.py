@@ -145,6 +145,19 @@ _KEYS_OF = text(f"""
 """)  # noqa: S608 - our own words
 
 
+async def keys_with_a_position(connection: AsyncConnection, locations: Sequence[Location]) -> list[Key]:
+    """Return the keys of these locations that have a position, with a forecast or without."""
+    result = await connection.execute(_KEYS_WITH_A_POSITION, _location_columns(locations))
+    return [_key(row) for row in result]
+
+
+_KEYS_WITH_A_POSITION = text(f"""
+    SELECT customer_id, location_id, item_id
+    FROM {_LOCATIONS} AS wanted (customer_id, location_id)
+    JOIN position USING (customer_id, location_id)
+""")  # noqa: S608 - our own words
+
+
 async def write(connection: AsyncConnection, forecasts: Sequence[Forecast]) -> None:
     """Put forecasts in the place of those there were. The caller holds the locks of their keys."""
     if forecasts:
