@@ -107,7 +107,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     """Print what was sent, what came back, how fast, and how the shelves fared."""
     latencies, volume = summary.latencies, summary.volume
     flow = Table(title="The flow", title_justify="left", show_header=False)
-    flow.add_row("sent", f"{volume.documents.total():,} documents with {volume.lines:,} lines")
+    flow.add_row("sent", f"{sum(volume.documents.values()):,} documents with {volume.lines:,} lines")
     flow.add_row("proposals", f"{summary.proposals:,} in {summary.versions:,} versions; {summary.accepted:,} accepted")
     if latencies.p50_ms is not None:
         flow.add_row(

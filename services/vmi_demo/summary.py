@@ -1,6 +1,5 @@
 """What the demo has to say at its end."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -26,13 +25,14 @@ HOW_IT_IS_COMPARED: Final = (
 class Volume:
     """How much was sent."""
 
-    documents: Counter[str] = field(default_factory=Counter)
+    documents: dict[str, int] = field(default_factory=dict)
     """By topic."""
     lines: int = 0
 
     def add(self, sent: Iterable[Sent]) -> None:
         for one in sent:
-            self.documents[one.outgoing.topic.name] += 1
+            topic = one.outgoing.topic.name
+            self.documents[topic] = self.documents.get(topic, 0) + 1
             self.lines += one.outgoing.lines
 
 
@@ -75,7 +75,7 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """Return it in values that JSON has, with how it was measured."""
         return asdict(self) | {
-            "documents": self.volume.documents.total(),
+            "documents": sum(self.volume.documents.values()),
             "latency_is_measured": HOW_LATENCY_IS_MEASURED,
             "is_compared": HOW_IT_IS_COMPARED,
             "took": asdict(self.took) | {"whole": self.took.whole},
