@@ -1,6 +1,7 @@
 """A worker as a process: everything it needs is made here, in order, and taken down again in the other order."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -50,8 +51,18 @@ def main(worker: Worker) -> None:
 def run(worker: Worker, settings: Settings, put_aside: PutAside | None = None) -> int:
     """Run a worker until SIGTERM or SIGINT; return the exit code."""
     logs.configure(settings, worker.name)
+    collect_garbage_less_often()
     with asyncio.Runner(loop_factory=_loop) as runner:
         return runner.run(_run(worker, settings, put_aside or consuming.put_aside))
+
+
+def collect_garbage_less_often() -> None:
+    """Let Python look for cycles less often than it does by default.
+
+    A fetch makes thousands of small objects that all live until their batch is written, and none of them in a cycle;
+    looking through them every 700 allocations takes a third of the time that consuming takes.
+    """
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _loop() -> asyncio.AbstractEventLoop:
