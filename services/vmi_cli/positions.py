@@ -62,9 +62,9 @@ def show(
 async def _found(settings: Settings, customer: str, location: str, item: str | None) -> list[dict[str, Any]]:
     async with opened(settings) as database, database.connect() as connection:
         place = (customer, location)
-        keys = [Key(*place, item)] if item else await positions.keys_of(connection, locations=[place])
+        keys = [Key(*place, item)] if item else await positions.keys_at(connection, place)
         reached_at = (await watermarks.read(connection, [place])).get(place)
-        rows = await positions.read(connection, keys)
+        rows = {row.key: row for row in await positions.read(connection, keys)}
         terms = await _terms(connection, list(rows), reached_at)
     return [_shown(rows[key], terms.get(key), reached_at) for key in sorted(rows)]
 

@@ -120,7 +120,9 @@ def _in_words(record: Any) -> None:
     except (envelope.UnreadableEnvelope, orjson.JSONDecodeError) as error:
         out.print(head, f"[red]unreadable[/]: {error}")
         return
-    out.print(head, f"[cyan]{event.message_type.removeprefix('vmi.').rsplit('.', 1)[0]}[/]", _moment(data))
+    out.print(
+        head, f"[cyan]{event.message_type.removeprefix('vmi.').rsplit('.', 1)[0]}[/]", _moment(data), soft_wrap=True
+    )
     lines = data.get("lines") if isinstance(data, dict) else None
     for line in lines[:MOST_LINES_SHOWN] if isinstance(lines, list) else [data]:
         out.print("   ", _line(line), soft_wrap=True, markup=False)

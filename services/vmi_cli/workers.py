@@ -82,7 +82,10 @@ async def _run(settings: Settings, names: list[str]) -> str | None:
         err.print(f"[{COLOURS[name]}]{name:13}[/] ", end="", markup=True)
         err.print(line, markup=False, soft_wrap=True)
 
-    supervisor = Supervisor(names, environment_of(settings), say)
+    environment = environment_of(settings)
+    if settings.log_format == "auto" and err.is_terminal:
+        environment["VMI_LOG_FORMAT"] = "console"  # the workers speak through a pipe, and cannot see the terminal
+    supervisor = Supervisor(names, environment, say)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.stop)

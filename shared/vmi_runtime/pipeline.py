@@ -52,12 +52,20 @@ class Pipeline:
     """A look at the backlog, as often as wanted, over connections that stay open."""
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, engine: AsyncEngine, cluster_id: str, follows: Mapping[str, Sequence[str]]
+        self,
+        consumer: AIOKafkaConsumer,
+        engine: AsyncEngine,
+        cluster_id: str,
+        follows: Mapping[str, Sequence[str]],
+        partitions: Mapping[str, int],
     ) -> None:
         self._consumer = consumer
         self._engine = engine
         self._cluster_id = cluster_id
         self._follows = follows
+        self._partitions = [
+            TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)
+        ]
 
     async def backlog(self) -> Backlog:
         """Return what is still to be done, now.
@@ -66,11 +74,6 @@ class Pipeline:
         writes its outbox, so these two are read at one instant; a message leaves the outbox only after it stands in
         its topic, so the topics' ends are read after that.
         """
-        partitions = [
-            TopicPartition(topic, partition)
-            for topic in sorted({topic for followed in self._follows.values() for topic in followed})
-            for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
-        ]
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="REPEATABLE READ")
             reached = {
@@ -78,12 +81,12 @@ class Pipeline:
                 for row in await progress.of_cluster(connection, self._cluster_id)
             }
             unpublished, oldest = await outbox.waiting(connection)
-        ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(partitions)
-        unread = [tp for tp in partitions if ends[tp] > 0]
+        ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
+        unread = [tp for tp in self._partitions if ends[tp] > 0]
         begins: Mapping[TopicPartition, int] = await self._consumer.beginning_offsets(unread) if unread else {}
         lags = []
         for group, followed in self._follows.items():
-            for tp in partitions:
+            for tp in self._partitions:
                 if tp.topic not in followed:
                     continue
                 row = reached.get((group, tp.topic, tp.partition))
@@ -111,15 +114,16 @@ async def watched(kafka: KafkaSettings, engine: AsyncEngine, workers: Iterable[W
         if worker.subscriptions
     }
     cluster_id = await broker.cluster_id(kafka)
+    followed = [topic for topic in topics.ALL if any(topic.name in names for names in follows.values())]
+    found = await broker.partitions_and_config(kafka, followed)
+    partitions = {name: count for name, (count, _) in sorted(found.items())}
     consumer = AIOKafkaConsumer(**kafka_client.arguments(kafka), client_id="vmi-pipeline")
-    # Its metadata cover every topic: that is asked for before the start, since nothing is subscribed.
-    consumer._client.set_topics({topic for followed in follows.values() for topic in followed})
     try:
         await consumer.start()
     except (KafkaError, OSError) as error:
         await consumer.stop()
         raise broker.BrokerUnreachable(f"no Kafka answers at {kafka.bootstrap_servers} ({error})") from None
     try:
-        yield Pipeline(consumer, engine, cluster_id, follows)
+        yield Pipeline(consumer, engine, cluster_id, follows, partitions)
     finally:
         await consumer.stop()

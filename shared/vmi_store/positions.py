@@ -125,6 +125,19 @@ _READ = text(f"""
 """)  # noqa: S608 - our own words
 
 
+async def keys_at(connection: AsyncConnection, location: LocationKey) -> list[Key]:
+    """Return the keys of a location, in their order."""
+    result = await connection.execute(_KEYS_AT, {"customer_id": location[0], "location_id": location[1]})
+    return [Key(*row) for row in result]
+
+
+_KEYS_AT = text("""
+    SELECT customer_id, location_id, item_id FROM position
+    WHERE customer_id = :customer_id AND location_id = :location_id
+    ORDER BY item_id
+""")
+
+
 async def count_up(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, int]:
     """Give keys a new version, though no fact of theirs changed (their agreement did), and return it."""
     result = await connection.execute(_COUNT_UP, _columns(sorted(set(keys))))
