@@ -67,8 +67,8 @@ def _binary(value: bytes, attributes: dict[str, bytes]) -> Envelope:
         message_type = attributes["ce_type"].decode()
     except KeyError as missing:
         raise UnreadableEnvelope("unreadable", f"the header {missing.args[0]} is missing") from None
-    except UnicodeDecodeError:
-        raise UnreadableEnvelope("unreadable", "a ce_ header is no UTF-8") from None
+    except (UnicodeDecodeError, AttributeError):  # a header's value may be null
+        raise UnreadableEnvelope("unreadable", "a ce_ header is no UTF-8 text") from None
     return _checked(version, source, message_id, message_type, value)
 
 

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts.inbound import AgreementMade, ItemDefined, LocationDefined
@@ -80,16 +82,38 @@ async def test_the_last_word_on_an_item_counts_whatever_comes_again(engine: Asyn
 
 
 async def test_a_change_of_master_data_is_counted(engine: AsyncEngine, customer: str) -> None:
-    location = LocationDefined(customer_id=customer, location_id="l", time_zone="Europe/Berlin")
-
     async with engine.begin() as connection:
         assert await catalogue.versions(connection, [customer]) == {}
-        await catalogue.define_locations(connection, [(location, NOW)])
-        await catalogue.define_locations(connection, [(location, NOW)])
-        assert await catalogue.versions(connection, [customer]) == {customer: 2}
+        await catalogue.touch(connection, [customer])
+        assert await catalogue.versions(connection, [customer]) == {customer: 1}
+        assert await catalogue.hold(connection, [customer, customer + "-b"]) == {customer: 1, customer + "-b": 0}
+
+
+async def test_only_what_says_something_new_is_a_change(engine: AsyncEngine, customer: str) -> None:
+    location = LocationDefined(customer_id=customer, location_id="l", time_zone="Europe/Berlin")
+    item = ItemDefined(customer_id=customer, item_id="i")
+    agreement = AgreementMade(customer_id=customer, location_id="l", item_id="i", supplier_id="s")
+
+    for changes in (True, False):
+        async with engine.begin() as connection:
+            assert bool(await catalogue.define_locations(connection, [(location, NOW)])) is changes
+            assert bool(await catalogue.define_items(connection, [(item, NOW)])) is changes
+            assert bool(await agreements.make(connection, [(agreement, NOW)])) is changes
+    async with engine.begin() as connection:
         found = await catalogue.locations(connection, [(customer, "l")])
 
     assert found[customer, "l"].time_zone == "Europe/Berlin"
+
+
+async def test_master_data_do_not_change_while_facts_are_read_by_them(engine: AsyncEngine, customer: str) -> None:
+    async with engine.begin() as connection:
+        await catalogue.touch(connection, [customer])
+    async with engine.begin() as reading, engine.begin() as reading_too, engine.connect() as changing:
+        await catalogue.hold(reading, [customer])
+        await catalogue.hold(reading_too, [customer])
+        await changing.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        with pytest.raises(DBAPIError, match="lock timeout"):
+            await catalogue.touch(changing, [customer])
 
 
 async def test_of_a_suppliers_agreements_the_one_that_took_effect_last_is_in_force(
@@ -169,9 +193,24 @@ async def test_a_line_that_waits_is_found_when_what_it_waits_for_arrives(
     arrived: dict[str, Any] = {"locations": [], "items": [], f"{waits}s": [(customer, arrives)]}
     async with engine.begin() as connection:
         await quarantine.add(connection, [line, other])
-        found = await quarantine.waiting(connection, **arrived)
-        await quarantine.settle(connection, [one.id for one in found], by="released")
+        assert await quarantine.make_due(connection, **arrived) == 1
+        due = [one for one in await quarantine.take_due(connection, at_most=1000) if one.rejected.topic == line.topic]
+        mine = [one for one in due if one.rejected.customer_id == customer]
+        await quarantine.settle(connection, [one.id for one in mine], by="released")
 
-        assert [one.rejected.line for one in found] == [3]
-        assert await quarantine.waiting(connection, **arrived) == []
+        assert [one.rejected.line for one in mine] == [3]
+        assert await quarantine.make_due(connection, **arrived) == 0
         assert [one.id for one in await quarantine.held(connection, customer_id=customer)] == [other.id]
+
+
+async def test_a_record_is_kept_once_however_many_of_its_lines_are_held(engine: AsyncEngine, customer: str) -> None:
+    lines = [rejected(customer, line=number, value=b"x" * 1000) for number in range(1, 101)]
+    async with engine.begin() as connection:
+        await quarantine.add(connection, lines)
+        held = await quarantine.held(connection, customer_id=customer, at_most=1000)
+        records = await connection.execute(
+            text("SELECT count(*) FROM quarantined_record WHERE id = :id"), {"id": lines[0].record_id}
+        )
+
+        assert len(held) == 100
+        assert records.scalar_one() == 1
