@@ -15,7 +15,7 @@ from vmi_domain.position import Key
 from vmi_forecast.terms import expected_daily_demand, protection
 from vmi_runtime.worker import Transaction
 from vmi_store import agreements, demand, forecasts
-from vmi_store.forecasts import Checkpoint, Forecast, Location, Site
+from vmi_store.forecasts import Checkpoint, Forecast, Location, Site, State
 
 LONGEST_HISTORY: Final = timedelta(days=1100)
 """Older days weigh nothing any more."""
@@ -38,14 +38,23 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """Series as they stand after a batch, in the order of their keys."""
+    """A series as it stands after a batch."""
 
-    keys: Sequence[Key]
-    before: Sequence[Forecast | None]
-    through: Sequence[date]
-    began_on: Sequence[date]
-    states: States
-    protections: Sequence[Protection]
+    key: Key
+    before: Forecast | None
+    through: date
+    began_on: date
+    state: State
+    protection: Protection
+    """What the forecast has to cover."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether anything was learned: what is heard twice is not."""
+        before = self.before
+        if before is None or before.state is None or before.through != self.through:
+            return True
+        return not np.array_equal(before.state, self.state)
 
 
 async def tasks(
@@ -70,26 +79,22 @@ async def tasks(
 
 async def learn(
     transaction: Transaction, tasks: Sequence[Task], sites: Mapping[Location, Site], closing: Sequence[Location]
-) -> Learned:
-    """Return the series with all days up to theirs learned, and keep their past states.
+) -> list[Learned]:
+    """Return the series with all days up to theirs learned, those that changed by it; keep their past states.
 
     Where a location closes a day all its series are among them, and share what they know of its week.
     """
-    keys = [task.key for task in tasks]
     agreed = await agreements.in_force(transaction.connection, [(task.key, task.through + DAY) for task in tasks])
-    terms = [agreed.get(key, ()) for key in keys]
+    terms = [agreed.get(task.key, ()) for task in tasks]
     began_on = await _beginnings(transaction, tasks)
     states, first_days = _where_they_stand(tasks, terms, began_on)
     states = await _fold(transaction, tasks, sites, states, first_days)
-    _share_weekdays(keys, states, set(closing))
-    return Learned(
-        keys,
-        [task.before for task in tasks],
-        [task.through for task in tasks],
-        began_on,
-        states,
-        [protection(one) for one in terms],
-    )
+    _share_weekdays([task.key for task in tasks], states, set(closing))
+    learned = [
+        Learned(task.key, task.before, task.through, began, state, protection(agreed_terms))
+        for task, began, state, agreed_terms in zip(tasks, began_on, states, terms, strict=True)
+    ]
+    return [one for one in learned if one.is_new]
 
 
 async def _beginnings(transaction: Transaction, tasks: Sequence[Task]) -> list[date]:
@@ -112,7 +117,10 @@ def _where_they_stand(
     states = forecasting.start(rates)
     first_days = []
     for place, (task, began) in enumerate(zip(tasks, began_on, strict=True)):
-        if task.from_scratch or task.before is None or task.before.state is None:
+        if task.before is None or task.before.state is None:
+            first_days.append(began)
+        elif task.from_scratch:
+            states[place] = forecasting.with_the_week_of(states[place], task.before.state)
             first_days.append(began)
         elif task.checkpoint is not None:
             states[place] = forecasting.with_the_week_of(task.checkpoint.state, task.before.state)
@@ -156,12 +164,3 @@ def _share_weekdays(keys: Sequence[Key], states: States, closing: set[Location])
         if where in closing:
             places = list(group)
             states[places] = forecasting.pooled(states[places])
-
-
-def levels(learned: Learned) -> np.ndarray:
-    """Return the demand level of each series that an order would have to cover."""
-    return forecasting.levels(
-        learned.states,
-        [one.days for one in learned.protections],
-        [one.service for one in learned.protections],
-    )

@@ -10,7 +10,7 @@ import numpy as np
 from vmi_contracts import topics
 from vmi_contracts.internal import ForecastLine, ForecastsChanged
 from vmi_domain import forecasting
-from vmi_forecast.learning import Learned, levels
+from vmi_forecast.learning import Learned
 from vmi_runtime.worker import Transaction
 from vmi_store import forecasts, outbox
 from vmi_store.forecasts import Forecast
@@ -23,38 +23,34 @@ NAMESPACE: Final = UUID("0f2f6a44-6f0b-5b8e-8c37-5a3d5f6f0c1e")
 """Ids are derived from the versions told, so that a message has the same id at every replay."""
 
 
-async def tell(transaction: Transaction, learned: Learned) -> None:
-    """Write what was learned, and put into the outbox what changed by more than is agreed to matter.
+async def tell(transaction: Transaction, learned: Sequence[Learned]) -> None:
+    """Write what was learned, and put into the outbox what changed by enough to matter.
 
     The caller holds the locks of the keys.
     """
-    now = levels(learned)
-    told = [0.0 if one is None else one.told_level for one in learned.before]
-    news = forecasting.matter(now, np.array(told))
-    written = [
-        Forecast(
-            key=key,
-            version=1 if before is None else before.version + 1,
-            through=through,
-            began_on=began_on,
-            state=state,
-            told_level=level if is_news else before_told,
-        )
-        for key, before, through, began_on, state, level, is_news, before_told in zip(
-            learned.keys,
-            learned.before,
-            learned.through,
-            learned.began_on,
-            learned.states,
-            now.tolist(),
-            news.tolist(),
-            told,
-            strict=True,
-        )
-    ]
+    if not learned:
+        return
+    now = forecasting.levels(
+        np.array([one.state for one in learned]),
+        [one.protection.days for one in learned],
+        [one.protection.service for one in learned],
+    )
+    told = np.array([0.0 if one.before is None else one.before.told_level for one in learned])
+    is_news = forecasting.matter(now, told)
+    written = [_forecast(*one) for one in zip(learned, np.where(is_news, now, told).tolist(), strict=True)]
     await forecasts.write(transaction.connection, written)
-    await outbox.add(
-        transaction.connection, list(_messages([one for one, is_news in zip(written, news, strict=True) if is_news]))
+    news = [forecast for forecast, matters in zip(written, is_news.tolist(), strict=True) if matters]
+    await outbox.add(transaction.connection, list(_messages(news)))
+
+
+def _forecast(learned: Learned, told_level: float) -> Forecast:
+    return Forecast(
+        key=learned.key,
+        version=1 if learned.before is None else learned.before.version + 1,
+        through=learned.through,
+        began_on=learned.began_on,
+        state=learned.state,
+        told_level=told_level,
     )
 
 

@@ -1,5 +1,6 @@
 """The forecast worker on a real Postgres: closed days, late facts, bursts, and what is told."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -237,6 +238,18 @@ async def test_a_burst_of_messages_makes_one_update(site: Site) -> None:
     await site.hears(*[{"milk": FIRST}] * 500, *[{"milk": day(2)}] * 500)
 
     assert (await site.forecast("milk")).version == 1
+    assert len(await site.told()) == 1
+
+
+async def test_two_workers_that_meet_learn_a_day_once(site: Site) -> None:
+    await site.sells("milk", [2, 3, 4, 5])
+    await site.sells("bread", [1, 0, 0, 2])
+    await site.reaches(day(3))
+
+    await asyncio.gather(*[site.hears({"milk": FIRST, "bread": FIRST}) for _ in range(4)])
+
+    assert (await site.forecast("milk")).version == 1
+    assert np.array_equal((await site.forecast("bread")).state, in_order([2, 3, 4], [1, 0, 0])[1])
     assert len(await site.told()) == 1
 
 
