@@ -128,13 +128,12 @@ _READ = text(f"""
 async def keys_at(connection: AsyncConnection, location: LocationKey) -> list[Key]:
     """Return the keys of a location, in their order."""
     result = await connection.execute(_KEYS_AT, {"customer_id": location[0], "location_id": location[1]})
-    return [Key(*row) for row in result]
+    return sorted(Key(*row) for row in result)
 
 
 _KEYS_AT = text("""
     SELECT customer_id, location_id, item_id FROM position
     WHERE customer_id = :customer_id AND location_id = :location_id
-    ORDER BY item_id
 """)
 
 
@@ -412,8 +411,7 @@ async def count_days_anew(connection: AsyncConnection, location: LocationKey, si
 
     Positions stay as they are: they depend on instants, not on days.
     """
-    result = await connection.execute(_KEYS_AT, {"customer": location[0], "location": location[1]})
-    keys = sorted(Key(*row) for row in result)
+    keys = await keys_at(connection, location)
     for first in range(0, len(keys), _KEYS_AT_ONCE):
         some = keys[first : first + _KEYS_AT_ONCE]
         await lock(connection, some)
@@ -428,9 +426,6 @@ async def count_days_anew(connection: AsyncConnection, location: LocationKey, si
 
 
 _KEYS_AT_ONCE = 50
-_KEYS_AT = text("""
-    SELECT customer_id, location_id, item_id FROM position WHERE customer_id = :customer AND location_id = :location
-""")
 _FORGET_DAYS = text(f"""
     DELETE FROM daily_balance AS balance USING {_KEYS} AS wanted (customer_id, location_id, item_id)
     WHERE balance.customer_id = wanted.customer_id AND balance.location_id = wanted.location_id
