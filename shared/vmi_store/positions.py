@@ -244,7 +244,7 @@ def sales_of(line: JournalLine) -> Sales | None:
     told = orjson.loads(line.details)
     start = told.get("period_start")
     return Sales(
-        sold=Decimal(told["sold"]),
+        sold=Decimal(told.get("sold", 0)),
         returned=Decimal(told.get("returned", 0)),
         lost=Decimal(told.get("lost", 0)),
         period_start=None if start is None else datetime.fromisoformat(start),
