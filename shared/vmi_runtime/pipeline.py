@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,7 +17,9 @@ from vmi_runtime.worker import Worker
 from vmi_store import outbox, progress
 
 WRITTEN_BY_THE_RELAY: Final = {topic.name for topic in (topics.POSITIONS, topics.FORECASTS, topics.PROPOSALS)}
-"""The relay writes in Kafka transactions: behind the last record stands a commit marker, which nobody reads."""
+"""The relay writes in Kafka transactions: behind the last record stand commit markers, which nobody reads."""
+MOST_MARKERS: Final = 64
+"""Shards share a partition, so several markers may stand there in a row; more offsets than these are records too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class PartitionLag:
     topic: str
     partition: int
     behind: int
-    """Records (and, after a relay's crash, now and then a marker that nobody reads)."""
+    """Records (and, while there is more to do, now and then a marker that nobody reads)."""
     owner: str | None
     """The process that reads it; None where no worker of the group has ever come."""
     advanced_at: datetime | None
@@ -66,6 +68,8 @@ class Pipeline:
         self._partitions = [
             TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)
         ]
+        self._markers_only: dict[TopicPartition, tuple[int, int]] = {}
+        """From where to where a partition was found to hold no records."""
 
     async def backlog(self) -> Backlog:
         """Return what is still to be done, now.
@@ -91,18 +95,41 @@ class Pipeline:
                     continue
                 row = reached.get((group, tp.topic, tp.partition))
                 start = begins.get(tp, 0) if row is None or row.next_offset is None else row.next_offset
-                marker = 1 if tp.topic in WRITTEN_BY_THE_RELAY else 0
                 lags.append(
                     PartitionLag(
                         group,
                         tp.topic,
                         tp.partition,
-                        behind=max(0, ends[tp] - start - marker),
+                        behind=max(0, ends[tp] - start),
                         owner=row.owner if row else None,
                         advanced_at=row.advanced_at if row else None,
                     )
                 )
-        return Backlog(lags, unpublished, oldest)
+        return Backlog(await self._without_markers(lags, ends), unpublished, oldest)
+
+    async def _without_markers(
+        self, lags: Sequence[PartitionLag], ends: Mapping[TopicPartition, int]
+    ) -> Sequence[PartitionLag]:
+        """Return the lags without what nobody reads. It takes a look at the records, so only small rests are judged."""
+        judged = []
+        for lag in lags:
+            tp = TopicPartition(lag.topic, lag.partition)
+            small = lag.topic in WRITTEN_BY_THE_RELAY and 0 < lag.behind <= MOST_MARKERS
+            done = small and await self._holds_no_records(tp, ends[tp] - lag.behind, ends[tp])
+            judged.append(replace(lag, behind=0) if done else lag)
+        return judged
+
+    async def _holds_no_records(self, tp: TopicPartition, start: int, end: int) -> bool:
+        known_start, known_end = self._markers_only.get(tp, (end, end))
+        if known_start <= start and end <= known_end:
+            return True
+        self._consumer.assign([tp])
+        self._consumer.seek(tp, start)
+        while await self._consumer.position(tp) < end:
+            if await self._consumer.getmany(tp, timeout_ms=20, max_records=1):
+                return False
+        self._markers_only[tp] = (start, end)
+        return True
 
 
 @asynccontextmanager
@@ -117,7 +144,12 @@ async def watched(kafka: KafkaSettings, engine: AsyncEngine, workers: Iterable[W
     followed = [topic for topic in topics.ALL if any(topic.name in names for names in follows.values())]
     found = await broker.partitions_and_config(kafka, followed)
     partitions = {name: count for name, (count, _) in sorted(found.items())}
-    consumer = AIOKafkaConsumer(**kafka_client.arguments(kafka), client_id="vmi-pipeline")
+    consumer = AIOKafkaConsumer(
+        **kafka_client.arguments(kafka),
+        client_id="vmi-pipeline",
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+    )
     try:
         await consumer.start()
     except (KafkaError, OSError) as error:
