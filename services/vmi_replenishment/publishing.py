@@ -7,6 +7,8 @@ from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from vmi_contracts import topics
 from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStatus
 from vmi_domain.explanations import explain, in_words, settled, settled_in_words
@@ -90,8 +92,9 @@ def _version(issued: Issued, known: Mapping[VersionName, dict[str, Any]]) -> Ver
     proposal, decision = issued.issue.proposal, issued.issue.decision
     if decision is None or issued.opportunity is None:
         explanation = settled(known[_basis(issued.issue)], proposal)
-        return Version(proposal, settled_in_words(proposal), explanation)
-    return Version(proposal, in_words(decision), explain(decision, issued.opportunity, proposal.issued_at))
+        return Version(proposal, settled_in_words(proposal), orjson.dumps(explanation))
+    explanation = explain(decision, issued.opportunity, proposal.issued_at)
+    return Version(proposal, in_words(decision), orjson.dumps(explanation))
 
 
 def _messages(told: Sequence[tuple[Issued, Version]], packing: Mapping[UUID, Packing]) -> Iterator[OutboxMessage]:
@@ -119,12 +122,21 @@ def _messages(told: Sequence[tuple[Issued, Version]], packing: Mapping[UUID, Pac
                 type=document.message_type,
                 message_id=message_id((line.proposal_id, line.version) for line in document.lines),
                 source=SOURCE,
-                payload=document.model_dump_json(exclude_none=True).encode(),
+                payload=_written(document, [version for _, version in some]),
                 time=document.issued_at,
             )
 
 
+def _written(document: ProposalsIssued, versions: Sequence[Version]) -> bytes:
+    """Return the document as JSON. Its explanations, the most of it, are written already."""
+    told = document.model_dump(mode="json", exclude_none=True)
+    for line, version in zip(told["lines"], versions, strict=True):
+        line["explanation"] = orjson.Fragment(version.explanation)
+    return orjson.dumps(told)
+
+
 def _line(issued: Issued, version: Version, packing: Mapping[UUID, Packing]) -> ProposalLine:
+    """Return a line without its explanation."""
     proposal = version.proposal
     name = proposal.proposal_id
     return ProposalLine(
@@ -140,5 +152,5 @@ def _line(issued: Issued, version: Version, packing: Mapping[UUID, Packing]) -> 
         deliver_at=proposal.deliver_at,
         expires_at=proposal.expires_at,
         reason=version.reason,
-        explanation=version.explanation,
+        explanation={},
     )

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from vmi_domain.position import Key
 from vmi_domain.proposals import Proposal, Status, message_id
-from vmi_domain.replenishing import Case, Review, review
+from vmi_domain.replenishing import Review, review
 from vmi_domain.supply_facts import Accepted
 from vmi_replenishment import situations
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.publishing import Issued, publish
+from vmi_replenishment.situations import Situations
 from vmi_runtime.worker import Transaction
 from vmi_store import positions, proposals, supply
 
@@ -19,14 +20,16 @@ async def reconsider(keys: Iterable[Key], transaction: Transaction, master_data:
     if not ordered:
         return
     await positions.lock(transaction.connection, ordered)
-    cases = await situations.read(ordered, transaction, master_data)
-    reviews = review(cases)
+    found = await situations.read(ordered, transaction, master_data)
+    reviews = review(found.cases)
     issued = [
-        Issued(issue, case.opportunity) for case, result in zip(cases, reviews, strict=True) for issue in result.issues
+        Issued(issue, case.opportunity)
+        for case, result in zip(found.cases, reviews, strict=True)
+        for issue in result.issues
     ]
     await publish(issued, transaction, master_data)
     await bind(transaction, _accepted_by_agreement(reviews))
-    await _note_due(ordered, cases, reviews, transaction)
+    await _note_due(found, reviews, transaction)
 
 
 def _accepted_by_agreement(reviews: Sequence[Review]) -> list[Proposal]:
@@ -54,12 +57,12 @@ async def bind(transaction: Transaction, accepted: Sequence[Proposal]) -> None:
         await supply.refold(transaction.connection, [key for key, _ in facts])
 
 
-async def _note_due(
-    keys: Sequence[Key], cases: Sequence[Case], reviews: Sequence[Review], transaction: Transaction
-) -> None:
+async def _note_due(found: Situations, reviews: Sequence[Review], transaction: Transaction) -> None:
     """Write when each key is due, where that changed: once an opportunity, not once an event."""
-    due = {case.key: result.due_at for case, result in zip(cases, reviews, strict=True) if result.due_at is not None}
-    connection = transaction.connection
-    noted = await proposals.due(connection, keys)
-    await proposals.set_due(connection, {key: at for key, at in due.items() if noted.get(key) != at})
-    await proposals.clear_due(connection, [key for key in noted if key not in due])
+    changed = {
+        case.key: result.due_at
+        for case, noted, result in zip(found.cases, found.due_ats, reviews, strict=True)
+        if result.due_at != noted
+    }
+    await proposals.set_due(transaction.connection, {key: at for key, at in changed.items() if at is not None})
+    await proposals.clear_due(transaction.connection, [key for key, at in changed.items() if at is None])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -11,7 +11,6 @@ from vmi_domain.decisions import Expected, PolicyKind, Position
 from vmi_domain.expectations import Question, expectations
 from vmi_domain.opportunities import Calendar, Opportunity, next_opportunity
 from vmi_domain.position import Key, Supply, stock
-from vmi_domain.proposals import FINISHED
 from vmi_domain.replenishing import Case
 from vmi_replenishment.master_data import Agreed, Copies, MasterData, Site
 from vmi_runtime.clock import ClockMode
@@ -31,6 +30,14 @@ class Holding:
     opportunity: Opportunity
 
 
+@dataclass(frozen=True, slots=True)
+class Situations:
+    """Cases, and when each of their keys was noted to be looked at again."""
+
+    cases: Sequence[Case]
+    due_ats: Sequence[datetime | None]
+
+
 async def nows(sites: Sequence[Site], transaction: Transaction) -> Mapping[Site, datetime]:
     """Return what *now* means at each site; by the events' clock a site without facts has none."""
     if transaction.clock.mode is ClockMode.WALL:
@@ -39,7 +46,7 @@ async def nows(sites: Sequence[Site], transaction: Transaction) -> Mapping[Site,
     return {site: transaction.clock.now(moment) for site, moment in reached.items()}
 
 
-async def read(keys: Sequence[Key], transaction: Transaction, master_data: MasterData) -> list[Case]:
+async def read(keys: Sequence[Key], transaction: Transaction, master_data: MasterData) -> Situations:
     """Return the case of each key whose site has a now, in the order of ``keys``. The caller holds their locks."""
     connection = transaction.connection
     now = await nows(sorted({key[:2] for key in keys}), transaction)
@@ -48,11 +55,8 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
     calendars = await copies.calendars(now)
     holdings = await _holdings(keys, now, calendars, copies)
     rows = {row.key: row for row in await positions.read(connection, keys)}
-    live = await proposals.live(
+    standing = await proposals.standing(
         connection, [(key, holdings[key].opportunity.order_at if key in holdings else None) for key in keys]
-    )
-    goods = await proposals.goods(
-        connection, [one for several in live.values() for one in several if one.status not in FINISHED]
     )
     decided = [key for key in keys if key in holdings and _is_known(rows.get(key))]
     expected = await _expected(decided, now, calendars, holdings, transaction)
@@ -67,11 +71,11 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
                 terms=None if holding is None else holding.agreed.terms,
                 opportunity=None if holding is None or not _is_known(row) else holding.opportunity,
                 expected=expected.get(key),
-                live=live.get(key, ()),
-                progress=goods,
+                live=standing[key].live,
+                progress=standing[key].goods,
             )
         )
-    return cases
+    return Situations(cases, [standing[key].due_at for key in keys])
 
 
 def _is_known(row: PositionRow | None) -> bool:
@@ -97,24 +101,25 @@ async def _holdings(
 
     When the next one is follows from what is agreed today; what is ordered then, from what is agreed for that day.
     """
-    today = await copies.agreed([(key, calendars[key[:2]].day_of(now[key[:2]]), calendars[key[:2]]) for key in keys])
-    found: dict[tuple[Calendar, datetime], Opportunity] = {}
+    today = {site: calendar.day_of(now[site]) for site, calendar in calendars.items()}
+    agreed_today = await copies.agreed([(key, today[key[:2]], calendars[key[:2]]) for key in keys])
+    # Most keys of a site share calendar and moment, and so what follows from them.
+    known: dict[tuple[Calendar, Site], tuple[Opportunity, date]] = {}
 
-    def opportunity(agreed: Agreed, moment: datetime) -> Opportunity:
-        wanted = (agreed.terms.calendar, moment)
-        if wanted not in found:
-            found[wanted] = next_opportunity(*wanted)
-        return found[wanted]
+    def opportunity(agreed: Agreed, site: Site) -> tuple[Opportunity, date]:
+        wanted = (agreed.terms.calendar, site)
+        if wanted not in known:
+            following = next_opportunity(agreed.terms.calendar, now[site])
+            known[wanted] = (following, calendars[site].day_of(following.order_at))
+        return known[wanted]
 
-    next_ones = {
-        key: opportunity(agreed, now[key[:2]]) for key, agreed in zip(keys, today, strict=True) if agreed is not None
-    }
-    then = await copies.agreed(
-        [(key, calendars[key[:2]].day_of(one.order_at), calendars[key[:2]]) for key, one in next_ones.items()]
+    some = [(key, agreed) for key, agreed in zip(keys, agreed_today, strict=True) if agreed is not None]
+    agreed_then = await copies.agreed(
+        [(key, opportunity(agreed, key[:2])[1], calendars[key[:2]]) for key, agreed in some]
     )
     return {
-        key: Holding(agreed, opportunity(agreed, now[key[:2]]))
-        for key, agreed in zip(next_ones, then, strict=True)
+        key: Holding(agreed, opportunity(agreed, key[:2])[0])
+        for (key, _), agreed in zip(some, agreed_then, strict=True)
         if agreed is not None
     }
 

@@ -81,13 +81,14 @@ def _states(questions: Sequence[Question]) -> forecasting.States:
     return agreed
 
 
-def _outlooks(
-    questions: Sequence[Question], states: forecasting.States, arrivals: Sequence[datetime]
-) -> list[Outlook]:
-    spans: list[Span] = [
-        span(one.now, arrival, zone=one.zone, day_ends_at=one.day_ends_at)
-        for one, arrival in zip(questions, arrivals, strict=True)
-    ]
+def _outlooks(questions: Sequence[Question], states: forecasting.States, arrivals: Sequence[datetime]) -> list[Outlook]:
+    found: dict[tuple[datetime, datetime, str, time], Span] = {}
+    spans: list[Span] = []
+    for one, arrival in zip(questions, arrivals, strict=True):
+        wanted = (one.now, arrival, one.zone, one.day_ends_at)
+        if wanted not in found:
+            found[wanted] = span(one.now, arrival, zone=one.zone, day_ends_at=one.day_ends_at)
+        spans.append(found[wanted])
     demand = forecasting.demands_over(
         states,
         np.array([one.first_day.toordinal() for one in spans]),

@@ -176,6 +176,8 @@ def _steps(decision: Decision) -> list[dict[str, Any]]:
 
 
 def _plain(quantity: Decimal) -> str:
+    if not quantity:
+        return "0"
     text = format(quantity, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -129,6 +129,7 @@ class Answer:
 class Proposal:
     """One proposal as it stands now."""
 
+    proposal_id: UUID
     key: Key
     supplier_id: str
     order_at: datetime
@@ -145,10 +146,6 @@ class Proposal:
     """When this version was issued."""
     answer: Answer | None = None
     """The answer that counts."""
-
-    @property
-    def proposal_id(self) -> UUID:
-        return proposal_id(self.key, self.supplier_id, self.order_at, self.part)
 
     @property
     def is_open(self) -> bool:
@@ -228,11 +225,13 @@ def proposed(
         return replace(last.stepped(status, quantity, now), deliver_at=deliver_at, expires_at=expires_at)
     if not quantity:
         return None
+    part = 1 if last is None else last.part + 1
     return Proposal(
+        proposal_id=proposal_id(key, supplier_id, order_at, part),
         key=key,
         supplier_id=supplier_id,
         order_at=order_at,
-        part=1 if last is None else last.part + 1,
+        part=part,
         version=1,
         status=Status.PROPOSED,
         quantity=quantity,

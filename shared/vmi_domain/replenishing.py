@@ -122,9 +122,9 @@ def _step(case: Case, proposal: Proposal) -> Proposal | None:
 def _need(case: Case, settled: _Settled) -> Need:
     assert case.terms is not None
     assert case.opportunity is not None
-    elsewhere = proposals.open_elsewhere(settled.standing, case.opportunity.order_at)
+    proposed_open = proposals.open_elsewhere(settled.standing, case.opportunity.order_at) + settled.taken_up
     return Need(
-        position=replace(case.position, proposed_open=elsewhere + settled.taken_up),
+        position=replace(case.position, proposed_open=proposed_open) if proposed_open else case.position,
         policy=case.terms.policy,
         rules=case.terms.rules,
         expected=case.expected,

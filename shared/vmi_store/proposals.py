@@ -1,14 +1,14 @@
 """Proposals as they stand, their versions, and when keys are due. Callers hold the locks of the keys they touch."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.position import Key
@@ -22,7 +22,8 @@ class Version:
 
     proposal: Proposal
     reason: str
-    explanation: Mapping[str, Any]
+    explanation: bytes
+    """As JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,71 +38,76 @@ class Offer:
     deliver_at: datetime
 
 
-_COLUMNS = """
-    customer_id, location_id, item_id, order_at, supplier_id, part, version, status, quantity, deliver_at, expires_at,
-    issued_at, answer_id, answer_kind, answer_version, answer_at, answer_offered, answer_quantity, answer_deliver_at,
-    answer_party, answer_reason
-"""
+@dataclass(slots=True)
+class Standing:
+    """How a key stands."""
+
+    due_at: datetime | None = None
+    """When it is to be looked at again, as noted last."""
+    live: list[Proposal] = field(default_factory=list)
+    """The proposals that are not finished, and all of the opportunity that was asked for."""
+    goods: dict[UUID, Progress] = field(default_factory=dict)
+    """How far the goods of those are that are not finished, where any document named them."""
 
 
-async def live(
+async def standing(
     connection: AsyncConnection, opportunities: Sequence[tuple[Key, datetime | None]]
-) -> dict[Key, list[Proposal]]:
-    """Return for each key the proposals that are not finished, and all of the opportunity that is given with it."""
+) -> dict[Key, Standing]:
+    """Return how each key stands, with the proposals of the opportunity that is given with it."""
     result = await connection.execute(
-        _LIVE,
+        _STANDING,
         {
-            "customers": [key.customer_id for key, _ in opportunities],
-            "locations": [key.location_id for key, _ in opportunities],
-            "items": [key.item_id for key, _ in opportunities],
+            **_columns_of_keys([key for key, _ in opportunities]),
             "order_ats": [order_at for _, order_at in opportunities],
         },
     )
-    found: dict[Key, list[Proposal]] = {}
-    for row in result:
-        proposal = _proposal(row)
-        found.setdefault(proposal.key, []).append(proposal)
+    found = {key: Standing() for key, _ in opportunities}
+    for place, due_at, stages, ordered, quantities, *columns in result:
+        key = opportunities[place - 1][0]
+        one = found[key]
+        one.due_at = due_at
+        if columns[0] is None:
+            continue
+        proposal = _proposal(key, columns)
+        one.live.append(proposal)
+        if stages is not None:
+            one.goods |= progress_of(
+                SupplyLine(Stage(stage), quantity, proposal.proposal_id, "ordered" if by_order else None)
+                for stage, by_order, quantity in zip(stages, ordered, quantities, strict=True)
+            )
     return found
 
 
-_LIVE = text(f"""
-    SELECT found.* FROM unnest(
+_COLUMNS = """
+    proposal_id, order_at, supplier_id, part, version, status, quantity, deliver_at, expires_at, issued_at, answer_id,
+    answer_kind, answer_version, answer_at, answer_offered, answer_quantity, answer_deliver_at, answer_party,
+    answer_reason
+"""
+_OF_THE_KEY = """
+    proposal.customer_id = wanted.customer_id AND proposal.location_id = wanted.location_id
+    AND proposal.item_id = wanted.item_id
+"""
+_STANDING = text(f"""
+    SELECT wanted.place, due.due_at, goods.stages, goods.by_order, goods.quantities, {_COLUMNS}
+    FROM unnest(
         CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]),
         CAST(:order_ats AS timestamptz[])
-    ) AS wanted (customer_id, location_id, item_id, order_at)
-    CROSS JOIN LATERAL (
-        SELECT {_COLUMNS} FROM proposal
-        WHERE proposal.customer_id = wanted.customer_id AND proposal.location_id = wanted.location_id
-          AND proposal.item_id = wanted.item_id AND NOT finished
+    ) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, opportunity, place)
+    LEFT JOIN replenishment_due AS due USING (customer_id, location_id, item_id)
+    LEFT JOIN LATERAL (
+        SELECT finished, {_COLUMNS} FROM proposal WHERE {_OF_THE_KEY} AND NOT finished
         UNION ALL
-        SELECT {_COLUMNS} FROM proposal
-        WHERE proposal.customer_id = wanted.customer_id AND proposal.location_id = wanted.location_id
-          AND proposal.item_id = wanted.item_id AND proposal.order_at = wanted.order_at AND finished
-    ) AS found
+        SELECT finished, {_COLUMNS} FROM proposal
+        WHERE {_OF_THE_KEY} AND proposal.order_at = wanted.opportunity AND finished
+    ) AS found ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg(line.stage) AS stages, array_agg(line.order_id IS NOT NULL) AS by_order,
+               array_agg(line.quantity) AS quantities
+        FROM supply_line AS line
+        WHERE line.customer_id = wanted.customer_id AND line.location_id = wanted.location_id
+          AND line.item_id = wanted.item_id AND line.proposal_id = found.proposal_id
+    ) AS goods ON NOT found.finished
 """)  # noqa: S608 - the names of our own columns
-
-
-async def goods(connection: AsyncConnection, proposals: Iterable[Proposal]) -> dict[UUID, Progress]:
-    """Return how far the goods of these proposals are, where any document named them."""
-    wanted = sorted((proposal.key, proposal.proposal_id) for proposal in proposals)
-    if not wanted:
-        return {}
-    result = await connection.execute(
-        _GOODS, {**_columns_of_keys([key for key, _ in wanted]), "ids": [proposal for _, proposal in wanted]}
-    )
-    return progress_of(
-        SupplyLine(Stage(row.stage), row.quantity, proposal_id=row.proposal_id, order_id=row.order_id) for row in result
-    )
-
-
-_GOODS = text("""
-    SELECT line.proposal_id, line.stage, max(line.order_id) AS order_id, sum(line.quantity) AS quantity
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:ids AS uuid[])
-    ) AS wanted (customer_id, location_id, item_id, proposal_id)
-    JOIN supply_line AS line USING (customer_id, location_id, item_id, proposal_id)
-    GROUP BY line.proposal_id, line.stage, line.order_id IS NULL
-""")
 
 
 async def keys_of(connection: AsyncConnection, proposals: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], Key]:
@@ -132,22 +138,26 @@ async def offers(
             "versions": [version for _, _, version in versions],
         },
     )
-    return {
-        (row.customer_id, row.proposal_id, row.said_version): Offer(
-            _proposal(row), row.said_version, Status(row.said_status), row.said_quantity, row.said_deliver_at
-        )
-        for row in result
-    }
+    found = {}
+    for customer_id, location_id, item_id, version, status, quantity, deliver_at, *columns in result:
+        proposal = _proposal(Key(customer_id, location_id, item_id), columns)
+        offer = Offer(proposal, version, Status(status), quantity, deliver_at)
+        found[customer_id, proposal.proposal_id, version] = offer
+    return found
 
 
-_OFFERS = text("""
-    SELECT proposal.*, said.version AS said_version, said.status AS said_status, said.quantity AS said_quantity,
-           said.deliver_at AS said_deliver_at
+_OFFERS = text(f"""
+    SELECT proposal.customer_id, location_id, item_id, said_version, said_status, said_quantity, said_deliver_at,
+           {_COLUMNS}
     FROM unnest(CAST(:customers AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS int[]))
-        AS wanted (customer_id, proposal_id, version)
-    JOIN proposal_version AS said USING (customer_id, proposal_id, version)
-    JOIN proposal ON proposal.customer_id = said.customer_id AND proposal.proposal_id = said.proposal_id
-""")
+        AS wanted (customer_id, wanted_id, wanted_version)
+    JOIN (
+        SELECT customer_id AS said_by, proposal_id AS said_id, version AS said_version, status AS said_status,
+               quantity AS said_quantity, deliver_at AS said_deliver_at
+        FROM proposal_version
+    ) AS said ON said_by = wanted.customer_id AND said_id = wanted_id AND said_version = wanted_version
+    JOIN proposal ON proposal.customer_id = wanted.customer_id AND proposal.proposal_id = wanted_id
+""")  # noqa: S608 - the names of our own columns
 
 
 async def explanations(
@@ -183,90 +193,108 @@ async def save(connection: AsyncConnection, versions: Sequence[Version]) -> None
     await keep(connection, [version.proposal for version in ordered])
     await connection.execute(
         _SAVE_VERSIONS,
-        _columns_of_proposals([version.proposal for version in ordered])
+        _columns_of_versions([version.proposal for version in ordered])
         | {
             "reasons": [version.reason for version in ordered],
-            "explanations": [orjson.dumps(version.explanation).decode() for version in ordered],
+            "explanations": [version.explanation.decode() for version in ordered],
         },
     )
 
 
 async def keep(connection: AsyncConnection, proposals: Sequence[Proposal]) -> None:
     """Write what the proposals now are, without a new version."""
-    if not proposals:
-        return
-    answers = [proposal.answer for proposal in proposals]
-    await connection.execute(
-        _SAVE_PROPOSALS,
-        _columns_of_proposals(proposals)
-        | {
-            "locations": [proposal.key.location_id for proposal in proposals],
-            "items": [proposal.key.item_id for proposal in proposals],
-            "order_ats": [proposal.order_at for proposal in proposals],
-            "suppliers": [proposal.supplier_id for proposal in proposals],
-            "parts": [proposal.part for proposal in proposals],
-            "finished": [proposal.status in FINISHED for proposal in proposals],
-            "answer_ids": [answer and answer.answer_id for answer in answers],
-            "answer_kinds": [answer and answer.kind.value for answer in answers],
-            "answer_versions": [answer and answer.version for answer in answers],
-            "answer_ats": [answer and answer.answered_at for answer in answers],
-            "answer_offereds": [answer and answer.offered for answer in answers],
-            "answer_quantities": [answer and answer.quantity for answer in answers],
-            "answer_deliver_ats": [answer and answer.deliver_at for answer in answers],
-            "answer_parties": [answer and answer.party for answer in answers],
-            "answer_reasons": [answer and answer.reason for answer in answers],
-        },
-    )
+    if proposals:
+        await connection.execute(_KEEP, _columns_of_proposals(proposals))
+    if answered := [proposal for proposal in proposals if proposal.answer is not None]:
+        await connection.execute(_KEEP_ANSWERS, _columns_of_answers(answered))
 
 
-def _columns_of_proposals(proposals: Sequence[Proposal]) -> dict[str, list[Any]]:
+def _columns_of_versions(proposals: Sequence[Proposal]) -> dict[str, list[Any]]:
+    """Quantities travel as text, which the driver writes faster than numerics."""
     return {
         "customers": [proposal.key.customer_id for proposal in proposals],
         "ids": [proposal.proposal_id for proposal in proposals],
         "versions": [proposal.version for proposal in proposals],
         "statuses": [proposal.status.value for proposal in proposals],
-        "quantities": [proposal.quantity for proposal in proposals],
+        "quantities": [str(proposal.quantity) for proposal in proposals],
         "deliver_ats": [proposal.deliver_at for proposal in proposals],
         "expires_ats": [proposal.expires_at for proposal in proposals],
         "issued_ats": [proposal.issued_at for proposal in proposals],
     }
 
 
-_SAVE_PROPOSALS = text("""
+def _columns_of_proposals(proposals: Sequence[Proposal]) -> dict[str, list[Any]]:
+    return _columns_of_versions(proposals) | {
+        "locations": [proposal.key.location_id for proposal in proposals],
+        "items": [proposal.key.item_id for proposal in proposals],
+        "order_ats": [proposal.order_at for proposal in proposals],
+        "suppliers": [proposal.supplier_id for proposal in proposals],
+        "parts": [proposal.part for proposal in proposals],
+        "finished": [proposal.status in FINISHED for proposal in proposals],
+    }
+
+
+def _columns_of_answers(proposals: Sequence[Proposal]) -> dict[str, list[Any]]:
+    answers = [proposal.answer for proposal in proposals if proposal.answer is not None]
+    return {
+        "customers": [proposal.key.customer_id for proposal in proposals],
+        "ids": [proposal.proposal_id for proposal in proposals],
+        "answer_ids": [answer.answer_id for answer in answers],
+        "kinds": [answer.kind.value for answer in answers],
+        "versions": [answer.version for answer in answers],
+        "ats": [answer.answered_at for answer in answers],
+        "offered": [answer.offered for answer in answers],
+        "quantities": [answer.quantity for answer in answers],
+        "deliver_ats": [answer.deliver_at for answer in answers],
+        "parties": [answer.party for answer in answers],
+        "reasons": [answer.reason for answer in answers],
+    }
+
+
+_KEEP = text("""
     INSERT INTO proposal (
         customer_id, location_id, item_id, order_at, supplier_id, part, proposal_id, version, status, quantity,
-        deliver_at, expires_at, issued_at, finished, answer_id, answer_kind, answer_version, answer_at, answer_offered,
-        answer_quantity, answer_deliver_at, answer_party, answer_reason
+        deliver_at, expires_at, issued_at, finished
     )
-    SELECT * FROM unnest(
+    SELECT customer_id, location_id, item_id, order_at, supplier_id, part, proposal_id, version, status,
+           quantity::numeric, deliver_at, expires_at, issued_at, finished
+    FROM unnest(
         CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]),
         CAST(:order_ats AS timestamptz[]), CAST(:suppliers AS text[]), CAST(:parts AS smallint[]),
-        CAST(:ids AS uuid[]), CAST(:versions AS int[]), CAST(:statuses AS text[]), CAST(:quantities AS numeric[]),
+        CAST(:ids AS uuid[]), CAST(:versions AS int[]), CAST(:statuses AS text[]), CAST(:quantities AS text[]),
         CAST(:deliver_ats AS timestamptz[]), CAST(:expires_ats AS timestamptz[]), CAST(:issued_ats AS timestamptz[]),
-        CAST(:finished AS boolean[]), CAST(:answer_ids AS uuid[]), CAST(:answer_kinds AS text[]),
-        CAST(:answer_versions AS int[]), CAST(:answer_ats AS timestamptz[]), CAST(:answer_offereds AS numeric[]),
-        CAST(:answer_quantities AS numeric[]), CAST(:answer_deliver_ats AS timestamptz[]),
-        CAST(:answer_parties AS text[]), CAST(:answer_reasons AS text[])
-    )
+        CAST(:finished AS boolean[])
+    ) AS kept (customer_id, location_id, item_id, order_at, supplier_id, part, proposal_id, version, status, quantity,
+               deliver_at, expires_at, issued_at, finished)
     ON CONFLICT (customer_id, location_id, item_id, order_at, supplier_id, part) DO UPDATE SET
         version = excluded.version, status = excluded.status, quantity = excluded.quantity,
         deliver_at = excluded.deliver_at, expires_at = excluded.expires_at, issued_at = excluded.issued_at,
-        finished = excluded.finished, answer_id = excluded.answer_id, answer_kind = excluded.answer_kind,
-        answer_version = excluded.answer_version, answer_at = excluded.answer_at,
-        answer_offered = excluded.answer_offered, answer_quantity = excluded.answer_quantity,
-        answer_deliver_at = excluded.answer_deliver_at, answer_party = excluded.answer_party,
-        answer_reason = excluded.answer_reason
+        finished = excluded.finished
+""")
+
+_KEEP_ANSWERS = text("""
+    UPDATE proposal SET
+        answer_id = given.answer_id, answer_kind = given.kind, answer_version = given.version, answer_at = given.at,
+        answer_offered = given.offered, answer_quantity = given.quantity, answer_deliver_at = given.deliver_at,
+        answer_party = given.party, answer_reason = given.reason
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:ids AS uuid[]), CAST(:answer_ids AS uuid[]), CAST(:kinds AS text[]),
+        CAST(:versions AS int[]), CAST(:ats AS timestamptz[]), CAST(:offered AS numeric[]),
+        CAST(:quantities AS numeric[]), CAST(:deliver_ats AS timestamptz[]), CAST(:parties AS text[]),
+        CAST(:reasons AS text[])
+    ) AS given (customer_id, proposal_id, answer_id, kind, version, at, offered, quantity, deliver_at, party, reason)
+    WHERE proposal.customer_id = given.customer_id AND proposal.proposal_id = given.proposal_id
 """)
 
 _SAVE_VERSIONS = text("""
     INSERT INTO proposal_version (
         customer_id, proposal_id, version, status, quantity, deliver_at, expires_at, issued_at, reason, explanation
     )
-    SELECT customer_id, proposal_id, version, status, quantity, deliver_at, expires_at, issued_at, reason,
+    SELECT customer_id, proposal_id, version, status, quantity::numeric, deliver_at, expires_at, issued_at, reason,
            explanation::jsonb
     FROM unnest(
         CAST(:customers AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS int[]), CAST(:statuses AS text[]),
-        CAST(:quantities AS numeric[]), CAST(:deliver_ats AS timestamptz[]), CAST(:expires_ats AS timestamptz[]),
+        CAST(:quantities AS text[]), CAST(:deliver_ats AS timestamptz[]), CAST(:expires_ats AS timestamptz[]),
         CAST(:issued_ats AS timestamptz[]), CAST(:reasons AS text[]), CAST(:explanations AS text[])
     ) AS version (
         customer_id, proposal_id, version, status, quantity, deliver_at, expires_at, issued_at, reason, explanation
@@ -274,49 +302,42 @@ _SAVE_VERSIONS = text("""
 """)
 
 
-def _proposal(row: Row[Any]) -> Proposal:
+def _proposal(key: Key, columns: Sequence[Any]) -> Proposal:
+    """Return the proposal whose columns these are, in the order of ``_COLUMNS``."""
+    proposal_id, order_at, supplier_id, part, version, status, quantity, deliver_at, expires_at, issued_at = columns[
+        :10
+    ]
     answer = None
-    if row.answer_id is not None:
+    if columns[10] is not None:
+        answer_id, kind, answered_version, answered_at, offered, bound, bound_for, party, reason = columns[10:]
         answer = Answer(
-            answer_id=row.answer_id,
-            kind=AnswerKind(row.answer_kind),
-            version=row.answer_version,
-            answered_at=row.answer_at,
-            offered=row.answer_offered,
-            quantity=row.answer_quantity,
-            deliver_at=row.answer_deliver_at,
-            party=row.answer_party,
-            reason=row.answer_reason,
+            answer_id=answer_id,
+            kind=AnswerKind(kind),
+            version=answered_version,
+            answered_at=answered_at,
+            offered=offered,
+            quantity=bound,
+            deliver_at=bound_for,
+            party=party,
+            reason=reason,
         )
     return Proposal(
-        key=Key(row.customer_id, row.location_id, row.item_id),
-        supplier_id=row.supplier_id,
-        order_at=row.order_at,
-        part=row.part,
-        version=row.version,
-        status=Status(row.status),
-        quantity=row.quantity,
-        deliver_at=row.deliver_at,
-        expires_at=row.expires_at,
-        issued_at=row.issued_at,
+        proposal_id=proposal_id,
+        key=key,
+        supplier_id=supplier_id,
+        order_at=order_at,
+        part=part,
+        version=version,
+        status=Status(status),
+        quantity=quantity,
+        deliver_at=deliver_at,
+        expires_at=expires_at,
+        issued_at=issued_at,
         answer=answer,
     )
 
 
 # When keys are to be looked at again
-
-
-async def due(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, datetime]:
-    """Return when each key is due, where that is known."""
-    result = await connection.execute(_DUE, _columns_of_keys(keys))
-    return {Key(row.customer_id, row.location_id, row.item_id): row.due_at for row in result}
-
-
-_DUE = text("""
-    SELECT customer_id, location_id, item_id, due_at FROM replenishment_due
-    JOIN unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
-        AS wanted (customer_id, location_id, item_id) USING (customer_id, location_id, item_id)
-""")
 
 
 async def set_due(connection: AsyncConnection, due_at: Mapping[Key, datetime]) -> None:

@@ -55,6 +55,7 @@ class Store:
 
     async def agrees(self, item: str = "milk", at: datetime = NOON, **terms: Any) -> None:
         async with self.engine.begin() as connection:
+            await catalogue.touch(connection, [self.customer])
             agreed = builders.agreement(self.customer, item, STORE, **terms)
             await agreements.make(connection, [(agreed, at)])
 

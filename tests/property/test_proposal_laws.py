@@ -19,7 +19,7 @@ NOW = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 KEY = Key("acme", "store-1", "milk")
 OFFERED = {1: Decimal(100), 2: Decimal(140), 3: Decimal(20)}
-OPEN = Proposal(KEY, "dairy", NOW + DAY, 1, 3, Status.PROPOSED, OFFERED[3], NOW + 3 * DAY, NOW + 8 * DAY, NOW)
+OPEN = Proposal(UUID(int=1), KEY, "dairy", NOW + DAY, 1, 3, Status.PROPOSED, OFFERED[3], NOW + 3 * DAY, NOW + 8 * DAY, NOW)
 
 
 @st.composite
