@@ -111,7 +111,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             await consumer.commit({driver.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items()})
         except (KafkaError, IllegalStateError) as error:
             # Partitions just moved, or the broker is away. Nothing is lost by committing later, or never.
-            log.warning("offsets not committed", reason=str(error) or type(error).__name__)
+            log.warning("offsets not committed; later ones will be", reason=type(error).__name__)
             return False
         return True
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from vmi_runtime import consuming, failure, faust_app, kafka_client, logs
+from vmi_contracts.topics import Topic
+from vmi_runtime import broker, consuming, failure, faust_app, logs
 from vmi_runtime.batch_path import Consumer
 from vmi_runtime.clock import Clock
 from vmi_runtime.consuming import PutAside
@@ -114,7 +114,7 @@ async def _work(worker: Worker, surroundings: Surroundings, put_aside: PutAside)
 
 async def _app(worker: Worker, surroundings: Surroundings, put_aside: PutAside) -> App:
     settings = surroundings.settings
-    cluster_id = await _cluster_id(settings, [topic.name for s in worker.subscriptions for topic in s.topics])
+    cluster_id = await _cluster_id(settings, [topic for s in worker.subscriptions for topic in s.topics])
     database = consuming.Database(
         surroundings.engine,
         progress.Group(cluster_id, worker.group),
@@ -146,22 +146,16 @@ async def _consume(app: App, stopping: asyncio.Event) -> None:
     await app.stop()
 
 
-async def _cluster_id(settings: Settings, topics: Sequence[str]) -> str:
+async def _cluster_id(settings: Settings, topics: Sequence[Topic]) -> str:
     """Return the id of the Kafka cluster, once it answers, having seen that the topics are there."""
 
     async def once() -> str:
-        client = AIOKafkaAdminClient(**kafka_client.arguments(settings.kafka))
         try:
-            await client.start()
-            described = await client.describe_cluster()
-            missing = sorted(set(topics) - set(await client.list_topics()))
-        except KafkaError as error:
-            raise ConnectionError(f"{settings.kafka.bootstrap_servers}: {error}") from error
-        finally:
-            await client.close()
-        if missing:
-            raise CannotStartError(f"the topic {missing[0]} does not exist; run: vmi topics create")
-        return str(described["cluster_id"])
+            if missing := await broker.missing_topics(settings.kafka, topics):
+                raise CannotStartError(f"the topic {missing[0]} does not exist; run: vmi topics create")
+            return await broker.cluster_id(settings.kafka)
+        except (broker.BrokerUnreachable, KafkaError) as error:
+            raise ConnectionError(str(error)) from error
 
     return await failure.retried("looking for the broker", once)
 

@@ -67,11 +67,12 @@ async def test_a_worker_that_is_killed_loses_nothing_and_another_goes_on(kafka, 
     topic = await new_topic(kafka)
     await produce(kafka, topic, values(3000))
     small = {"VMI_CONSUMING__CHUNK_RECORDS": "10", "VMI_CONSUMING__BATCH_RECORDS": "20"}
+    short = {"VMI_CONSUMING__SESSION_TIMEOUT_SECONDS": "6", "VMI_CONSUMING__HEARTBEAT_SECONDS": "1"}
 
-    with worker(topic, **small) as first:
+    with worker(topic, **small, **short) as first:
         await until(lambda: seen(topic), lambda found: len(found) > 200)
         first.kill()
-    with worker(topic, **small):
+    with worker(topic):
         await until(lambda: seen(topic), lambda found: len(found) == 3000, seconds=60)
 
 
