@@ -19,7 +19,19 @@ NOW = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 KEY = Key("acme", "store-1", "milk")
 OFFERED = {1: Decimal(100), 2: Decimal(140), 3: Decimal(20)}
-OPEN = Proposal(UUID(int=1), KEY, "dairy", NOW + DAY, 1, 3, Status.PROPOSED, OFFERED[3], NOW + 3 * DAY, NOW + 8 * DAY, NOW)
+OPEN = Proposal(
+    proposal_id=UUID(int=1),
+    key=KEY,
+    supplier_id="dairy",
+    order_at=NOW + DAY,
+    part=1,
+    version=3,
+    status=Status.PROPOSED,
+    quantity=OFFERED[3],
+    deliver_at=NOW + 3 * DAY,
+    expires_at=NOW + 8 * DAY,
+    issued_at=NOW,
+)
 
 
 @st.composite
