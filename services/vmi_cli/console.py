@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -34,9 +36,20 @@ def print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
     if not rows:
         out.print(nothing)
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
     out.print(table)
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """Return how long ago a moment was, as people say it; nothing for none."""
+    if at is None:
+        return ""
+    seconds = max(0, int((now - at).total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"

@@ -53,13 +53,12 @@ def status(as_json: AsJson = False) -> None:
         return
     print_rows(
         f"Embedded servers in {state.directory}",
-        ("server", "state", "address", "pid", "up for", "memory"),
+        ("server", "state", "address", "up for", "memory"),
         [
             (
                 server.name,
                 server.state,
                 server.address,
-                server.pid,
                 None if server.running_seconds is None else f"{server.running_seconds} s",
                 None if server.memory_mb is None else f"{server.memory_mb} MB",
             )

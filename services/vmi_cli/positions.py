@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from vmi_cli.surroundings import connected
 from vmi_contracts.inbound import AgreementMade, StockAuthority, StockBasis
 from vmi_contracts.values import plain
 from vmi_domain.position import Authority, Basis, Key, inventory_position, stock
+from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
 from vmi_store import agreements, positions, watermarks
 from vmi_store.positions import PositionRow
@@ -46,12 +47,18 @@ def show(
     if as_json:
         print_json(found)
         return
-    names = ("physical", "unavailable", "reserved", "received_unconfirmed", "in_transit", "on_order", "backlog")
+    names = ["physical", "unavailable", "reserved", "received_unconfirmed", "in_transit", "on_order", "backlog"]
+    told = [name for name in names if name == "physical" or any(one[name] != "0" for one in found)]
     print_rows(
-        f"{customer} {location}",
-        ("item", *(name.replace("_", " ") for name in names), "inventory position", "last count or report"),
+        f"{customer} {location} (base units; what is nothing everywhere is left out)",
+        ("item", *(name.replace("_", " ") for name in told), "inventory position", "counted at"),
         [
-            (one["item_id"], *(one[name] for name in names), one["inventory_position"], one["counted_at"])
+            (
+                one["item_id"],
+                *(one[name] for name in told),
+                one["inventory_position"],
+                (one["counted_at"] or "never").replace("T", " "),
+            )
             for one in found
         ],
         nothing="nothing",
@@ -70,7 +77,7 @@ async def _found(settings: Settings, customer: str, location: str, item: str | N
 
 
 async def _terms(connection: AsyncConnection, keys: list[Key], reached_at: datetime | None) -> dict[Key, AgreementMade]:
-    day = reached_at.date() if reached_at else date.today()  # noqa: DTZ011 - only to show what nothing has reached yet
+    day = reached_at.date() if reached_at else Clock().wall().date()
     found = await agreements.in_force(connection, [(key, day) for key in keys])
     return {key: one[0] for key, one in found.items()}
 

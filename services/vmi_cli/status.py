@@ -4,12 +4,13 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-from vmi_cli.console import AsJson, out, print_json, print_rows
+from vmi_cli.console import AsJson, ago, out, print_json, print_rows
 from vmi_cli.database import opened
 from vmi_cli.supervision import WORKERS
 from vmi_cli.surroundings import connected
 from vmi_cli.workers import defined
 from vmi_runtime import pipeline
+from vmi_runtime.clock import Clock
 from vmi_runtime.pipeline import PartitionLag
 from vmi_runtime.settings import Settings
 from vmi_store import outbox, quarantine
@@ -21,10 +22,11 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         print_json(state)
         return
+    now = Clock().wall()
     print_rows(
         "Workers",
-        ("group", "topic", "records behind", "processes", "last batch"),
-        [(r["group"], r["topic"], r["behind"], r["processes"], r["last_batch_at"]) for r in state["topics"]],
+        ("group", "topic", "behind", "processes", "last batch"),
+        [(r["group"], r["topic"], r["behind"], r["processes"], ago(r["last_batch_at"], now)) for r in state["topics"]],
         nothing="no workers",
     )
     waiting = state["outbox"]

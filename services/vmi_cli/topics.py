@@ -32,11 +32,8 @@ def describe(as_json: AsJson = False) -> None:
         return
     print_rows(
         "Topics",
-        ("topic", "carries", "key", "partitions", "kept", "at the broker"),
-        [
-            (row["name"], "\n".join(row["documents"]), row["key"], row["partitions"], row["kept"], row["at_the_broker"])
-            for row in rows
-        ],
+        ("topic", "carries", "kept", "at the broker"),
+        [(row["name"], "\n".join(row["documents"]), row["kept"], row["at_the_broker"]) for row in rows],
         nothing="no topics",
     )
 
