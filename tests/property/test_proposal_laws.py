@@ -145,3 +145,33 @@ def test_there_is_one_live_proposal_for_an_opportunity_and_never_too_much(
 def _with_accepted(case: Case, held: dict[UUID, Proposal]) -> Position:
     bound = sum((one.quantity for one in held.values() if one.status is Status.ACCEPTED), Decimal(0))
     return replace(case.position, on_order=bound)
+
+
+@given(histories(), st.data())
+@settings(deadline=None)
+def test_s25_a_consumer_of_higher_versions_only_is_right_under_reordering_and_duplication(
+    history: list[tuple[timedelta, int]], data: st.DataObject
+) -> None:
+    terms = Terms(
+        supplier_id="dairy",
+        calendar=Calendar(weekdays=frozenset({1, 4}), lead_time_days=2),
+        policy=Policy(PolicyKind.MINIMUM_MAXIMUM, minimum=Decimal(60), maximum=Decimal(100)),
+        rules=OrderRules(multiple=Decimal(12)),
+    )
+    held: dict[UUID, Proposal] = {}
+    published: list[Proposal] = []
+    now = NOW
+    for passed, usable in history:
+        now += passed
+        opportunity = next_opportunity(terms.calendar, now)
+        case = Case(KEY, now, Position(Decimal(usable)), terms, opportunity, live=list(held.values()))
+        published += [issue.proposal for issue in review([case])[0].issues]
+        held |= {one.proposal_id: one for one in published}
+
+    repeats = data.draw(st.lists(st.sampled_from(published), max_size=5)) if published else []
+    consumed: dict[UUID, Proposal] = {}
+    for one in data.draw(st.permutations([*published, *repeats])):
+        if one.proposal_id not in consumed or one.version > consumed[one.proposal_id].version:
+            consumed[one.proposal_id] = one
+
+    assert consumed == held
