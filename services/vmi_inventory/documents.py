@@ -1,11 +1,12 @@
 """Records as documents: who said what, line by line. One bad line does not stop the others."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Final, cast
+from operator import attrgetter
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
@@ -59,6 +60,8 @@ class Told:
     record: Record
     letter: Letter
     body: FactDocument
+    happened: datetime | date
+    """When its facts happened, in UTC; a day where a report names no more than that."""
     recorded_at: datetime
     numbers: Sequence[int] | None = None
     """The place of each of the body's lines in the document as it was sent, from 1; None where all are there."""
@@ -116,7 +119,10 @@ def unknown_type(record: Record, message_type: str) -> Rejected:
 def _take(post: Post, record: Record, message: Envelope, body: FactDocument, numbers: Sequence[int] | None) -> None:
     """Add a readable document to the post, unless it says what cannot be."""
     told_at = recorded_at(record)
-    refusal = _refusal(body, told_at)
+    happened = _HAPPENED_AT[type(body)](body)
+    if isinstance(happened, datetime):
+        happened = happened.astimezone(UTC)
+    refusal = _refusal(body, happened, told_at)
     if refusal is not None:
         reason, detail = refusal
         post.rejected.append(
@@ -130,36 +136,34 @@ def _take(post: Post, record: Record, message: Envelope, body: FactDocument, num
         revision=body.revision,
         payload=message.data,
     )
-    post.told.append(Told(record, letter, body, told_at, numbers))
+    post.told.append(Told(record, letter, body, happened, told_at, numbers))
 
 
-def _refusal(body: FactDocument, told_at: datetime) -> tuple[Reason, str] | None:
+# By the very type: asking pydantic's models whether they are instances takes longer than reading them.
+_HAPPENED_AT: Final[Mapping[type[FactDocument], Callable[[Any], datetime | date]]] = {
+    SalesRecorded: attrgetter("occurred_at"),
+    StockAdjusted: attrgetter("occurred_at"),
+    StockTransferred: attrgetter("occurred_at"),
+    StockReported: attrgetter("as_of"),
+    StockCounted: attrgetter("as_of"),
+    OrderPlaced: attrgetter("placed_at"),
+    ShipmentDispatched: attrgetter("shipped_at"),
+    GoodsReceived: attrgetter("received_at"),
+}
+
+
+def _refusal(body: FactDocument, happened: datetime | date, told_at: datetime) -> tuple[Reason, str] | None:
     """Return why a document as a whole is not taken in, or None. The past is not bounded."""
-    happened = happened_at(body)
     if (happened if isinstance(happened, datetime) else _begin(happened)) > told_at + FUTURE_SKEW:
         return Reason.FUTURE_TIME, f"it is of {happened.isoformat()}, and was recorded at {told_at.isoformat()}"
-    if body.revision and isinstance(body, _MOVEMENTS):
+    if body.revision and type(body) in _MOVEMENTS:
         return Reason.CORRECTION_NOT_SUPPORTED, (
             f"revision {body.revision} of movements: send the difference as a document of its own"
         )
-    if isinstance(body, SalesRecorded) and body.period_start and body.occurred_at - body.period_start > LONGEST_PERIOD:
+    start: datetime | None = getattr(body, "period_start", None)
+    if start is not None and isinstance(happened, datetime) and happened - start > LONGEST_PERIOD:
         return Reason.INVALID, f"period_start: the period is longer than {LONGEST_PERIOD.days} days"
     return None
-
-
-def happened_at(body: FactDocument) -> datetime | date:
-    """Return when it happened; a day where a report names no more than that."""
-    match body:
-        case SalesRecorded() | StockAdjusted() | StockTransferred():
-            return body.occurred_at
-        case StockReported() | StockCounted():
-            return body.as_of
-        case OrderPlaced():
-            return body.placed_at
-        case ShipmentDispatched():
-            return body.shipped_at
-        case GoodsReceived():
-            return body.received_at
 
 
 def _begin(day: date) -> datetime:

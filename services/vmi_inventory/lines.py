@@ -1,10 +1,10 @@
 """What a document says, as lines for the journal and facts about supply, all in base units."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -31,7 +31,7 @@ from vmi_contracts.values import plain
 from vmi_domain.position import Key, Kind
 from vmi_domain.supply_facts import Fact, Ordered, Received, Shipped
 from vmi_domain.units import QuantityTooLargeError, UnitNotConvertibleError, to_base
-from vmi_inventory.documents import Told
+from vmi_inventory.documents import FactDocument, Told
 from vmi_inventory.known import Known
 from vmi_inventory.rejections import Reason, rejected
 from vmi_store.catalogue import Item, LocationKey
@@ -53,9 +53,10 @@ class Accepted:
 def locations_of(told: Told) -> list[LocationKey]:
     """Return the locations whose stock a document is about."""
     body = told.body
-    if isinstance(body, StockTransferred):
-        return [(body.customer_id, body.location_id), (body.customer_id, body.to_location_id)]
-    return [(body.customer_id, body.location_id)]
+    here = (body.customer_id, body.location_id)
+    if type(body) is StockTransferred:
+        return [here, (body.customer_id, body.to_location_id)]
+    return [here]
 
 
 def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | None = None) -> None:
@@ -66,7 +67,10 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
             accepted.rejected.append(_unknown_location(told, place))
             return
     customer_id = told.body.customer_id
-    happened = _instant(told, known)
+    happened = told.happened
+    if not isinstance(happened, datetime):  # a report that names a day means its end at the site (S6)
+        happened = known.sites[places[0]].end_of(happened)
+    read = _READERS[type(told.body)]
     entered = False
     for number, line in told.numbered:
         if only is not None and number not in only:
@@ -79,7 +83,7 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
                     f"neither the catalogue nor an agreement names the item {line.item_id!r}",
                     waits=True,
                 )
-            _accept_line(_Entry(told, number, line, item, happened), accepted)
+            read(_Entry(told, number, line, item, happened), told.body, line, accepted)
             entered = True
         except _Refused as refusal:
             accepted.rejected.append(_refused(told, number, line, refusal))
@@ -123,27 +127,6 @@ class _Refused(Exception):
         """Whether the item's catalogue entry may help."""
 
 
-def _instant(told: Told, known: Known) -> datetime:
-    """Return when the document's facts happened, in UTC; a report that names a day means its end at the site (S6)."""
-    body = told.body
-    match body:
-        case SalesRecorded() | StockAdjusted() | StockTransferred():
-            return body.occurred_at.astimezone(UTC)
-        case StockCounted():
-            return body.as_of.astimezone(UTC)
-        case StockReported():
-            as_of: datetime | date = body.as_of
-            if isinstance(as_of, datetime):
-                return as_of.astimezone(UTC)
-            return known.sites[body.customer_id, body.location_id].end_of(as_of)
-        case OrderPlaced():
-            return body.placed_at.astimezone(UTC)
-        case ShipmentDispatched():
-            return body.shipped_at.astimezone(UTC)
-        case GoodsReceived():
-            return body.received_at.astimezone(UTC)
-
-
 def _reach(reached: dict[LocationKey, datetime], at: LocationKey, moment: datetime) -> None:
     before = reached.get(at)
     if before is None or before < moment:
@@ -164,7 +147,7 @@ class _Entry:
     happened: datetime
 
     @property
-    def id(self) -> UUID:
+    def id(self) -> bytes:
         return line_id(self.told.letter.message_key, self.number)
 
     @property
@@ -200,77 +183,69 @@ class _Entry:
         )
 
 
-def _accept_line(entry: _Entry, accepted: Accepted) -> None:
-    body, line = entry.told.body, entry.line
-    match body:
-        case SalesRecorded():
-            accepted.lines.append(_sale(entry, body, cast(SalesLine, line)))
-        case StockReported() | StockCounted():
-            accepted.lines.append(_stock(entry, body, cast(StockLine, line)))
-        case StockAdjusted():
-            adjustment = cast(AdjustmentLine, line)
-            details = {"reason": adjustment.reason}
-            accepted.lines.append(entry.journal(Kind.ADJUSTMENT, entry.base(adjustment.quantity), details))
-        case StockTransferred():
-            accepted.lines += _transfer(entry, body, cast(TransferLine, line))
-        case OrderPlaced():
-            _add(accepted, entry, Kind.ORDER, _order(entry, body, cast(OrderLine, line)))
-        case ShipmentDispatched():
-            _add(accepted, entry, Kind.SHIPMENT, _shipment(entry, body, cast(ShipmentLine, line)))
-        case GoodsReceived():
-            _add(accepted, entry, Kind.RECEIPT, _receipt(entry, body, cast(ReceiptLine, line)))
-
-
-def _sale(entry: _Entry, body: SalesRecorded, line: SalesLine) -> JournalLine:
+def _read_sale(entry: _Entry, body: SalesRecorded, line: SalesLine, accepted: Accepted) -> None:
     """Sales move stock when they happened, which for a period is its end; what was lost moves none."""
+    sold = entry.base(line.quantity)
     if body.period_start is None and not line.returned and not line.lost:
-        return entry.journal(Kind.SALE, -entry.base(line.quantity))
-    sold, returned = entry.base(line.quantity), entry.base(line.returned)
+        accepted.lines.append(entry.journal(Kind.SALE, -sold))
+        return
+    returned = entry.base(line.returned)
     details = {
         "sold": sold,
         "returned": returned,
         "lost": entry.base(line.lost),
         "period_start": body.period_start and body.period_start.astimezone(UTC),
     }
-    return entry.journal(Kind.SALE, returned - sold, {name: value for name, value in details.items() if value})
+    accepted.lines.append(entry.journal(Kind.SALE, returned - sold, _given(details)))
 
 
-def _stock(entry: _Entry, body: StockReported | StockCounted, line: StockLine) -> JournalLine:
+def _read_report(entry: _Entry, body: StockReported, line: StockLine, accepted: Accepted) -> None:
+    accepted.lines.append(_stock(entry, Kind.REPORT, body.revision, line))
+
+
+def _read_count(entry: _Entry, body: StockCounted, line: StockLine, accepted: Accepted) -> None:
+    accepted.lines.append(_stock(entry, Kind.COUNT, body.revision, line))
+
+
+def _stock(entry: _Entry, kind: Kind, revision: int, line: StockLine) -> JournalLine:
     if line.on_hand < 0:
         raise _Refused(Reason.NEGATIVE_COUNT, f"on_hand: {plain(line.on_hand)} of an item cannot be there")
     details = {
         "unavailable": entry.base(line.unavailable),
         "reserved": entry.base(line.reserved),
         "backlog": entry.base(line.backlog),
-        "revision": body.revision,
+        "revision": revision,
     }
-    kind = Kind.COUNT if isinstance(body, StockCounted) else Kind.REPORT
-    return entry.journal(kind, entry.base(line.on_hand), {name: value for name, value in details.items() if value})
+    return entry.journal(kind, entry.base(line.on_hand), _given(details))
 
 
-def _transfer(entry: _Entry, body: StockTransferred, line: TransferLine) -> list[JournalLine]:
+def _read_adjustment(entry: _Entry, _: StockAdjusted, line: AdjustmentLine, accepted: Accepted) -> None:
+    accepted.lines.append(entry.journal(Kind.ADJUSTMENT, entry.base(line.quantity), {"reason": line.reason}))
+
+
+def _read_transfer(entry: _Entry, body: StockTransferred, line: TransferLine, accepted: Accepted) -> None:
     """What leaves here arrives there at the same moment."""
     quantity = entry.base(line.quantity)
-    return [
-        entry.journal(Kind.TRANSFER, -quantity, {"to": body.to_location_id}),
-        entry.journal(Kind.TRANSFER, quantity, {"from": body.location_id}, location_id=body.to_location_id),
-    ]
+    there = body.to_location_id
+    accepted.lines.append(entry.journal(Kind.TRANSFER, -quantity, {"to": there}))
+    accepted.lines.append(entry.journal(Kind.TRANSFER, quantity, {"from": body.location_id}, location_id=there))
 
 
-def _order(entry: _Entry, body: OrderPlaced, line: OrderLine) -> Ordered:
-    return Ordered(
+def _read_order(entry: _Entry, body: OrderPlaced, line: OrderLine, accepted: Accepted) -> None:
+    fact = Ordered(
         body.order_id,
         entry.base(line.quantity),
         entry.happened,
         proposal_id=line.proposal_id,
         expected_at=line.expected_at,
         revision=body.revision,
-        fact_id=entry.id,
+        fact_id=UUID(bytes=entry.id),
     )
+    _add_supply(entry, Kind.ORDER, fact, accepted)
 
 
-def _shipment(entry: _Entry, body: ShipmentDispatched, line: ShipmentLine) -> Shipped:
-    return Shipped(
+def _read_shipment(entry: _Entry, body: ShipmentDispatched, line: ShipmentLine, accepted: Accepted) -> None:
+    fact = Shipped(
         body.shipment_id,
         entry.base(line.quantity),
         entry.happened,
@@ -278,31 +253,50 @@ def _shipment(entry: _Entry, body: ShipmentDispatched, line: ShipmentLine) -> Sh
         proposal_id=line.proposal_id,
         expected_at=body.expected_at,
         revision=body.revision,
-        fact_id=entry.id,
+        fact_id=UUID(bytes=entry.id),
     )
+    _add_supply(entry, Kind.SHIPMENT, fact, accepted)
 
 
-def _receipt(entry: _Entry, body: GoodsReceived, line: ReceiptLine) -> Received:
-    return Received(
+def _read_receipt(entry: _Entry, body: GoodsReceived, line: ReceiptLine, accepted: Accepted) -> None:
+    fact = Received(
         body.receipt_id,
         entry.base(line.quantity),
         entry.happened,
         shipment_id=line.shipment_id,
         order_id=line.order_id,
         completed=line.completed,
-        fact_id=entry.id,
+        fact_id=UUID(bytes=entry.id),
     )
+    _add_supply(entry, Kind.RECEIPT, fact, accepted)
 
 
-def _add(accepted: Accepted, entry: _Entry, kind: Kind, fact: Ordered | Shipped | Received) -> None:
+def _add_supply(entry: _Entry, kind: Kind, fact: Ordered | Shipped | Received, accepted: Accepted) -> None:
     """A document about supply stands in the journal with all it says, so that supply can be made anew from there."""
-    said = {name: value for name in fact.__slots__ if (value := getattr(fact, name)) and name not in _IN_THE_JOURNAL}
-    accepted.lines.append(entry.journal(kind, fact.quantity, said))
+    said = {name: getattr(fact, name) for name in fact.__slots__ if name not in _IN_THE_JOURNAL}
+    accepted.lines.append(entry.journal(kind, fact.quantity, _given(said)))
     accepted.supply.append((entry.key, fact))
 
 
 _IN_THE_JOURNAL: Final = {"quantity", "at", "fact_id"}
 """What the journal has columns for."""
+
+_READERS: Final[Mapping[type[FactDocument], Callable[[_Entry, Any, Any, Accepted], None]]] = {
+    SalesRecorded: _read_sale,
+    StockReported: _read_report,
+    StockCounted: _read_count,
+    StockAdjusted: _read_adjustment,
+    StockTransferred: _read_transfer,
+    OrderPlaced: _read_order,
+    ShipmentDispatched: _read_shipment,
+    GoodsReceived: _read_receipt,
+}
+"""What each kind of document says in a line."""
+
+
+def _given(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is not nothing."""
+    return {name: value for name, value in details.items() if value}
 
 
 def _as_text(value: object) -> str:

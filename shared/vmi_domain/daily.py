@@ -22,6 +22,17 @@ class DayEffect(NamedTuple):
     lost: Decimal = NOTHING
     """Asked for and not there: demand, and no stock moves."""
 
+    def plus(self, other: "DayEffect") -> "DayEffect":
+        """Return both together; they are of one day."""
+        return DayEffect(
+            self.day,
+            self.moved + other.moved,
+            self.received + other.received,
+            self.sold + other.sold,
+            self.returned + other.returned,
+            self.lost + other.lost,
+        )
+
 
 class Sales(NamedTuple):
     """What a line about sales says beyond its effect on the stock; base units."""
@@ -60,9 +71,10 @@ def effects(
 
 
 def _of_sales(sales: Sales, occurred_at: datetime, site: SiteCalendar) -> list[DayEffect]:
-    moved_on = site.day_up_to(occurred_at)
+    first, moved_on = site.days_at(occurred_at)
     start = sales.period_start
-    first = site.day_of(occurred_at if start is None else start)
+    if start is not None:
+        first = site.day_of(start)
     if first == moved_on:
         return [DayEffect(first, sales.quantity, NOTHING, sales.sold, sales.returned, sales.lost)]
     moved = DayEffect(moved_on, moved=sales.quantity)

@@ -35,8 +35,12 @@ class SiteCalendar:
 
         So stock is kept: a report as of a day's end, and the sales of a period that ends there, belong to that day.
         """
+        return self.days_at(moment)[1]
+
+    def days_at(self, moment: datetime) -> tuple[date, date]:
+        """Return ``day_of`` and ``day_up_to`` of a moment: one day, unless it is the instant between two."""
         day, begins = self._around(moment)
-        return day - DAY if moment == begins else day
+        return day, day - DAY if moment == begins else day
 
     def last_closed_day(self, reached_at: datetime) -> date:
         """Return the last day that is over for facts that have reached ``reached_at``, the watermark (S28)."""

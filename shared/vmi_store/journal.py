@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
-from uuid import UUID
 
-from asyncpg.pgproto import pgproto
 from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.position import Key, Kind
+from vmi_store import columns
 
 
 class JournalLine(NamedTuple):
@@ -21,7 +20,7 @@ class JournalLine(NamedTuple):
     location_id: str
     item_id: str
     occurred_at: datetime
-    line_id: UUID
+    line_id: bytes
     kind: Kind
     quantity: Decimal
     """Base units: what it adds to the stock, or (reports, counts) what it sets it to."""
@@ -34,10 +33,9 @@ class JournalLine(NamedTuple):
         return Key(self.customer_id, self.location_id, self.item_id)
 
 
-def line_id(message_key: bytes, number: int) -> UUID:
+def line_id(message_key: bytes, number: int) -> bytes:
     """Return the identity of a document's line: the begin of the document's inbox key, then the line's place."""
-    made: UUID = pgproto.UUID(message_key[:12] + number.to_bytes(4, "big"))
-    return made
+    return message_key[:12] + number.to_bytes(4, "big")
 
 
 async def enter(connection: AsyncConnection, lines: Sequence[JournalLine]) -> Sequence[JournalLine]:
@@ -49,47 +47,67 @@ async def enter(connection: AsyncConnection, lines: Sequence[JournalLine]) -> Se
     ordered = sorted(lines)
     if not ordered:
         return ordered
-    columns = _columns(ordered)
     try:
         async with connection.begin_nested():
-            await connection.execute(_INSERT, columns)
+            if all(line.kind is Kind.SALE and line.details is None for line in ordered):
+                await connection.execute(_INSERT_PLAIN_SALES, _columns(ordered))
+            else:
+                await connection.execute(_INSERT, _columns_and_kinds(ordered))
     except IntegrityError:
         once = sorted({line[:5]: line for line in ordered}.values())
-        result = await connection.execute(_INSERT_NEW, _columns(once))
-        new = {tuple(row) for row in result}
+        result = await connection.execute(_INSERT_NEW, _columns_and_kinds(once))
+        new = set(map(tuple, result))
         return [line for line in once if line[:5] in new]
     return ordered
 
 
 def _columns(lines: Sequence[JournalLine]) -> dict[str, object]:
-    customers, locations, items, times, ids, kinds, quantities, recorded, details = zip(*lines, strict=True)
+    customers, locations, items, times, ids, _, quantities, recorded, _ = zip(*lines, strict=True)
     return {
-        "customers": customers,
-        "locations": locations,
-        "items": items,
+        "customers": columns.texts(customers),
+        "locations": columns.texts(locations),
+        "items": columns.texts(items),
         "times": times,
         "ids": ids,
-        "kinds": kinds,
-        "quantities": list(map(str, quantities)),
-        "recorded": recorded,
-        "details": details,
+        "quantities": columns.decimals(quantities),
+        "recorded": columns.instants(recorded),
     }
 
 
-_ROWS = """
+def _columns_and_kinds(lines: Sequence[JournalLine]) -> dict[str, object]:
+    return {
+        **_columns(lines),
+        "kinds": columns.integers([line.kind for line in lines]),
+        "details": columns.optional([line.details for line in lines]),
+    }
+
+
+_INTO = """
     INSERT INTO journal (
-        customer_id, location_id, item_id, occurred_at, line_id, kind, quantity, recorded_at, details
-    )
-    SELECT customer_id, location_id, item_id, occurred_at, line_id, kind, quantity::numeric, recorded_at, details::jsonb
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:times AS timestamptz[]),
-        CAST(:ids AS uuid[]), CAST(:kinds AS smallint[]), CAST(:quantities AS text[]), CAST(:recorded AS timestamptz[]),
-        CAST(:details AS text[])
-    ) AS line (customer_id, location_id, item_id, occurred_at, line_id, kind, quantity, recorded_at, details)
+        customer_id, location_id, item_id, occurred_at, line_id, kind, quantity, recorded_at, details)
 """
-_INSERT = text(_ROWS)
+_ROWS = """
+    string_to_table(CAST(:customers AS text), chr(10)), string_to_table(CAST(:locations AS text), chr(10)),
+    string_to_table(CAST(:items AS text), chr(10)), unnest(CAST(:times AS timestamptz[]), CAST(:ids AS bytea[])),
+    string_to_table(CAST(:quantities AS text), chr(10)), string_to_table(CAST(:recorded AS text), chr(10))
+"""
+_NAMES = "customer_id, location_id, item_id, occurred_at, line_id, quantity, recorded_at"
+_RECORDED = "'epoch'::timestamptz + recorded_at::bigint * interval '1 microsecond'"
+_INSERT_PLAIN_SALES = text(f"""
+    {_INTO}
+    SELECT customer_id, location_id, item_id, occurred_at, line_id, {Kind.SALE:d}, quantity::numeric, {_RECORDED}, NULL
+    FROM ROWS FROM ({_ROWS}) AS line ({_NAMES})
+""")  # noqa: S608 - our own words
+_INSERT = text(f"""
+    {_INTO}
+    SELECT customer_id, location_id, item_id, occurred_at, line_id, kind::smallint, quantity::numeric, {_RECORDED},
+           details::jsonb
+    FROM ROWS FROM (
+        {_ROWS}, string_to_table(CAST(:kinds AS text), chr(10)), string_to_table(CAST(:details AS text), chr(10), '')
+    ) AS line ({_NAMES}, kind, details)
+""")  # noqa: S608 - our own words
 _INSERT_NEW = text(f"""
-    {_ROWS}
+    {_INSERT.text}
     ON CONFLICT (customer_id, location_id, item_id, occurred_at, line_id) DO NOTHING
     RETURNING customer_id, location_id, item_id, occurred_at, line_id
 """)

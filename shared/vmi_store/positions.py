@@ -14,7 +14,7 @@ from vmi_domain import daily
 from vmi_domain.daily import DayEffect, Sales
 from vmi_domain.days import SiteCalendar
 from vmi_domain.position import ABSOLUTE, NOTHING, Balance, Key, Kind, Supply
-from vmi_store import journal
+from vmi_store import columns, journal
 from vmi_store.journal import JournalLine
 
 LocationKey = tuple[str, str]
@@ -38,8 +38,7 @@ class PositionRow:
     supply: Supply
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(NamedTuple):
     """A key whose facts changed."""
 
     key: Key
@@ -67,18 +66,25 @@ async def lock(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key,
 
 
 async def _lock(connection: AsyncConnection, ordered: Sequence[Key]) -> dict[Key, Locked]:
-    result = await connection.execute(_LOCK, _columns(ordered))
-    return {ordered[place - 1]: Locked(version, counted_at) for place, version, counted_at in result}
+    if not ordered:
+        return {}
+    result = await connection.execute(_LOCK, _key_texts(ordered))
+    return {ordered[place - 1]: Locked(version, counted_at) for place, version, counted_at in result.all()}
 
 
-_KEYS = "unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))"
-_LOCK = text(f"""
+_LOCK = text("""
     SELECT wanted.place, position.version, position.counted_at
-    FROM {_KEYS} WITH ORDINALITY AS wanted (customer_id, location_id, item_id, place)
+    FROM ROWS FROM (
+        string_to_table(CAST(:customers AS text), chr(10)), string_to_table(CAST(:locations AS text), chr(10)),
+        string_to_table(CAST(:items AS text), chr(10))
+    ) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, place)
     JOIN position USING (customer_id, location_id, item_id)
     ORDER BY position.customer_id, position.location_id, position.item_id
     FOR NO KEY UPDATE OF position
-""")  # noqa: S608 - our own words
+""")
+
+
+_KEYS = "unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))"
 
 
 async def ensure(connection: AsyncConnection, keys: Sequence[Key]) -> None:
@@ -164,77 +170,67 @@ async def fold(
     alone. A count that is the new anchor refolds its key: from daily balances, and from the journal of the anchor's
     own day. An older count changes nothing.
     """
-    if not lines:
-        return []
-    sums = _Sums()
-    locked = await lock(connection, [Key(*line[:3]) for line in lines])
+    of_keys: dict[tuple[str, str, str], list[JournalLine]] = {}
     for line in lines:
-        sums.add(line, locked, sites)
-    rows = sums.rows()
-    if sums.is_plain:
-        await connection.execute(_APPLY_PLAIN, _plain_columns(rows))
-    else:
-        await connection.execute(_APPLY, _full_columns(rows))
-    if sums.anchors:
-        await _refold(connection, sums.anchors, sites)
-    return [Changed(key, locked[key].version + 1, sums.demand_from.get(key)) for key in sorted(locked)]
+        of_keys.setdefault(line[:3], []).append(line)
+    if not of_keys:
+        return []
+    keys = [Key(*key) for key in sorted(of_keys)]
+    locked = await lock(connection, keys)
+    changes = [_added_up(key, of_keys[key], locked[key].counted_at, sites[key[:2]]) for key in keys]
+    await _apply(connection, changes)
+    anchors = {change.key: change.anchor for change in changes if change.anchor is not None}
+    if anchors:
+        await _refold(connection, anchors, sites)
+    return [Changed(change.key, locked[change.key].version + 1, change.demand_from) for change in changes]
 
 
-class _Row(NamedTuple):
-    """What is added to one day of one key; on a key's first row also what is added to its position."""
+class _Change(NamedTuple):
+    """What the lines of one key add up to."""
 
     key: Key
-    effect: DayEffect | None
-    moved_after: Decimal | None
-    """After the anchor; None on a row that is not its key's first."""
-    received_after: Decimal | None
+    days: Sequence[DayEffect]
+    """What is added to each day, the earliest first; a day only once."""
+    moved: Decimal
+    """After the anchor, receipts aside."""
+    received: Decimal
+    """After the anchor."""
+    anchor: datetime | None
+    """The as-of time of a count that is not older than the anchor."""
+    is_plain: bool
+    """Whether there is nothing but plain sales, none at the very end of a day."""
+
+    @property
+    def demand_from(self) -> date | None:
+        return next((day.day for day in self.days if day.sold or day.returned or day.lost), None)
 
 
-class _Sums:
-    """The lines of a batch, added up for each key and day."""
-
-    def __init__(self) -> None:
-        self.anchors: dict[Key, datetime] = {}
-        """As-of times of counts that are not older than the anchor."""
-        self.demand_from: dict[Key, date] = {}
-        self.is_plain = True
-        """Whether there is nothing but plain sales, each on one day."""
-        self._days: dict[Key, dict[date, DayEffect]] = {}
-        self._moved: dict[Key, Decimal] = {}
-        self._received: dict[Key, Decimal] = {}
-
-    def add(self, line: JournalLine, locked: Mapping[Key, Locked], sites: Mapping[LocationKey, SiteCalendar]) -> None:
-        key = Key(*line[:3])
-        kind = line.kind
-        days = self._days.setdefault(key, {})
-        counted_at = locked[key].counted_at
+def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | None, site: SiteCalendar) -> _Change:
+    """Add the lines of one key up, for each day and for what came after the anchor."""
+    moved = received = NOTHING
+    anchor: datetime | None = None
+    is_plain = True
+    days: dict[date, DayEffect] = {}
+    for line in lines:
+        kind, occurred_at = line.kind, line.occurred_at
         if kind in ABSOLUTE:
-            self.is_plain = False
-            if counted_at is None or line.occurred_at >= counted_at:
-                self.anchors[key] = max(line.occurred_at, self.anchors.get(key, line.occurred_at))
-            return
-        effects = daily.effects(kind, line.quantity, line.occurred_at, sales_of(line), sites[line[:2]])
+            is_plain = False
+            if counted_at is None or occurred_at >= counted_at:
+                anchor = occurred_at if anchor is None else max(anchor, occurred_at)
+            continue
+        effects = daily.effects(kind, line.quantity, occurred_at, sales_of(line), site)
         if kind is not Kind.SALE or line.details is not None or len(effects) > 1:
-            self.is_plain = False
+            is_plain = False
         for effect in effects:
-            day = effect.day
-            before = days.get(day)
-            days[day] = effect if before is None else _together(before, effect)
-            if (effect.sold or effect.lost or effect.returned) and day < self.demand_from.get(key, date.max):
-                self.demand_from[key] = day
-        if effects and (counted_at is None or line.occurred_at > counted_at):
-            after = self._received if kind is Kind.RECEIPT else self._moved
-            after[key] = after.get(key, NOTHING) + line.quantity
-
-    def rows(self) -> list[_Row]:
-        rows = []
-        for key in sorted(self._days):
-            moved, received = self._moved.get(key, NOTHING), self._received.get(key, NOTHING)
-            days = self._days[key]
-            first, *others = (days[day] for day in sorted(days)) if days else (None,)
-            rows.append(_Row(key, first, moved, received))
-            rows += [_Row(key, other, None, None) for other in others]
-        return rows
+            before = days.get(effect.day)
+            days[effect.day] = effect if before is None else before.plus(effect)
+        if effects and (counted_at is None or occurred_at > counted_at):
+            if kind is Kind.RECEIPT:
+                received += line.quantity
+            else:
+                moved += line.quantity
+    ordered = list(days.values()) if len(days) < 2 else [days[day] for day in sorted(days)]
+    return _Change(key, ordered, moved, received, anchor, is_plain)
 
 
 def sales_of(line: JournalLine) -> Sales | None:
@@ -251,46 +247,49 @@ def sales_of(line: JournalLine) -> Sales | None:
     )
 
 
-def _together(one: DayEffect, other: DayEffect) -> DayEffect:
-    return DayEffect(
-        one.day,
-        one.moved + other.moved,
-        one.received + other.received,
-        one.sold + other.sold,
-        one.returned + other.returned,
-        one.lost + other.lost,
-    )
-
-
-def _plain_columns(rows: Sequence[_Row]) -> dict[str, object]:
-    effects = [row.effect for row in rows if row.effect is not None]
-    assert len(effects) == len(rows)
-    return {
-        **_columns([row.key for row in rows]),
-        "days": [effect.day for effect in effects],
-        "moved": [str(effect.moved) for effect in effects],
-        "moved_after": [None if row.moved_after is None else str(row.moved_after) for row in rows],
+async def _apply(connection: AsyncConnection, changes: Sequence[_Change]) -> None:
+    """Add changes to days and positions. The caller holds the keys' locks."""
+    rows = [
+        (change.key, day, change if place == 0 else None)
+        for change in changes
+        for place, day in enumerate(change.days or (None,))
+    ]
+    written: dict[str, object] = {
+        **_key_texts([key for key, _, _ in rows]),
+        "days": [None if day is None else day.day for _, day, _ in rows],
+        "moved": columns.decimals([NOTHING if day is None else day.moved for _, day, _ in rows]),
+        "moved_after": columns.optional([None if change is None else change.moved for _, _, change in rows]),
     }
+    if all(change.is_plain for change in changes):
+        await connection.execute(_APPLY_PLAIN, written)
+        return
+    effects = [_NO_DAY if day is None else day for _, day, _ in rows]
+    written |= {
+        "received": columns.decimals([effect.received for effect in effects]),
+        "sold": columns.decimals([effect.sold for effect in effects]),
+        "returned": columns.decimals([effect.returned for effect in effects]),
+        "lost": columns.decimals([effect.lost for effect in effects]),
+        "received_after": columns.optional([None if change is None else change.received for _, _, change in rows]),
+    }
+    await connection.execute(_APPLY, written)
 
 
-# Key and day are never twice in ``change``; quantities travel as text, which the driver writes faster than numerics.
-_UPSERT_DAY = """
-    ON CONFLICT (customer_id, location_id, item_id, day) DO UPDATE SET
-        moved = balance.moved + excluded.moved, received = balance.received + excluded.received,
-        sold = balance.sold + excluded.sold, returned = balance.returned + excluded.returned,
-        lost = balance.lost + excluded.lost
-"""
+_NO_DAY = DayEffect(date.min)
+
+# A row a key and day, neither twice; what is added to the position stands on the first row of its key.
 _OF_THE_KEY = """
     position.customer_id = change.customer_id AND position.location_id = change.location_id
     AND position.item_id = change.item_id
 """
+_CHANGES = """
+    string_to_table(CAST(:customers AS text), chr(10)), string_to_table(CAST(:locations AS text), chr(10)),
+    string_to_table(CAST(:items AS text), chr(10)), unnest(CAST(:days AS date[])),
+    string_to_table(CAST(:moved AS text), chr(10)), string_to_table(CAST(:moved_after AS text), chr(10), '')
+"""
 _APPLY_PLAIN = text(f"""
     WITH change AS MATERIALIZED (
         SELECT customer_id, location_id, item_id, day, moved::numeric AS moved, moved_after::numeric AS moved_after
-        FROM unnest(
-            CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:days AS date[]),
-            CAST(:moved AS text[]), CAST(:moved_after AS text[])
-        ) AS change (customer_id, location_id, item_id, day, moved, moved_after)
+        FROM ROWS FROM ({_CHANGES}) AS change (customer_id, location_id, item_id, day, moved, moved_after)
     ), day AS (
         INSERT INTO daily_balance AS balance (customer_id, location_id, item_id, day, moved, sold)
         SELECT customer_id, location_id, item_id, day, moved, -moved FROM change
@@ -300,44 +299,31 @@ _APPLY_PLAIN = text(f"""
     UPDATE position SET version = position.version + 1, moved = position.moved + change.moved_after
     FROM change WHERE change.moved_after IS NOT NULL AND {_OF_THE_KEY}
 """)  # noqa: S608 - our own words
-
-
-def _full_columns(rows: Sequence[_Row]) -> dict[str, object]:
-    nothing = DayEffect(date.min)
-    effects = [row.effect or nothing for row in rows]
-    return {
-        **_columns([row.key for row in rows]),
-        "days": [row.effect and row.effect.day for row in rows],
-        "moved": [str(effect.moved) for effect in effects],
-        "received": [str(effect.received) for effect in effects],
-        "sold": [str(effect.sold) for effect in effects],
-        "returned": [str(effect.returned) for effect in effects],
-        "lost": [str(effect.lost) for effect in effects],
-        "moved_after": [None if row.moved_after is None else str(row.moved_after) for row in rows],
-        "received_after": [None if row.received_after is None else str(row.received_after) for row in rows],
-    }
-
-
 _APPLY = text(f"""
     WITH change AS MATERIALIZED (
-        SELECT * FROM unnest(
-            CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:days AS date[]),
-            CAST(:moved AS text[]), CAST(:received AS text[]), CAST(:sold AS text[]), CAST(:returned AS text[]),
-            CAST(:lost AS text[]), CAST(:moved_after AS text[]), CAST(:received_after AS text[])
-        ) AS change (customer_id, location_id, item_id, day, moved, received, sold, returned, lost, moved_after,
+        SELECT customer_id, location_id, item_id, day, moved::numeric, received::numeric, sold::numeric,
+               returned::numeric, lost::numeric, moved_after::numeric, received_after::numeric
+        FROM ROWS FROM (
+            {_CHANGES}, string_to_table(CAST(:received AS text), chr(10)),
+            string_to_table(CAST(:sold AS text), chr(10)), string_to_table(CAST(:returned AS text), chr(10)),
+            string_to_table(CAST(:lost AS text), chr(10)),
+            string_to_table(CAST(:received_after AS text), chr(10), '')
+        ) AS change (customer_id, location_id, item_id, day, moved, moved_after, received, sold, returned, lost,
                      received_after)
     ), day AS (
         INSERT INTO daily_balance AS balance (
             customer_id, location_id, item_id, day, moved, received, sold, returned, lost)
-        SELECT customer_id, location_id, item_id, day, moved::numeric, received::numeric, sold::numeric,
-               returned::numeric, lost::numeric
+        SELECT customer_id, location_id, item_id, day, moved, received, sold, returned, lost
         FROM change WHERE day IS NOT NULL
-        {_UPSERT_DAY}
+        ON CONFLICT (customer_id, location_id, item_id, day) DO UPDATE SET
+            moved = balance.moved + excluded.moved, received = balance.received + excluded.received,
+            sold = balance.sold + excluded.sold, returned = balance.returned + excluded.returned,
+            lost = balance.lost + excluded.lost
     )
     UPDATE position SET
         version = position.version + 1,
-        moved = position.moved + change.moved_after::numeric,
-        received = position.received + change.received_after::numeric
+        moved = position.moved + change.moved_after,
+        received = position.received + change.received_after
     FROM change WHERE change.moved_after IS NOT NULL AND {_OF_THE_KEY}
 """)  # noqa: S608 - our own words
 
@@ -416,13 +402,9 @@ async def count_days_anew(connection: AsyncConnection, location: LocationKey, si
         some = keys[first : first + _KEYS_AT_ONCE]
         await lock(connection, some)
         await connection.execute(_FORGET_DAYS, _columns(some))
-        sums = _Sums()
-        for lines in (await journal.of_keys(connection, some)).values():
-            for line in lines:
-                sums.add(line, {line.key: Locked(0, None)}, {location: site})
-        days = [row._replace(moved_after=None, received_after=None) for row in sums.rows() if row.effect is not None]
-        if days:
-            await connection.execute(_APPLY, _full_columns(days))
+        found = await journal.of_keys(connection, some)
+        changes = [_added_up(key, found[key], None, site) for key in some]
+        await _apply(connection, [change._replace(moved=NOTHING, received=NOTHING) for change in changes])
 
 
 _KEYS_AT_ONCE = 50
@@ -431,6 +413,15 @@ _FORGET_DAYS = text(f"""
     WHERE balance.customer_id = wanted.customer_id AND balance.location_id = wanted.location_id
       AND balance.item_id = wanted.item_id
 """)  # noqa: S608 - our own words
+
+
+def _key_texts(keys: Sequence[Key]) -> dict[str, object]:
+    customers, locations, items = zip(*keys, strict=True)
+    return {
+        "customers": columns.texts(customers),
+        "locations": columns.texts(locations),
+        "items": columns.texts(items),
+    }
 
 
 def _columns(keys: Sequence[Key]) -> dict[str, object]:

@@ -117,7 +117,7 @@ def upgrade() -> None:
             location_id  text           NOT NULL,
             item_id      text           NOT NULL,
             occurred_at  timestamptz    NOT NULL,  -- when it happened there
-            line_id      uuid           NOT NULL,  -- the document's inbox key, 12 bytes of it, and the line's number
+            line_id      bytea          NOT NULL,  -- the document's inbox key, 12 bytes of it, and the line's number
             kind         smallint       NOT NULL,  -- vmi_domain.position.Kind
             quantity     numeric(20, 6) NOT NULL,  -- base units: what it adds to the stock, or what it sets it to
             recorded_at  timestamptz    NOT NULL,  -- when the broker appended it

@@ -1,0 +1,59 @@
+"""How many values travel to Postgres at once: a column of them as one text.
+
+The driver writes an array value by value; text that is joined here and taken apart by ``string_to_table`` there takes a
+fifth of the time, and that time is a third of what taking in a sale costs. For hot statements only: elsewhere arrays
+read better.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+SEPARATOR: Final = "\n"
+"""Stands in no identifier and in no number (vmi_contracts.values); JSON writes it as an escape."""
+
+NULL: Final = ""
+"""A value that is not there. What is told apart from it is never empty."""
+
+
+def texts(values: Sequence[str]) -> str:
+    """Return texts as a column: ``string_to_table(:name, chr(10))``."""
+    column = SEPARATOR.join(values)
+    if column.count(SEPARATOR) != len(values) - 1:
+        raise ValueError("a value holds the separator of columns")
+    return column
+
+
+def decimals(values: Iterable[Decimal]) -> str:
+    """Return quantities as a column: ``string_to_table(:name, chr(10))::numeric``."""
+    return SEPARATOR.join(map(str, values))
+
+
+def optional(values: Iterable[object]) -> str:
+    """Return what ``str`` makes of values, nothing for None: ``string_to_table(:name, chr(10), '')``."""
+    return SEPARATOR.join([NULL if value is None else str(value) for value in values])
+
+
+def integers(values: Iterable[int]) -> str:
+    """Return integers as a column."""
+    return SEPARATOR.join(map(str, values))
+
+
+def instants(values: Iterable[datetime]) -> str:
+    """Return instants, of which many are the same, as a column of microseconds since 1970.
+
+    ``'epoch'::timestamptz + interval '1 microsecond' * string_to_table(:name, chr(10))::bigint``
+    """
+    written: dict[datetime, str] = {}
+    column = []
+    for value in values:
+        text = written.get(value)
+        if text is None:
+            text = written[value] = str((value - _EPOCH) // _MICROSECOND)
+        column.append(text)
+    return SEPARATOR.join(column)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
