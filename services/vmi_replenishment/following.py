@@ -10,7 +10,7 @@ from vmi_replenishment.reconsidering import reconsider
 from vmi_replenishment.situations import nows
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import proposals, quarantine
+from vmi_store import due, quarantine
 
 KEYS_AT_ONCE: Final = 1000
 """Keys that one tick looks at in one transaction."""
@@ -25,8 +25,8 @@ class Replenishment:
     async def follow_changes(self, changes: Changes, transaction: Transaction) -> None:
         """Decide again on the keys that changed, each once however often it was named."""
         await quarantine.add(transaction.connection, changes.rejected)
-        due = await self._due(changes.keys, transaction)
-        await reconsider(changes.keys.union(due), transaction, self._master_data)
+        passed = await self._passed(changes.keys, transaction)
+        await reconsider(changes.keys.union(passed), transaction, self._master_data)
 
     async def follow_answers(self, answers: Answers, transaction: Transaction) -> None:
         """Take in what suppliers and customers say to proposals."""
@@ -36,13 +36,13 @@ class Replenishment:
         """Decide on keys whose cut-off has passed or whose proposal has expired; return whether there may be more."""
         if transaction.clock.mode is ClockMode.EVENTS:
             return False
-        due = await proposals.due_before(transaction.connection, transaction.clock.wall(), at_most=KEYS_AT_ONCE)
-        await reconsider(due, transaction, self._master_data)
-        return len(due) == KEYS_AT_ONCE
+        waiting = await due.before(transaction.connection, transaction.clock.wall(), at_most=KEYS_AT_ONCE)
+        await reconsider(waiting, transaction, self._master_data)
+        return len(waiting) == KEYS_AT_ONCE
 
-    async def _due(self, changed: set[Key], transaction: Transaction) -> list[Key]:
+    async def _passed(self, changed: set[Key], transaction: Transaction) -> list[Key]:
         """By the events' clock time passes with the facts of a site: what is due there is looked at with them."""
         if transaction.clock.mode is ClockMode.WALL or not changed:
             return []
         now = await nows(sorted({key[:2] for key in changed}), transaction)
-        return await proposals.due_at_locations(transaction.connection, now)
+        return await due.at_locations(transaction.connection, now)

@@ -11,7 +11,7 @@ from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.publishing import Issued, publish
 from vmi_replenishment.situations import Situations
 from vmi_runtime.worker import Transaction
-from vmi_store import positions, proposals, supply
+from vmi_store import due, positions, supply
 
 
 async def reconsider(keys: Iterable[Key], transaction: Transaction, master_data: MasterData) -> None:
@@ -64,5 +64,5 @@ async def _note_due(found: Situations, reviews: Sequence[Review], transaction: T
         for case, noted, result in zip(found.cases, found.due_ats, reviews, strict=True)
         if result.due_at != noted
     }
-    await proposals.set_due(transaction.connection, {key: at for key, at in changed.items() if at is not None})
-    await proposals.clear_due(transaction.connection, [key for key, at in changed.items() if at is None])
+    await due.note(transaction.connection, {key: at for key, at in changed.items() if at is not None})
+    await due.forget(transaction.connection, [key for key, at in changed.items() if at is None])

@@ -1,6 +1,6 @@
 """Proposals as they stand, their versions, and when keys are due. Callers hold the locks of the keys they touch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vmi_domain.position import Key
 from vmi_domain.proposals import FINISHED, Answer, AnswerKind, Progress, Proposal, Status, progress_of
 from vmi_domain.supply import Stage, SupplyLine
+from vmi_store import columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +58,20 @@ async def standing(
     result = await connection.execute(
         _STANDING,
         {
-            **_columns_of_keys([key for key, _ in opportunities]),
-            "order_ats": [order_at for _, order_at in opportunities],
+            "customers": columns.texts([key.customer_id for key, _ in opportunities]),
+            "locations": columns.texts([key.location_id for key, _ in opportunities]),
+            "items": columns.texts([key.item_id for key, _ in opportunities]),
+            "order_ats": columns.optional([order_at for _, order_at in opportunities]),
         },
     )
     found = {key: Standing() for key, _ in opportunities}
-    for place, due_at, stages, ordered, quantities, *columns in result:
+    for place, due_at, stages, ordered, quantities, *values in result:
         key = opportunities[place - 1][0]
         one = found[key]
         one.due_at = due_at
-        if columns[0] is None:
+        if values[0] is None:
             continue
-        proposal = _proposal(key, columns)
+        proposal = _proposal(key, values)
         one.live.append(proposal)
         if stages is not None:
             one.goods |= progress_of(
@@ -89,16 +92,16 @@ _OF_THE_KEY = """
 """
 _STANDING = text(f"""
     SELECT wanted.place, due.due_at, goods.stages, goods.by_order, goods.quantities, {_COLUMNS}
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]),
-        CAST(:order_ats AS timestamptz[])
+    FROM ROWS FROM (
+        string_to_table(CAST(:customers AS text), chr(10)), string_to_table(CAST(:locations AS text), chr(10)),
+        string_to_table(CAST(:items AS text), chr(10)), string_to_table(CAST(:order_ats AS text), chr(10), '')
     ) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, opportunity, place)
     LEFT JOIN replenishment_due AS due USING (customer_id, location_id, item_id)
     LEFT JOIN LATERAL (
         SELECT finished, {_COLUMNS} FROM proposal WHERE {_OF_THE_KEY} AND NOT finished
         UNION ALL
         SELECT finished, {_COLUMNS} FROM proposal
-        WHERE {_OF_THE_KEY} AND proposal.order_at = wanted.opportunity AND finished
+        WHERE {_OF_THE_KEY} AND proposal.order_at = wanted.opportunity::timestamptz AND finished
     ) AS found ON true
     LEFT JOIN LATERAL (
         SELECT array_agg(line.stage) AS stages, array_agg(line.order_id IS NOT NULL) AS by_order,
@@ -139,8 +142,8 @@ async def offers(
         },
     )
     found = {}
-    for customer_id, location_id, item_id, version, status, quantity, deliver_at, *columns in result:
-        proposal = _proposal(Key(customer_id, location_id, item_id), columns)
+    for customer_id, location_id, item_id, version, status, quantity, deliver_at, *values in result:
+        proposal = _proposal(Key(customer_id, location_id, item_id), values)
         offer = Offer(proposal, version, Status(status), quantity, deliver_at)
         found[customer_id, proposal.proposal_id, version] = offer
     return found
@@ -196,7 +199,7 @@ async def save(connection: AsyncConnection, versions: Sequence[Version]) -> None
         _columns_of_versions([version.proposal for version in ordered])
         | {
             "reasons": [version.reason for version in ordered],
-            "explanations": [version.explanation.decode() for version in ordered],
+            "explanations": columns.texts([version.explanation.decode() for version in ordered]),
         },
     )
 
@@ -209,28 +212,27 @@ async def keep(connection: AsyncConnection, proposals: Sequence[Proposal]) -> No
         await connection.execute(_KEEP_ANSWERS, _columns_of_answers(answered))
 
 
-def _columns_of_versions(proposals: Sequence[Proposal]) -> dict[str, list[Any]]:
-    """Quantities travel as text, which the driver writes faster than numerics."""
+def _columns_of_versions(proposals: Sequence[Proposal]) -> dict[str, Any]:
     return {
-        "customers": [proposal.key.customer_id for proposal in proposals],
+        "customers": columns.texts([proposal.key.customer_id for proposal in proposals]),
         "ids": [proposal.proposal_id for proposal in proposals],
-        "versions": [proposal.version for proposal in proposals],
-        "statuses": [proposal.status.value for proposal in proposals],
-        "quantities": [str(proposal.quantity) for proposal in proposals],
-        "deliver_ats": [proposal.deliver_at for proposal in proposals],
-        "expires_ats": [proposal.expires_at for proposal in proposals],
-        "issued_ats": [proposal.issued_at for proposal in proposals],
+        "versions": columns.integers([proposal.version for proposal in proposals]),
+        "statuses": columns.texts([proposal.status.value for proposal in proposals]),
+        "quantities": columns.decimals([proposal.quantity for proposal in proposals]),
+        "deliver_ats": columns.instants([proposal.deliver_at for proposal in proposals]),
+        "expires_ats": columns.instants([proposal.expires_at for proposal in proposals]),
+        "issued_ats": columns.instants([proposal.issued_at for proposal in proposals]),
     }
 
 
-def _columns_of_proposals(proposals: Sequence[Proposal]) -> dict[str, list[Any]]:
+def _columns_of_proposals(proposals: Sequence[Proposal]) -> dict[str, Any]:
     return _columns_of_versions(proposals) | {
-        "locations": [proposal.key.location_id for proposal in proposals],
-        "items": [proposal.key.item_id for proposal in proposals],
-        "order_ats": [proposal.order_at for proposal in proposals],
-        "suppliers": [proposal.supplier_id for proposal in proposals],
-        "parts": [proposal.part for proposal in proposals],
-        "finished": [proposal.status in FINISHED for proposal in proposals],
+        "locations": columns.texts([proposal.key.location_id for proposal in proposals]),
+        "items": columns.texts([proposal.key.item_id for proposal in proposals]),
+        "order_ats": columns.instants([proposal.order_at for proposal in proposals]),
+        "suppliers": columns.texts([proposal.supplier_id for proposal in proposals]),
+        "parts": columns.integers([proposal.part for proposal in proposals]),
+        "finished": columns.texts(["yes" if proposal.status in FINISHED else "no" for proposal in proposals]),
     }
 
 
@@ -251,26 +253,32 @@ def _columns_of_answers(proposals: Sequence[Proposal]) -> dict[str, list[Any]]:
     }
 
 
-_KEEP = text("""
-    INSERT INTO proposal (
-        customer_id, location_id, item_id, order_at, supplier_id, part, proposal_id, version, status, quantity,
-        deliver_at, expires_at, issued_at, finished
-    )
-    SELECT customer_id, location_id, item_id, order_at, supplier_id, part, proposal_id, version, status,
-           quantity::numeric, deliver_at, expires_at, issued_at, finished
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]),
-        CAST(:order_ats AS timestamptz[]), CAST(:suppliers AS text[]), CAST(:parts AS smallint[]),
-        CAST(:ids AS uuid[]), CAST(:versions AS int[]), CAST(:statuses AS text[]), CAST(:quantities AS text[]),
-        CAST(:deliver_ats AS timestamptz[]), CAST(:expires_ats AS timestamptz[]), CAST(:issued_ats AS timestamptz[]),
-        CAST(:finished AS boolean[])
-    ) AS kept (customer_id, location_id, item_id, order_at, supplier_id, part, proposal_id, version, status, quantity,
-               deliver_at, expires_at, issued_at, finished)
+_EPOCH = "'epoch'::timestamptz + interval '1 microsecond' *"
+_NAMES = "customer_id, proposal_id, version, status, quantity, deliver_at, expires_at, issued_at"
+_TEXTS = """
+    string_to_table(CAST(:customers AS text), chr(10)), unnest(CAST(:ids AS uuid[])),
+    string_to_table(CAST(:versions AS text), chr(10)), string_to_table(CAST(:statuses AS text), chr(10)),
+    string_to_table(CAST(:quantities AS text), chr(10)), string_to_table(CAST(:deliver_ats AS text), chr(10)),
+    string_to_table(CAST(:expires_ats AS text), chr(10)), string_to_table(CAST(:issued_ats AS text), chr(10))
+"""
+_VALUES = f"""
+    customer_id, proposal_id, version::int, status, quantity::numeric, {_EPOCH} deliver_at::bigint,
+    {_EPOCH} expires_at::bigint, {_EPOCH} issued_at::bigint
+"""
+
+_KEEP = text(f"""
+    INSERT INTO proposal ({_NAMES}, location_id, item_id, order_at, supplier_id, part, finished)
+    SELECT {_VALUES}, location_id, item_id, {_EPOCH} order_at::bigint, supplier_id, part::smallint, finished::boolean
+    FROM ROWS FROM (
+        {_TEXTS}, string_to_table(CAST(:locations AS text), chr(10)), string_to_table(CAST(:items AS text), chr(10)),
+        string_to_table(CAST(:order_ats AS text), chr(10)), string_to_table(CAST(:suppliers AS text), chr(10)),
+        string_to_table(CAST(:parts AS text), chr(10)), string_to_table(CAST(:finished AS text), chr(10))
+    ) AS kept ({_NAMES}, location_id, item_id, order_at, supplier_id, part, finished)
     ON CONFLICT (customer_id, location_id, item_id, order_at, supplier_id, part) DO UPDATE SET
         version = excluded.version, status = excluded.status, quantity = excluded.quantity,
         deliver_at = excluded.deliver_at, expires_at = excluded.expires_at, issued_at = excluded.issued_at,
         finished = excluded.finished
-""")
+""")  # noqa: S608 - our own words
 
 _KEEP_ANSWERS = text("""
     UPDATE proposal SET
@@ -286,30 +294,22 @@ _KEEP_ANSWERS = text("""
     WHERE proposal.customer_id = given.customer_id AND proposal.proposal_id = given.proposal_id
 """)
 
-_SAVE_VERSIONS = text("""
-    INSERT INTO proposal_version (
-        customer_id, proposal_id, version, status, quantity, deliver_at, expires_at, issued_at, reason, explanation
-    )
-    SELECT customer_id, proposal_id, version, status, quantity::numeric, deliver_at, expires_at, issued_at, reason,
-           explanation::jsonb
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS int[]), CAST(:statuses AS text[]),
-        CAST(:quantities AS text[]), CAST(:deliver_ats AS timestamptz[]), CAST(:expires_ats AS timestamptz[]),
-        CAST(:issued_ats AS timestamptz[]), CAST(:reasons AS text[]), CAST(:explanations AS text[])
-    ) AS version (
-        customer_id, proposal_id, version, status, quantity, deliver_at, expires_at, issued_at, reason, explanation
-    )
-""")
+_SAVE_VERSIONS = text(f"""
+    INSERT INTO proposal_version ({_NAMES}, reason, explanation)
+    SELECT {_VALUES}, reason, explanation::jsonb
+    FROM ROWS FROM (
+        {_TEXTS}, unnest(CAST(:reasons AS text[])), string_to_table(CAST(:explanations AS text), chr(10))
+    ) AS issued ({_NAMES}, reason, explanation)
+""")  # noqa: S608 - our own words
 
 
-def _proposal(key: Key, columns: Sequence[Any]) -> Proposal:
-    """Return the proposal whose columns these are, in the order of ``_COLUMNS``."""
-    proposal_id, order_at, supplier_id, part, version, status, quantity, deliver_at, expires_at, issued_at = columns[
-        :10
-    ]
+def _proposal(key: Key, values: Sequence[Any]) -> Proposal:
+    """Return the proposal of these values, which stand in the order of ``_COLUMNS``."""
+    proposal_id, order_at, supplier_id, part, version, status, quantity, *dates = values[:10]
+    deliver_at, expires_at, issued_at = dates
     answer = None
-    if columns[10] is not None:
-        answer_id, kind, answered_version, answered_at, offered, bound, bound_for, party, reason = columns[10:]
+    if values[10] is not None:
+        answer_id, kind, answered_version, answered_at, offered, bound, bound_for, party, reason = values[10:]
         answer = Answer(
             answer_id=answer_id,
             kind=AnswerKind(kind),
@@ -335,80 +335,3 @@ def _proposal(key: Key, columns: Sequence[Any]) -> Proposal:
         issued_at=issued_at,
         answer=answer,
     )
-
-
-# When keys are to be looked at again
-
-
-async def set_due(connection: AsyncConnection, due_at: Mapping[Key, datetime]) -> None:
-    """Note when keys are to be looked at again."""
-    if not due_at:
-        return
-    keys = sorted(due_at)
-    await connection.execute(_SET_DUE, _columns_of_keys(keys) | {"due_ats": [due_at[key] for key in keys]})
-
-
-_SET_DUE = text("""
-    INSERT INTO replenishment_due (customer_id, location_id, item_id, due_at)
-    SELECT * FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:due_ats AS timestamptz[])
-    )
-    ON CONFLICT (customer_id, location_id, item_id) DO UPDATE SET due_at = excluded.due_at
-""")
-
-
-async def clear_due(connection: AsyncConnection, keys: Sequence[Key]) -> None:
-    """Note that keys need not be looked at again until something happens."""
-    if keys:
-        await connection.execute(_CLEAR_DUE, _columns_of_keys(sorted(keys)))
-
-
-_CLEAR_DUE = text("""
-    DELETE FROM replenishment_due USING unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[])
-    ) AS done (customer_id, location_id, item_id)
-    WHERE replenishment_due.customer_id = done.customer_id AND replenishment_due.location_id = done.location_id
-      AND replenishment_due.item_id = done.item_id
-""")
-
-
-async def due_before(connection: AsyncConnection, now: datetime, *, at_most: int) -> list[Key]:
-    """Return keys that were due before ``now``, the longest waiting first."""
-    result = await connection.execute(_DUE_BEFORE, {"now": now, "at_most": at_most})
-    return [Key(row.customer_id, row.location_id, row.item_id) for row in result]
-
-
-_DUE_BEFORE = text("""
-    SELECT customer_id, location_id, item_id FROM replenishment_due
-    WHERE due_at < :now ORDER BY due_at LIMIT :at_most
-""")
-
-
-async def due_at_locations(connection: AsyncConnection, locations: Mapping[tuple[str, str], datetime]) -> list[Key]:
-    """Return the keys of each location that were due before the moment given with it."""
-    result = await connection.execute(
-        _DUE_AT_LOCATIONS,
-        {
-            "customers": [customer for customer, _ in locations],
-            "locations": [location for _, location in locations],
-            "nows": list(locations.values()),
-        },
-    )
-    return [Key(row.customer_id, row.location_id, row.item_id) for row in result]
-
-
-_DUE_AT_LOCATIONS = text("""
-    SELECT customer_id, location_id, item_id
-    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:nows AS timestamptz[]))
-        AS reached (customer_id, location_id, now)
-    JOIN replenishment_due USING (customer_id, location_id)
-    WHERE due_at < now
-""")
-
-
-def _columns_of_keys(keys: Sequence[Key]) -> dict[str, list[str]]:
-    return {
-        "customers": [key.customer_id for key in keys],
-        "locations": [key.location_id for key in keys],
-        "items": [key.item_id for key in keys],
-    }
