@@ -7,10 +7,11 @@ from itertools import groupby
 from typing import Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts import topics
-from vmi_contracts.internal import PositionLine, PositionsChanged
+from vmi_contracts.internal import PositionsChanged
 from vmi_store import outbox
 from vmi_store.catalogue import LocationKey
 from vmi_store.outbox import OutboxMessage
@@ -37,18 +38,24 @@ def _messages(changed: Sequence[Changed], reached: Mapping[LocationKey, datetime
 
 
 def _message(place: LocationKey, changed: Sequence[Changed], reached_at: datetime) -> OutboxMessage:
-    document = PositionsChanged(
-        customer_id=place[0],
-        location_id=place[1],
-        reached_at=reached_at,
-        lines=tuple(
-            PositionLine(item_id=one.key.item_id, version=one.version, demand_from=one.demand_from) for one in changed
-        ),
+    # Written without its model: a batch tells of as many items as it takes in lines. A test holds both together.
+    payload = orjson.dumps(
+        {
+            "customer_id": place[0],
+            "location_id": place[1],
+            "revision": 0,
+            "reached_at": reached_at,
+            "lines": [
+                {"item_id": key.item_id, "version": version}
+                if demand_from is None
+                else {"item_id": key.item_id, "version": version, "demand_from": demand_from}
+                for key, version, demand_from in changed
+            ],
+        }
     )
-    payload = document.model_dump_json(exclude_none=True).encode()
     return OutboxMessage(
         topic=topics.POSITIONS.name,
-        key=document.key,
+        key=f"{place[0]}|{place[1]}",
         customer_id=place[0],
         type=PositionsChanged.message_type,
         # Versions count up, so that no two payloads of a location are the same.

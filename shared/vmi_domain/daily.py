@@ -63,6 +63,10 @@ def effects(
     the period. ``sales`` is None for a plain sale.
     """
     if kind is Kind.SALE:
+        if sales is None:
+            first, moved_on = site.days_at(occurred_at)
+            if first == moved_on:
+                return [DayEffect(first, quantity, NOTHING, -quantity)]
         return _of_sales(sales or Sales(-quantity), occurred_at, site)
     if kind in ABSOLUTE or kind in (Kind.ORDER, Kind.SHIPMENT):
         return []

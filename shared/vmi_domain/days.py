@@ -1,7 +1,7 @@
 """A location's own days: bounded by its cut-off in its time zone, 23 or 25 hours long where the clocks change."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
@@ -21,6 +21,9 @@ class SiteCalendar:
     """IANA name."""
     day_ends_at: time = MIDNIGHT
     """The cut-off, by the site's own clock."""
+
+    _last: list[tuple[date, datetime, datetime]] = field(default_factory=list, init=False, repr=False, compare=False)
+    """The day that was found last, with its bounds: most moments lie in the day of the one before."""
 
     def bounds(self, day: date) -> tuple[datetime, datetime]:
         """Return the instants, in UTC, at which ``day`` begins and ends."""
@@ -84,6 +87,9 @@ class SiteCalendar:
 
     def _around(self, moment: datetime) -> tuple[date, datetime]:
         """Return the day of ``moment`` and the instant at which it begins."""
+        for day, begins, ends in self._last:
+            if begins <= moment < ends:
+                return day, begins
         local = moment.astimezone(_zone(self.zone))
         day = local.date()
         if local.time() < self.day_ends_at:
@@ -95,6 +101,7 @@ class SiteCalendar:
         while moment >= ends:
             day += DAY
             begins, ends = self.bounds(day)
+        self._last[:] = [(day, begins, ends)]
         return day, begins
 
 

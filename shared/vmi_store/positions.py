@@ -68,8 +68,10 @@ async def lock(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key,
 async def _lock(connection: AsyncConnection, ordered: Sequence[Key]) -> dict[Key, Locked]:
     if not ordered:
         return {}
-    result = await connection.execute(_LOCK, _key_texts(ordered))
-    return {ordered[place - 1]: Locked(version, counted_at) for place, version, counted_at in result.all()}
+    rows = (await connection.execute(_LOCK, _key_texts(ordered))).all()
+    if len(rows) == len(ordered):  # they come in the keys' order
+        return {key: Locked(version, counted_at) for key, (_, version, counted_at) in zip(ordered, rows, strict=True)}
+    return {ordered[place - 1]: Locked(version, counted_at) for place, version, counted_at in rows}
 
 
 _LOCK = text("""
@@ -202,7 +204,10 @@ class _Change(NamedTuple):
 
     @property
     def demand_from(self) -> date | None:
-        return next((day.day for day in self.days if day.sold or day.returned or day.lost), None)
+        for day in self.days:
+            if day.sold or day.returned or day.lost:
+                return day.day
+        return None
 
 
 def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | None, site: SiteCalendar) -> _Change:
@@ -249,27 +254,32 @@ def sales_of(line: JournalLine) -> Sales | None:
 
 async def _apply(connection: AsyncConnection, changes: Sequence[_Change]) -> None:
     """Add changes to days and positions. The caller holds the keys' locks."""
-    rows = [
-        (change.key, day, change if place == 0 else None)
-        for change in changes
-        for place, day in enumerate(change.days or (None,))
-    ]
+    keys: list[Key] = []
+    days: list[DayEffect | None] = []
+    moved: list[Decimal | None] = []
+    received: list[Decimal | None] = []
+    for change in changes:
+        days += change.days or (None,)
+        others = len(days) - len(keys) - 1
+        keys += [change.key] * (others + 1)
+        moved += [change.moved] + [None] * others
+        received += [change.received] + [None] * others
     written: dict[str, object] = {
-        **_key_texts([key for key, _, _ in rows]),
-        "days": [None if day is None else day.day for _, day, _ in rows],
-        "moved": columns.decimals([NOTHING if day is None else day.moved for _, day, _ in rows]),
-        "moved_after": columns.optional([None if change is None else change.moved for _, _, change in rows]),
+        **_key_texts(keys),
+        "days": [None if day is None else day.day for day in days],
+        "moved": columns.decimals([NOTHING if day is None else day.moved for day in days]),
+        "moved_after": columns.optional(moved),
     }
     if all(change.is_plain for change in changes):
         await connection.execute(_APPLY_PLAIN, written)
         return
-    effects = [_NO_DAY if day is None else day for _, day, _ in rows]
+    effects = [_NO_DAY if day is None else day for day in days]
     written |= {
         "received": columns.decimals([effect.received for effect in effects]),
         "sold": columns.decimals([effect.sold for effect in effects]),
         "returned": columns.decimals([effect.returned for effect in effects]),
         "lost": columns.decimals([effect.lost for effect in effects]),
-        "received_after": columns.optional([None if change is None else change.received for _, _, change in rows]),
+        "received_after": columns.optional(received),
     }
     await connection.execute(_APPLY, written)
 

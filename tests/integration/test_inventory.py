@@ -10,9 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts.inbound import SalesRecorded, StockAdjusted, StockCounted, StockReported, StockTransferred
+from vmi_contracts.internal import PositionsChanged
 from vmi_domain.position import Authority, Basis, Key, inventory_position
+from vmi_inventory import publishing
 from vmi_runtime.clock import ClockMode
 from vmi_store import journal, watermarks
+from vmi_store.positions import Changed
 from vmi_testing.builders import DAY, HOUR, NOON, agreement, item, location, order, receipt, sale, shipment, stock
 from vmi_testing.inventory import RECORDED, Desk, record
 
@@ -407,3 +410,18 @@ async def test_a_late_fact_tells_from_which_day_on_demand_changed(desk: Desk) ->
 
     assert (await desk.published())[-1].lines[0].demand_from == date(2025, 1, 23)
     assert (await desk.stock()).physical == 50
+
+
+def test_what_is_told_is_what_its_contract_would_write() -> None:
+    changed = [
+        Changed(Key("c", "l", "a"), 3, date(2025, 3, 4)),
+        Changed(Key("c", "l", 'b "quoted" ü'), 4, None),
+    ]
+
+    [message] = publishing._messages(changed, {("c", "l"): NOON})
+
+    told = PositionsChanged.model_validate_json(message.payload)
+    assert [(line.item_id, line.version, line.demand_from) for line in told.lines] == [
+        (one.key.item_id, one.version, one.demand_from) for one in changed
+    ]
+    assert (told.customer_id, told.location_id, told.reached_at, message.key) == ("c", "l", NOON, told.key)

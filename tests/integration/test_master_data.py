@@ -34,6 +34,7 @@ async def test_a_document_delivered_again_is_a_duplicate(engine: AsyncEngine, cu
 async def test_the_same_identity_with_other_contents_is_a_conflict(engine: AsyncEngine, customer: str) -> None:
     async with engine.begin() as connection:
         await inbox.receive(connection, [letter(customer)])
+    async with engine.begin() as connection:
         seen = await inbox.receive(connection, [letter(customer, payload=b"[]")])
 
     assert seen == [Seen.CONFLICT]
