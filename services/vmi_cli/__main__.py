@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from vmi_cli import local, positions, quarantine, topics
+from vmi_cli import forecast, local, positions, quarantine, topics
 from vmi_cli.console import Refused, err
 from vmi_cli.database import migrate
 from vmi_cli.demo import demo
@@ -36,6 +36,7 @@ app.command()(watch)
 app.command()(status)
 app.add_typer(positions.app, name="position")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(forecast.app, name="forecast")
 app.command()(demo)
 
 

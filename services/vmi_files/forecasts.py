@@ -1,0 +1,117 @@
+"""Forecasts from a sales file to a forecast file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vmi_domain.forecasting.ahead import DAYS_OF, Ahead, ahead
+from vmi_domain.forecasting.panel import Panel
+from vmi_files import agreed_rates, calendars, sales, tables
+from vmi_files.periods import Periods
+from vmi_files.sales import Sales, Series
+from vmi_files.tables import Warn
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be forecast, from what."""
+
+    sales: str
+    periods: Periods
+    horizon: int
+    quantiles: Sequence[float]
+    calendar: str | None = None
+    agreements: str | None = None
+
+
+def run(order: Order, out: str, *, warn: Warn, told: Callable[[float], None]) -> int:
+    """Write the forecasts and return the number of series."""
+    tables.check_writable(out)
+    series, panel = read(order, warn)
+    found = ahead(panel, order.horizon, order.quantiles, told=told)
+    tables.write(out, _columns(order, series, found))
+    return len(series)
+
+
+def read(order: Order, warn: Warn) -> tuple[list[Series], Panel]:
+    """Return the series and what the files say of them."""
+    history = sales.read(order.sales, order.periods, warn)
+    agreed = None
+    if order.agreements is not None:
+        rates = agreed_rates.read(order.agreements, order.periods, warn)
+        history = _with_new(history, rates.new_series())
+        days = DAYS_OF[order.periods.period]
+        agreed = np.array([rates.of(one) for one in history.series]) * days
+    plan = None
+    if order.calendar is not None:
+        plan = calendars.read(order.calendar, history, order.periods, order.horizon, warn)
+    elif history.promotion:
+        warn(f"{order.sales}: promotions are taken as ordinary demand; with --calendar those ahead are known")
+    places = {(one.customer_id, one.location_id): 0 for one in history.series}
+    locations = {name: number for number, name in enumerate(places)}
+    items = {name: number for number, name in enumerate({one.item_id: 0 for one in history.series})}
+    return history.series, Panel(
+        period=order.periods.period,
+        first_period=order.periods.start(history.first),
+        demand=history.demand,
+        begins=history.begins,
+        location=np.array([locations[one.customer_id, one.location_id] for one in history.series], np.int64),
+        item=np.array([items[one.item_id] for one in history.series], np.int64),
+        in_stock=history.in_stock,
+        event=None if plan is None else plan.event,
+        price=None if plan is None else plan.price,
+        closed=None if plan is None else plan.closed,
+        agreed=agreed,
+    )
+
+
+def _with_new(history: Sales, named: Sequence[Series]) -> Sales:
+    """Return the history with series that are agreed and have sold nothing yet."""
+    known = set(history.series)
+    series = sorted({*known, *named})
+    if len(series) == len(known):
+        return history
+    old = {one: place for place, one in enumerate(history.series)}
+    new = {old[one]: place for place, one in enumerate(series) if one in known}
+    rows = np.array([new[place] for place in range(len(old))], np.int64)
+    periods = history.demand.shape[1]
+
+    def spread(figures: Any, otherwise: float) -> Any:
+        if figures is None:
+            return None
+        wider = np.full((len(series), *figures.shape[1:]), otherwise, figures.dtype)
+        wider[rows] = figures
+        return wider
+
+    return Sales(
+        series,
+        history.first,
+        spread(history.begins, periods),
+        spread(history.demand, 0.0),
+        spread(history.in_stock, 1.0),
+        spread(history.price, np.nan),
+        {(new[row], period): name for (row, period), name in history.promotion.items()},
+    )
+
+
+def _columns(order: Order, series: Sequence[Series], found: Ahead) -> dict[str, Any]:
+    horizon = order.horizon
+    starts = [order.periods.start(number) for number in range(horizon)]
+    columns: dict[str, Any] = {
+        name: [getattr(one, name) for one in series for _ in range(horizon)]
+        for name in ("customer_id", "location_id", "item_id")
+    }
+    columns["period"] = np.tile(np.arange(1, horizon + 1), len(series))
+    columns["period_start"] = starts * len(series)
+    for prefix, mean, quantiles in (
+        ("", found.mean, found.quantiles),
+        ("cumulative_", found.cumulative_mean, found.cumulative_quantiles),
+    ):
+        columns[f"{prefix}mean"] = mean.ravel()
+        for place, probability in enumerate(order.quantiles):
+            columns[f"{prefix}q{probability:g}"] = quantiles[:, :, place].ravel()
+    columns["model"] = [one for one in found.model for _ in range(horizon)]
+    columns["reason"] = [one for one in found.reason for _ in range(horizon)]
+    return columns

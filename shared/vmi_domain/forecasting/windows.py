@@ -1,0 +1,266 @@
+"""What the periods before an origin say of the demand of a window after it: many simple views of it, and features.
+
+Everything here is free of the future by construction: a ``Past`` is made of the periods up to its end, and a view
+at an origin reads the sums up to that origin only. What acts on demand in a known way (weekday, promotion by plan)
+comes as ``factors``; levels are demand per usual period, the sum of demand over the sum of factors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from vmi_domain.distributions import by_the_data
+from vmi_domain.forecasting.panel import Flags, Floats, Integers
+
+PROBABILITIES: Final = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99])
+"""Where quantiles are modelled; between them they are interpolated."""
+SMOOTHING: Final = (0.02, 0.05, 0.1, 0.2, 0.35)
+"""Weights of the newest period in the smoothed means; the last is a feature only."""
+VIEWS: Final = ("mean", "ses .02", "ses .05", "ses .1", "ses .2", "sba", "empirical", "rescaled")
+USUAL_SHARES: Final = np.array([0.15, 0.2, 0.2, 0.15, 0.05, 0.05, 0.1, 0.1])
+"""What each view counts before a history says otherwise."""
+USUAL_SHARES_OF_TAIL: Final = np.array([0.2, 0.2, 0.15, 0.1, 0.0, 0.1, 0.15, 0.1])
+"""The same far out, where a short memory forgets what was large."""
+INTERVAL_SMOOTHING: Final = 0.1
+PROBABILITY_SMOOTHING: Final = 0.05
+SMALLEST_FACTOR: Final = 0.2
+"""Below this share of usual demand a period says little of the level."""
+
+
+class Window(NamedTuple):
+    """Periods ``start`` to ``end`` − 1 after the origin; 0 is the first one ahead."""
+
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+
+class Levels(NamedTuple):
+    """What is smoothed, at one origin; demand per usual period."""
+
+    smoothed: Floats
+    sba: Floats
+    waited: Floats
+    probability: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Demand, factors and their running sums."""
+
+    demand: Floats
+    """n × T; NaN nowhere: what could not be observed is filled with what was expected."""
+    factors: Floats
+    """n × (T + N), 1 in a usual period."""
+    begins: Integers
+    counts: bool
+    """Demand comes in whole base units."""
+    a_year: int
+    groups: tuple[Integers, ...]
+    """Ways of putting series together: by location, by item."""
+    extra: Floats | None
+    """k × n × (T + N): further figures that are known ahead, such as relative prices; their means are features."""
+    observed: Flags | None = None
+    """n × T: periods in which there was something to observe; None: all."""
+
+    def at(self, rows: Integers) -> "Past":
+        """Return some of the series."""
+        return replace(
+            self,
+            demand=self.demand[rows],
+            factors=self.factors[rows],
+            begins=self.begins[rows],
+            groups=tuple(group[rows] for group in self.groups),
+            extra=None if self.extra is None else self.extra[:, rows],
+            observed=None if self.observed is None else self.observed[rows],
+        )
+
+
+class View(NamedTuple):
+    """One origin: quantiles by each view (views × n × probabilities), means (views × n), features, spread."""
+
+    quantiles: Floats
+    means: Floats
+    features: Floats
+    spread: Floats
+
+
+def levels(past: Past, origins: Sequence[int]) -> dict[int, Levels]:
+    """Return the smoothed levels at each origin."""
+    count = len(past.demand)
+    keep = 1.0 - np.array(SMOOTHING)[:, None]
+    above, below = np.zeros((len(SMOOTHING), count)), np.zeros((len(SMOOTHING), count))
+    size, interval, waited, probability = np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count)
+    found = {}
+    wanted, last = set(origins), max(origins)
+    for period in range(last + 1):
+        if period in wanted:
+            sba = (1 - INTERVAL_SMOOTHING / 2) * size / np.maximum(interval, 1.0)
+            smoothed = above / np.maximum(below, 1e-12)
+            found[period] = Levels(smoothed, sba, waited + 1.0, probability.copy())
+        if period == last:
+            break
+        lives = period >= past.begins
+        demand, factor = past.demand[:, period], past.factors[:, period]
+        above = np.where(lives, keep * above + demand, above)
+        below = np.where(lives, keep * below + factor, below)
+        waited = waited + lives
+        hit = lives & (demand > 0)
+        first = hit & (interval == 0)
+        usual = demand / np.maximum(factor, SMALLEST_FACTOR)
+        size = np.where(first, usual, np.where(hit, size + INTERVAL_SMOOTHING * (usual - size), size))
+        interval = np.where(first, waited, np.where(hit, interval + INTERVAL_SMOOTHING * (waited - interval), interval))
+        waited = np.where(hit, 0.0, waited)
+        probability = np.where(first, 1.0, probability + PROBABILITY_SMOOTHING * lives * (hit - probability))
+    return found
+
+
+def view(past: Past, origin: int, smoothed: Levels, window: Window) -> View:
+    """Return what the periods before ``origin`` say of the demand of the ``window`` after it."""
+    length = window.length
+    factor = past.factors[:, origin + window.start : origin + window.end].sum(axis=1)
+    sums, lived = _sums(past, origin, length)
+    number = np.maximum(lived.sum(axis=1), 1)
+    mean = np.where(lived, sums, 0.0).sum(axis=1) / number
+    variance = np.where(lived, (sums - mean[:, None]) ** 2, 0.0).sum(axis=1) / np.maximum(number - 1, 1)
+    ratio = factor / length
+    rates = np.concatenate([mean[None] / length, smoothed.smoothed[:4], smoothed.sba[None]])
+    means = rates * factor
+    grown = np.clip(rates * length / np.maximum(mean, 1e-9), 1.0, 9.0) * ratio**1.5
+    spreads = _at_least_chance(means, variance * grown)
+    shape = (*means.shape, len(PROBABILITIES))
+    distributions = by_the_data(
+        np.broadcast_to(means[..., None], shape), np.broadcast_to(spreads[..., None], shape), counts=past.counts
+    )
+    empirical = _empirical(sums, lived) * ratio[:, None]
+    usual = rates[1:5].mean(axis=0) * factor
+    nearer = np.clip((usual + 0.25) / (mean * ratio + 0.25), 1 / 3, 3.0)
+    quantiles = np.concatenate(
+        [distributions.quantile(PROBABILITIES), empirical[None], (empirical * nearer[:, None])[None]]
+    )
+    spread = np.sqrt(_at_least_chance(usual, variance * ratio**1.5) + 0.5 * usual**2) + 0.3
+    features = _features(past, origin, smoothed, window, sums, lived, mean, variance, ratio)
+    return View(quantiles, np.concatenate([means, (mean * ratio)[None], usual[None]]), features, spread)
+
+
+def outcome(past: Past, origin: int, window: Window) -> Floats:
+    """Return the demand of the window after ``origin``."""
+    return np.asarray(past.demand[:, origin + window.start : origin + window.end].sum(axis=1))
+
+
+def _at_least_chance(mean: Floats, variance: Floats) -> Floats:
+    """Return the variance, never below what chance alone brings, and a little above it: the history is short."""
+    return np.asarray(np.maximum(variance, 1.1 * mean) + 0.1 * mean)
+
+
+def _sums(past: Past, origin: int, length: int) -> tuple[Floats, Flags]:
+    """Return the overlapping sums of ``length`` usual periods before ``origin``, and which of them were lived."""
+    zero = np.zeros((len(past.demand), 1))
+    demand = np.concatenate([zero, past.demand[:, :origin].cumsum(axis=1)], axis=1)
+    factor = np.concatenate([zero, past.factors[:, :origin].cumsum(axis=1)], axis=1)
+    within = factor[:, length:] - factor[:, :-length]
+    sums = (demand[:, length:] - demand[:, :-length]) * length / np.maximum(within, SMALLEST_FACTOR * length)
+    place = np.arange(sums.shape[1])
+    lived = (place >= past.begins[:, None]) & (within >= SMALLEST_FACTOR * length)
+    lived[:, -1] = True
+    return np.asarray(sums), lived
+
+
+def _empirical(sums: Floats, lived: Flags) -> Floats:
+    ordered = np.sort(np.where(lived, sums, np.inf), axis=1)
+    place = PROBABILITIES * (lived.sum(axis=1)[:, None] - 1)
+    low = np.floor(place).astype(np.int64)
+    row = np.arange(len(sums))[:, None]
+    high = np.minimum(low + 1, np.maximum(lived.sum(axis=1)[:, None] - 1, 0))
+    return np.asarray(ordered[row, low] + (place - low) * (ordered[row, high] - ordered[row, low]))
+
+
+def _features(
+    past: Past,
+    origin: int,
+    smoothed: Levels,
+    window: Window,
+    sums: Floats,
+    lived: Flags,
+    mean: Floats,
+    variance: Floats,
+    ratio: Floats,
+) -> Floats:
+    length = window.end
+    demand, factors = past.demand[:, :origin], past.factors[:, :origin]
+    age = np.maximum(origin - past.begins, 1)
+    level = smoothed.smoothed[:4].mean(axis=0)
+    floor = 0.3 / length
+
+    def log(rate: Floats) -> Floats:
+        return np.asarray(np.log(np.maximum(rate, 0.0) + floor))
+
+    def recent(periods: int) -> Floats:
+        last = slice(max(origin - periods, 0), origin)
+        return np.asarray(demand[:, last].sum(axis=1) / np.maximum(factors[:, last].sum(axis=1), 1e-9))
+
+    base = log(level)
+    hits = demand > 0
+    number = np.maximum(hits.sum(axis=1), 1)
+    size = demand.sum(axis=1) / number
+    broken = np.maximum((demand**2).sum(axis=1) / number - size**2, 0.0) / np.maximum(size, 1e-9) ** 2
+    far = max(4 * window.length, 8)
+    late = np.where(lived[:, -far:], sums[:, -far:], np.nan)
+    variance_late = np.nanmean((late - np.nanmean(late, axis=1, keepdims=True)) ** 2, axis=1)
+    peak = np.where(lived, sums, 0.0).max(axis=1)
+    chance = level * window.length + 0.1
+    columns = [
+        base,
+        *(log(one) - base for one in smoothed.smoothed),
+        *(log(recent(times * length)) - base for times in (1, 2, 4)),
+        log(mean / window.length) - base,
+        log(smoothed.sba) - base,
+        np.log(smoothed.waited),
+        smoothed.probability,
+        hits.sum(axis=1) / age,
+        hits[:, max(origin - 4 * length, 0) :].sum(axis=1) / np.minimum(4 * length, age),
+        np.log(size + 0.1),
+        broken,
+        np.log(age),
+        np.log((variance + 0.1) / chance),
+        np.log((variance_late + 0.1) / chance),
+        np.log((peak + 1.0) / (chance + 1.0)),
+        np.log(np.maximum(ratio, 0.01)),
+        _growth(demand, (length, 2 * length)),
+        _growth(demand, (4 * length, 8 * length)),
+        _last_year(past, origin, window),
+        *(_group_growth(demand, group, length) for group in past.groups),
+    ]
+    if past.extra is not None:
+        ahead = slice(origin + window.start, origin + window.end)
+        columns.extend(one[:, ahead].mean(axis=1) for one in past.extra)
+        columns.extend(one[:, max(origin - length, 0) : origin].mean(axis=1) for one in past.extra)
+    return np.stack([np.broadcast_to(column, base.shape) for column in columns], axis=1)
+
+
+def _growth(demand: Floats, periods: tuple[int, int]) -> Floats:
+    """Return the log of the newest periods' total demand over that of those before them."""
+    total = demand.sum(axis=0)
+    newer, both = total[-periods[0] :].sum(), total[-periods[1] :].sum()
+    return np.asarray(np.log((newer + 1.0) / (both - newer + 1.0)))
+
+
+def _last_year(past: Past, origin: int, window: Window) -> Floats:
+    """Return how total demand went on from here a year ago, as a log ratio; 0 where that is not known."""
+    then = origin - past.a_year
+    if then - window.end < 0 or then + window.end > origin:
+        return np.zeros(())
+    total = past.demand.sum(axis=0)
+    went = total[then + window.start : then + window.end].mean()
+    return np.asarray(np.log((went + 1e-3) / (total[then - window.end : then].mean() + 1e-3)))
+
+
+def _group_growth(demand: Floats, group: Integers, length: int) -> Floats:
+    newer = np.bincount(group, demand[:, -length:].sum(axis=1))
+    before = np.bincount(group, demand[:, -4 * length : -length].sum(axis=1)) / 3
+    return np.asarray(np.log((newer + 1.0) / (before + 1.0))[group])
