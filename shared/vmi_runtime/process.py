@@ -15,8 +15,8 @@ from aiokafka.errors import KafkaError
 from vmi_contracts.topics import Topic
 from vmi_runtime import broker, consuming, failure, faust_app, logs
 from vmi_runtime.batch_path import Consumer
+from vmi_runtime.batches import Database, PutAside, put_aside
 from vmi_runtime.clock import Clock
-from vmi_runtime.consuming import PutAside
 from vmi_runtime.faust_app import App
 from vmi_runtime.settings import Settings, SettingsError, load
 from vmi_runtime.worker import Surroundings, Worker
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 EXIT_CANNOT_START = 78
 """The settings, the schema or the topics are not as they must be. Starting again does not help; a person does."""
+
+SWITCH_SECONDS = 0.0005
 
 STOP_SECONDS = 10.0
 """How long a clean stop may take before the process ends anyway: nothing that is unfinished is acknowledged."""
@@ -48,12 +50,14 @@ def main(worker: Worker) -> None:
     os._exit(code)
 
 
-def run(worker: Worker, settings: Settings, put_aside: PutAside | None = None) -> int:
+def run(worker: Worker, settings: Settings, aside: PutAside | None = None) -> int:
     """Run a worker until SIGTERM or SIGINT; return the exit code."""
     logs.configure(settings, worker.name)
     collect_garbage_less_often()
+    # A batch is decoded in a thread while another is written: what the database answers must not wait for it long.
+    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop) as runner:
-        return runner.run(_run(worker, settings, put_aside or consuming.put_aside))
+        return runner.run(_run(worker, settings, aside or put_aside))
 
 
 def collect_garbage_less_often() -> None:
@@ -75,7 +79,7 @@ def _loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _run(worker: Worker, settings: Settings, put_aside: PutAside) -> int:
+async def _run(worker: Worker, settings: Settings, aside: PutAside) -> int:
     if settings.database.url is None:
         raise SettingsError("no database is named; set VMI_DATABASE__URL=postgresql://user:password@host:port/database")
     database = engine.create(
@@ -90,14 +94,14 @@ async def _run(worker: Worker, settings: Settings, put_aside: PutAside) -> int:
     with _signals(stopping):
         try:
             await failure.retried("looking at the schema", lambda: schema_version.require_head(database))
-            return await _work(worker, surroundings, put_aside)
+            return await _work(worker, surroundings, aside)
         finally:
             await database.dispose()
 
 
-async def _work(worker: Worker, surroundings: Surroundings, put_aside: PutAside) -> int:
+async def _work(worker: Worker, surroundings: Surroundings, aside: PutAside) -> int:
     tasks = [asyncio.ensure_future(task(surroundings)) for task in worker.tasks]
-    app = await _app(worker, surroundings, put_aside) if worker.subscriptions or worker.ticks else None
+    app = await _app(worker, surroundings, aside) if worker.subscriptions or worker.ticks else None
     if app is not None:
         tasks.append(asyncio.create_task(_consume(app, surroundings.stopping)))
     log.info("started", group=worker.group, process=os.getpid())
@@ -112,15 +116,15 @@ async def _work(worker: Worker, surroundings: Surroundings, put_aside: PutAside)
     return 0
 
 
-async def _app(worker: Worker, surroundings: Surroundings, put_aside: PutAside) -> App:
+async def _app(worker: Worker, surroundings: Surroundings, aside: PutAside) -> App:
     settings = surroundings.settings
     cluster_id = await _cluster_id(settings, [topic for s in worker.subscriptions for topic in s.topics])
-    database = consuming.Database(
+    database = Database(
         surroundings.engine,
         progress.Group(cluster_id, worker.group),
         f"{socket.gethostname()}:{os.getpid()}",
         surroundings.clock,
-        put_aside,
+        aside,
     )
     app = faust_app.create(settings, worker.group, fence=database)
     for subscription in worker.subscriptions:

@@ -53,7 +53,7 @@ def ours(kafka: str, topic: str, count: Count) -> None:
     async def run() -> None:
         settings = Settings(kafka=KafkaSettings(bootstrap_servers=kafka))
         app = faust_app.create(settings, f"bench-{uuid4().hex}")
-        consuming.follow(app, [topic], write)
+        consuming.follow(app, [topic], lambda chunks: chunks, write)
         app.finalize()
         await app.start()
         await app.wait_until_crashed()
