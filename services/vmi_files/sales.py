@@ -106,7 +106,8 @@ def _in_stock(
     sold = cells.numbers(table, "quantity", rows)
     share = np.where(np.isnan(share) & (sold <= 0), 0.0, share)
     found = np.ones(shape[0] * shape[1])
-    np.minimum.at(found, place, share)  # NaN, sold out at an unknown time, stays NaN
+    with np.errstate(invalid="ignore"):
+        np.minimum.at(found, place, share)  # NaN, sold out at an unknown time, stays NaN
     return None if bool((found == 1).all()) else found.reshape(shape)
 
 

@@ -40,6 +40,8 @@ TRUSTS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 TAIL: Final = 0.9
 """Probabilities from here on have a trust of their own."""
 SAMPLES_OF_TRUST: Final = 300.0
+BIAS_BOUNDS: Final = (0.7, 1.4)
+"""What past outcomes may move the mean by."""
 _BODY_AND_TAIL: Final = (np.flatnonzero(PROBABILITIES < TAIL), np.flatnonzero(PROBABILITIES >= TAIL))
 _SCORES: Final = special.ndtri(PROBABILITIES)
 _STEPS: Final = np.diff(np.concatenate([[0.0], (PROBABILITIES[1:] + PROBABILITIES[:-1]) / 2, [1.0]]))
@@ -54,6 +56,8 @@ class Fit(NamedTuple):
     samples: int
     trust: Floats
     """In the body and in the tail; 0 where nothing was boosted."""
+    bias: float = 1.0
+    """Total of past outcomes over that of the means as combined: the mean is multiplied by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +104,22 @@ def window_demand(past: Past, smoothed: dict[int, Levels], window: Window) -> Wi
     residuals = _residuals(samples, shares)
     if len(residuals) < FEWEST_TO_BOOST or len(before) < FEWEST_ORIGINS:
         shift = _shift(residuals, samples.spread)
-        return _finished(past, view, view.spread[:, None] * shift, Fit(shares, len(residuals), np.zeros(2)))
+        bias = _bias(samples, shares, samples.spread[:, None] * shift)
+        return _finished(past, view, view.spread[:, None] * shift, Fit(shares, len(residuals), np.zeros(2), bias))
     trust = _trust(samples, shares, residuals)
-    moved = boosting.fit(samples.features, residuals, samples.spread, PROBABILITIES).predict(view.features)
-    correction = view.spread[:, None] * moved
-    for part, kept in zip(_BODY_AND_TAIL, trust, strict=True):
-        correction[:, part] *= kept
-    return _finished(past, view, correction, Fit(shares, len(residuals), trust))
+    boosted = boosting.fit(samples.features, residuals, samples.spread, PROBABILITIES)
+    kept = np.where(PROBABILITIES < TAIL, *trust)
+    bias = _bias(samples, shares, samples.spread[:, None] * boosted.predict(samples.features) * kept)
+    correction = view.spread[:, None] * boosted.predict(view.features) * kept
+    return _finished(past, view, correction, Fit(shares, len(residuals), trust, bias))
+
+
+def _bias(samples: _Samples, shares: Floats, correction: Floats) -> float:
+    """Return what the means have to be multiplied by, shrunk by the number of outcomes."""
+    means = np.maximum(shares[:, 0] @ samples.means + correction @ _STEPS, 0.0)
+    ratio = float(samples.outcomes.sum() / max(means.sum(), 1e-9))
+    worth = len(means) / (len(means) + SAMPLES_OF_TRUST)
+    return float(np.clip(1 + worth * (ratio - 1), *BIAS_BOUNDS))
 
 
 def _usual_shares() -> Floats:
@@ -196,7 +209,7 @@ def _trust(samples: _Samples, shares: Floats, residuals: Floats) -> Floats:
 
 def _finished(past: Past, view: windows.View, correction: Floats, fit: Fit) -> WindowDemand:
     quantiles = np.maximum(np.sort(_combined(fit.shares, view.quantiles) + correction, axis=1), 0.0)
-    mean = np.maximum(fit.shares[:, 0] @ view.means + correction @ _STEPS, 0.0)
+    mean = np.maximum(fit.shares[:, 0] @ view.means + correction @ _STEPS, 0.0) * fit.bias
     return WindowDemand(mean, quantiles, fit)
 
 

@@ -24,7 +24,7 @@ def shares(quantiles: Floats, outcomes: Floats, probabilities: Floats, usual: Fl
     share = np.maximum(usual, 0.01)
     share /= share.sum()
     kept = np.zeros_like(share)
-    scale = max(float(np.abs(outcomes).mean()), 1e-9) * outcomes.size * len(probabilities)
+    scale = max(float(np.abs(outcomes).mean()), float(quantiles.mean()), 1e-9) * outcomes.size * len(probabilities)
     flat = quantiles.reshape(len(share), -1)
     for step in range(ROUNDS):
         mixed = np.tensordot(share, quantiles, 1)

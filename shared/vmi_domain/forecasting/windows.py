@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from vmi_domain.distributions import by_the_data
+from vmi_domain.forecasting.outlook import DISPERSION, DOUBT, DOUBT_WEIGHT
 from vmi_domain.forecasting.panel import Flags, Floats, Integers
 
 PROBABILITIES: Final = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99])
@@ -124,10 +125,14 @@ def view(past: Past, origin: int, smoothed: Levels, window: Window) -> View:
     """Return what the periods before ``origin`` say of the demand of the ``window`` after it."""
     length = window.length
     factor = past.factors[:, origin + window.start : origin + window.end].sum(axis=1)
-    sums, lived = _sums(past, origin, length)
+    sums, lived = _sums(past, origin, min(length, origin))
+    sums *= length / min(length, origin)
     number = np.maximum(lived.sum(axis=1), 1)
     mean = np.where(lived, sums, 0.0).sum(axis=1) / number
     variance = np.where(lived, (sums - mean[:, None]) ** 2, 0.0).sum(axis=1) / np.maximum(number - 1, 1)
+    apart = number / length
+    expected = DISPERSION * mean + (DOUBT * mean) ** 2
+    variance = (apart * variance + DOUBT_WEIGHT * expected) / (apart + DOUBT_WEIGHT)
     ratio = factor / length
     rates = np.concatenate([mean[None] / length, smoothed.smoothed[:4], smoothed.sba[None]])
     means = rates * factor
