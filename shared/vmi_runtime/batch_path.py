@@ -9,6 +9,7 @@ flight), its gaps and its back-pressure are switched off.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import aiokafka
@@ -18,6 +19,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from vmi_runtime import header_names
 from vmi_runtime.in_flight import Chunk, InFlight, TopicPartition
 from vmi_runtime.settings import ConsumingSettings
 
@@ -53,7 +55,7 @@ class NoFence:
 class Fetched(dict[TP, list[Any]]):
     """Records by partition, and where each partition goes on after them."""
 
-    positions: Mapping[TopicPartition, int]
+    positions: Mapping[TopicPartition, int] = MappingProxyType({})
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -89,7 +91,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         )
 
     async def _fetch_records(self, consumer: aiokafka.AIOKafkaConsumer, *args: Any, **options: Any) -> Fetched:
-        fetched = Fetched(await super()._fetch_records(consumer, *args, **options))
+        before = {tp: state.position for tp, state in _states(consumer)}
+        try:
+            fetched = Fetched(await super()._fetch_records(consumer, *args, **options))
+        except UnicodeDecodeError as error:
+            header_names.read_whatever_comes(error)
+            # Other partitions' records may have been taken out already, and are lost with the error.
+            await self.rewind(before)
+            return Fetched()
         # No await between the fetch and this: the positions are those after exactly these records.
         fetched.positions = {_plain(tp): state.position for tp, state in _states(consumer)}
         return fetched

@@ -9,8 +9,9 @@ from sqlalchemy import text
 
 from vmi_store import progress, quarantine
 from vmi_testing.counting_worker import SEEN
-from vmi_testing.processes import ended, started, until
-from vmi_testing.topics import lag, new_topic, produce
+from vmi_testing.processes import ended, started
+from vmi_testing.topics import lag, new_topic, produce, produce_with_a_broken_header
+from vmi_testing.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,21 @@ async def test_a_record_that_the_database_refuses_is_put_aside_and_the_others_ar
     assert [(one.rejected.offset, one.rejected.value, one.rejected.reason) for one in held] == [
         (300, b"a NUL: \0", "refused_by_database")
     ]
+
+
+async def test_a_header_whose_name_cannot_be_read_stops_nobody(kafka, seen, worker):
+    topic = await new_topic(kafka, partitions=3)
+    await produce(kafka, topic, values(300))
+    for partition in range(2):
+        await produce_with_a_broken_header(kafka, topic, b"broken %d" % partition, partition)
+    await produce(kafka, topic, [b"x" + value for value in values(300)])
+
+    with worker(topic) as process:
+        found = await until(lambda: seen(topic), lambda found: len(found) == 602)
+        assert process.poll() is None
+
+    assert set(found.values()) == {1}
+    assert "a header name that is no UTF-8" in worker.log.read_text()
 
 
 async def test_a_worker_whose_connections_are_cut_goes_on_when_they_are_back(engine, kafka, seen, worker):

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import faust
 import pytest
 from aiokafka.consumer import fetcher, subscription_state
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
 from faust import streams
 from faust.transport import conductor
 from faust.transport import consumer as stock
@@ -55,6 +57,9 @@ INSIDES = {
     (faust.App, "_stop_consumer"): "55854a5d",
     (fetcher.Fetcher, "fetched_records"): "be434889",
     (fetcher.FetchResult, "getall"): "3e717e30",
+    (_DefaultRecordBatchPy, "_maybe_uncompress"): "c9d0dc2b",
+    (_DefaultRecordBatchPy, "_read_msg"): "0997ab7a",
+    (_MemoryRecordsPy, "next_batch"): "f1779ecb",
     (subscription_state.TopicPartitionState, "consumed_to"): "c7b8f0f9",
 }
 

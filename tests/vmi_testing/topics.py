@@ -6,6 +6,9 @@ from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.producer import message_accumulator
+from aiokafka.producer import producer as producer_module
+from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchBuilderPy
 
 
 @asynccontextmanager
@@ -84,3 +87,25 @@ async def _started(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartitio
     await consumer.start()
     metadata = await consumer._client.fetch_all_metadata()
     return [TopicPartition(topic, partition) for partition in sorted(metadata.partitions_for_topic(topic) or ())]
+
+
+class _Unencodable(str):
+    """A header name that goes over the wire as bytes that are no UTF-8, as clients in other languages can send it."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return b"caf\xe9"
+
+
+async def produce_with_a_broken_header(kafka: str, topic: str, value: bytes, partition: int) -> None:
+    """Send a record with a header whose name cannot be read."""
+    usual = DefaultRecordBatchBuilder
+    for module in (producer_module, message_accumulator):
+        module.DefaultRecordBatchBuilder = _DefaultRecordBatchBuilderPy
+    try:
+        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+            await producer.send_and_wait(topic, value, partition=partition, headers=[(_Unencodable("x"), b"y")])
+    finally:
+        for module in (producer_module, message_accumulator):
+            module.DefaultRecordBatchBuilder = usual
