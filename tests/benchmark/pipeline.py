@@ -75,7 +75,7 @@ class Run:
         async def at_rest() -> bool:
             return (await self.pipeline.backlog()).behind == 0
 
-        await until(at_rest, within_seconds=600, what="the pipeline at rest")
+        await until(at_rest, seconds=600)
 
     async def read(self, consumer: AIOKafkaConsumer) -> None:
         """Take down proposals as they come, until cancelled."""
@@ -87,18 +87,20 @@ class Run:
                     (record.timestamp / 1000, int(OPENING_STOCK - usable))
                 )
 
-    def latencies(self, since: dict[Series, int]) -> np.ndarray:
-        """Return, for each sale after the first ``since`` of its series, seconds until a proposal showed it."""
+    def latencies(self, since: dict[Series, int]) -> np.ndarray | None:
+        """Return, for each sale after the first ``since`` of its series, seconds until a proposal showed it.
+
+        None while there is a sale that no proposal has shown.
+        """
         found = []
         for series, times in self.sold.items():
             proposals = self.shown[series]
             levels = [level for _, level in proposals]
             for number in range(since.get(series, 0) + 1, len(times) + 1):
                 place = bisect.bisect_left(levels, number)
-                if place < len(proposals):
-                    found.append(proposals[place][0] - times[number - 1])
-                else:
-                    raise AssertionError(f"no proposal shows sale {number} of {series}")
+                if place == len(proposals):
+                    return None
+                found.append(proposals[place][0] - times[number - 1])
         return np.array(found)
 
     def memory_mb(self) -> dict[str, int]:
@@ -191,8 +193,10 @@ async def steadily(run: Run, rate: float, seconds: float) -> np.ndarray:
         await asyncio.sleep(0.005)
     await run.producer.flush()
     await run.drained()
-    await asyncio.sleep(1)  # what is published is still being read by us
-    return run.latencies(since)
+    # What is published is still being read by us.
+    found = await until(lambda: run.latencies(since), lambda times: times is not None, seconds=60)
+    assert found is not None
+    return found
 
 
 async def measured(arguments: argparse.Namespace) -> None:

@@ -11,8 +11,9 @@ from sqlalchemy import text
 from vmi_store import engine as engines
 from vmi_store import schema_version
 from vmi_testing.counting_worker import SEEN
-from vmi_testing.processes import started, until
+from vmi_testing.processes import started
 from vmi_testing.topics import lag, new_topic, produce
+from vmi_testing.waiting import until
 
 RECORDS = 6000
 WORKERS = 2

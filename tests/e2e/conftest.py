@@ -55,7 +55,7 @@ class Service:
     async def settled(self, within_seconds: float = 60) -> None:
         """Wait until all that was sent is read by everybody and published."""
         try:
-            await until(self._nothing_is_behind, within_seconds=within_seconds, what="the pipeline at rest")
+            await until(self._nothing_is_behind, seconds=within_seconds)
         except AssertionError:
             backlog = await self.pipeline.backlog()
             behind = [lag for lag in backlog.partitions if lag.behind]

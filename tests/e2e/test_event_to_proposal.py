@@ -127,7 +127,7 @@ async def test_bad_lines_are_kept_and_the_good_ones_count(service: Service, cust
     async def taken_in() -> bool:
         return await physical(service, customer, "unheard-of") == -1
 
-    await until(taken_in, what="the line that waited for its item taken in")
+    await until(taken_in)
 
 
 async def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(service: Service, customer: str) -> None:
@@ -145,7 +145,7 @@ async def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(s
             deaths = victim.deaths
             assert victim.process is not None
             victim.process.kill()
-            await until(lambda v=victim, d=deaths: v.deaths > d, what=f"{victim.name} found dead")  # type: ignore[misc]
+            await until(lambda v=victim, d=deaths: v.deaths > d)  # type: ignore[misc]
     await service.settled(within_seconds=120)
 
     for i in items:

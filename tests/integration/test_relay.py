@@ -13,8 +13,9 @@ from vmi_relay.line import Line
 from vmi_store import engine as engines
 from vmi_store import outbox, schema_version
 from vmi_store.outbox import SHARDS, OutboxMessage, Unpublished, shard_of
-from vmi_testing.processes import ended, started, until
+from vmi_testing.processes import ended, started
 from vmi_testing.topics import new_topic, read_all
+from vmi_testing.waiting import until
 
 SHORT_LEASE = {"VMI_RELAY__LEASE_SECONDS": "2"}
 

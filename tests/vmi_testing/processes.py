@@ -1,16 +1,13 @@
 """Workers as processes of their own, and waiting for what they do."""
 
-import asyncio
 import os
 import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
-from typing import TypeVar
 
-T = TypeVar("T")
+from .waiting import until
 
 TESTS = Path(__file__).parents[1]
 
@@ -28,17 +25,6 @@ def started(*arguments: str, log: Path, **variables: str) -> Iterator[Popen[byte
         if process.poll() is None:
             process.kill()
         process.wait(10)
-
-
-async def until(
-    look: Callable[[], Awaitable[T]], reached: Callable[[T], bool], *, seconds: float = 30, every: float = 0.05
-) -> T:
-    """Return what ``look`` sees once it is as wanted; fail, with what was seen last, when the deadline passes."""
-    deadline = time.monotonic() + seconds
-    while not reached(seen := await look()):
-        assert time.monotonic() < deadline, f"after {seconds} s still {seen!r}"
-        await asyncio.sleep(every)
-    return seen
 
 
 async def ended(process: Popen[bytes], *, seconds: float = 30) -> int:

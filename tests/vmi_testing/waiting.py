@@ -1,23 +1,32 @@
 """Waiting for an effect, under a deadline: the only place where tests sleep."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any
+from typing import Any, TypeVar, overload
 
-LOOK_EVERY_SECONDS = 0.05
+T = TypeVar("T")
 
 
-async def until(reached: Callable[[], Any | Awaitable[Any]], *, within_seconds: float = 30, what: str = "") -> Any:
-    """Return what ``reached`` gives as soon as it is true; fail with ``what`` when that takes too long."""
-    try:
-        async with asyncio.timeout(within_seconds):
-            while True:
-                found = reached()
-                if isawaitable(found):
-                    found = await found
-                if found:
-                    return found
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
-    except TimeoutError:
-        raise AssertionError(f"not within {within_seconds:g} s: {what or reached}") from None
+@overload
+async def until(
+    look: Callable[[], Awaitable[T]], reached: Callable[[T], bool] = ..., *, seconds: float = ..., every: float = ...
+) -> T: ...
+@overload
+async def until(
+    look: Callable[[], T], reached: Callable[[T], bool] = ..., *, seconds: float = ..., every: float = ...
+) -> T: ...
+async def until(
+    look: Callable[[], Any], reached: Callable[[Any], bool] = bool, *, seconds: float = 30, every: float = 0.05
+) -> Any:
+    """Return what ``look`` sees once it is as wanted; fail, with what was seen last, when the deadline passes."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if isawaitable(seen):
+            seen = await seen
+        if reached(seen):
+            return seen
+        assert time.monotonic() < deadline, f"after {seconds} s still {seen!r}"
+        await asyncio.sleep(every)
