@@ -1,6 +1,6 @@
 """What is known of customers' locations and items: copies that batches share, read again when master data changed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,7 +22,8 @@ class Known:
     """What a batch may rely on until its commit. What is in neither is unknown."""
 
     sites: Mapping[LocationKey, SiteCalendar]
-    items: Mapping[ItemKey, Item]
+    items: Mapping[str, Mapping[str, Item]]
+    """By customer and item."""
 
 
 @dataclass(slots=True)
@@ -41,20 +42,21 @@ class MasterData:
         self._customers: dict[str, _Copies] = {}
 
     async def of(
-        self, connection: AsyncConnection, locations: Iterable[LocationKey], items: Iterable[ItemKey]
+        self, connection: AsyncConnection, sites: Iterable[LocationKey], items: Mapping[str, Set[str]]
     ) -> Known:
-        """Return what is known of these. Their customers' master data cannot change before the commit."""
-        wanted_sites, wanted_items = set(locations), set(items)
-        customers = {customer for customer, _ in wanted_sites} | {customer for customer, _ in wanted_items}
-        for customer, version in (await catalogue.hold(connection, sorted(customers))).items():
+        """Return what is known of these sites and customers' items; it cannot change before the commit."""
+        wanted = set(sites)
+        for customer, version in (await catalogue.hold(connection, [*items, *(one for one, _ in wanted)])).items():
             held = self._customers.get(customer)
             if held is None or held.version != version:
                 self._customers[customer] = _Copies(version)
-        await self._read_sites(connection, {at for at in wanted_sites if at[1] not in self._customers[at[0]].sites})
-        await self._read_items(connection, {of for of in wanted_items if of[1] not in self._customers[of[0]].items})
+        await self._read_sites(connection, {at for at in wanted if at[1] not in self._customers[at[0]].sites})
+        await self._read_items(
+            connection, {(of, item) for of in items for item in items[of] - self._customers[of].items.keys()}
+        )
         known = Known(
-            {at: site for at in wanted_sites if (site := self._customers[at[0]].sites.get(at[1])) is not None},
-            {of: item for of in wanted_items if (item := self._customers[of[0]].items.get(of[1])) is not None},
+            {at: site for at in wanted if (site := self._customers[at[0]].sites.get(at[1])) is not None},
+            {of: self._customers[of].items for of in items},
         )
         if sum(len(copies.sites) + len(copies.items) for copies in self._customers.values()) > MOST_COPIES:
             self._customers.clear()

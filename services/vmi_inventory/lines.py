@@ -71,11 +71,12 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
     if not isinstance(happened, datetime):  # a report that names a day means its end at the site (S6)
         happened = known.sites[places[0]].end_of(happened)
     read = _READERS[type(told.body)]
+    items = known.items[customer_id]
     entered = False
     for number, line in told.numbered:
         if only is not None and number not in only:
             continue
-        item = known.items.get((customer_id, line.item_id))
+        item = items.get(line.item_id)
         try:
             if item is None:
                 raise _Refused(

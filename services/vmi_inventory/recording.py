@@ -12,6 +12,7 @@ from vmi_inventory.lines import Accepted, accept, locations_of
 from vmi_inventory.rejections import Reason, rejected
 from vmi_runtime.worker import Transaction
 from vmi_store import inbox, journal, positions, quarantine, supply, watermarks
+from vmi_store.catalogue import LocationKey
 from vmi_store.inbox import Seen
 from vmi_store.quarantine import Rejected
 
@@ -35,10 +36,12 @@ class Facts:
 
     async def known(self, connection: AsyncConnection, told: Iterable[Told]) -> Known:
         """Return what is known of all that documents speak of."""
-        bodies = [(one, one.body) for one in told]
-        locations = {place for one, _ in bodies for place in locations_of(one)}
-        items = {(body.customer_id, line.item_id) for _, body in bodies for line in body.lines}
-        return await self._master_data.of(connection, locations, items)
+        places: set[LocationKey] = set()
+        items: dict[str, set[str]] = {}
+        for one in told:
+            places.update(locations_of(one))
+            items.setdefault(one.body.customer_id, set()).update([line.item_id for line in one.body.lines])
+        return await self._master_data.of(connection, places, items)
 
 
 async def _new(connection: AsyncConnection, told: Sequence[Told]) -> tuple[list[Told], list[Rejected]]:

@@ -1,6 +1,6 @@
 """The journal: every accepted fact, one row a document line, never changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -38,15 +38,20 @@ def line_id(message_key: bytes, number: int) -> bytes:
     return message_key[:12] + number.to_bytes(4, "big")
 
 
-async def enter(connection: AsyncConnection, lines: Sequence[JournalLine]) -> Sequence[JournalLine]:
-    """Write lines and return those that were not there yet, sorted by key and time.
+OfKeys = Mapping[Key, Sequence[JournalLine]]
+"""Lines by their keys, in the order of the keys."""
+
+
+async def enter(connection: AsyncConnection, lines: Iterable[JournalLine]) -> OfKeys:
+    """Write lines and return those that were not there yet.
 
     The inbox keeps known documents out, so that lines that are known already are rare (its old rows are deleted some
     day): they are looked for only when a plain insert finds one.
     """
-    ordered = sorted(lines)
+    of_keys = _by_keys(lines)
+    ordered = [line for of_key in of_keys.values() for line in of_key]
     if not ordered:
-        return ordered
+        return of_keys
     try:
         async with connection.begin_nested():
             if all(line.kind is Kind.SALE and line.details is None for line in ordered):
@@ -57,8 +62,15 @@ async def enter(connection: AsyncConnection, lines: Sequence[JournalLine]) -> Se
         once = sorted({line[:5]: line for line in ordered}.values())
         result = await connection.execute(_INSERT_NEW, _columns_and_kinds(once))
         new = set(map(tuple, result))
-        return [line for line in once if line[:5] in new]
-    return ordered
+        return _by_keys(line for line in once if line[:5] in new)
+    return of_keys
+
+
+def _by_keys(lines: Iterable[JournalLine]) -> dict[Key, list[JournalLine]]:
+    found: dict[tuple[str, str, str], list[JournalLine]] = {}
+    for line in lines:
+        found.setdefault(line[:3], []).append(line)
+    return {Key(*key): found[key] for key in sorted(found)}
 
 
 def _columns(lines: Sequence[JournalLine]) -> dict[str, object]:

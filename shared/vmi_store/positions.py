@@ -15,7 +15,7 @@ from vmi_domain.daily import DayEffect, Sales
 from vmi_domain.days import SiteCalendar
 from vmi_domain.position import ABSOLUTE, NOTHING, Balance, Key, Kind, Supply
 from vmi_store import columns, journal
-from vmi_store.journal import JournalLine
+from vmi_store.journal import JournalLine, OfKeys
 
 LocationKey = tuple[str, str]
 """Customer and location."""
@@ -164,7 +164,7 @@ _COUNT_UP = text(f"""
 
 
 async def fold(
-    connection: AsyncConnection, lines: Sequence[JournalLine], sites: Mapping[LocationKey, SiteCalendar]
+    connection: AsyncConnection, entered: OfKeys, sites: Mapping[LocationKey, SiteCalendar]
 ) -> list[Changed]:
     """Bring positions and daily balances up to date for lines that were just entered in the journal.
 
@@ -172,14 +172,10 @@ async def fold(
     alone. A count that is the new anchor refolds its key: from daily balances, and from the journal of the anchor's
     own day. An older count changes nothing.
     """
-    of_keys: dict[tuple[str, str, str], list[JournalLine]] = {}
-    for line in lines:
-        of_keys.setdefault(line[:3], []).append(line)
-    if not of_keys:
+    if not entered:
         return []
-    keys = [Key(*key) for key in sorted(of_keys)]
-    locked = await lock(connection, keys)
-    changes = [_added_up(key, of_keys[key], locked[key].counted_at, sites[key[:2]]) for key in keys]
+    locked = await lock(connection, list(entered))
+    changes = [_added_up(key, of_key, locked[key].counted_at, sites[key[:2]]) for key, of_key in entered.items()]
     await _apply(connection, changes)
     anchors = {change.key: change.anchor for change in changes if change.anchor is not None}
     if anchors:
