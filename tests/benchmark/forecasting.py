@@ -15,12 +15,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+from tests.vmi_testing.panels import BUILDERS, DATA, RealDemand, panels
 
 from vmi_domain import forecasting
 from vmi_domain.distributions import by_the_data
 from vmi_domain.forecasting.ahead import ahead
 from vmi_domain.forecasting.panel import Panel, Period
-from vmi_testing.panels import BUILDERS, DATA, RealDemand, panels
 
 SHARES = np.round([*np.arange(0.05, 0.96, 0.05), 0.96, 0.97, 0.98, 0.99], 2)
 JUDGED = slice(0, 19)

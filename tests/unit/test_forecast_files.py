@@ -7,11 +7,15 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from vmi_cli.__main__ import app
 from vmi_cli.console import Refused
+from vmi_domain.forecasting.ahead import ahead
+from vmi_domain.forecasting.panel import Panel, Period
 
 MONDAY = date(2025, 3, 3)
 HEADER = "customer_id,location_id,item_id,date,quantity"
@@ -213,3 +217,26 @@ def test_an_agreed_item_without_sales_is_forecast_at_its_agreed_rate(tmp_path: P
 
     means = [float(row["mean"]) for row in forecasts(tmp_path) if row["item_id"] == "new"]
     assert means == pytest.approx([2.5, 2.5, 2.5], rel=0.2)
+
+
+def test_a_history_cut_off_by_its_own_stock_outs_is_seen_as_such() -> None:
+    """Two thirds of the demand was sold: learned from sales the forecast is a third short, by likelihood a tenth."""
+    random = np.random.default_rng(5)
+    rates = random.gamma(1.5, 1.5, 150)
+    demand = random.poisson(random.gamma(1.0, rates[:, None], (150, 140))).astype(float)
+    sold, in_stock = np.zeros_like(demand), np.ones_like(demand)
+    left = np.zeros(len(rates))
+    for day in range(demand.shape[1]):
+        left = np.ceil(rates * 5) if day % 7 == 0 else left
+        in_stock[:, day] = np.where(left <= 0, 0.0, np.where(left <= demand[:, day], np.nan, 1.0))
+        sold[:, day] = np.minimum(demand[:, day], left)
+        left = left - sold[:, day]
+    number = np.arange(len(rates))
+
+    def mean(history: NDArray[np.float64], stocked: NDArray[np.float64] | None) -> float:
+        panel = Panel(Period.DAY, MONDAY, history, number * 0, number % 5, number, stocked)
+        return float(ahead(panel, 7, [0.5]).cumulative_mean[:, -1].sum() / (7 * rates.sum()))
+
+    assert mean(demand, None) == pytest.approx(1.0, abs=0.05)
+    assert mean(sold, None) < 0.75
+    assert mean(sold, in_stock) == pytest.approx(1.0, abs=0.12)

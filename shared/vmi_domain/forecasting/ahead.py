@@ -73,19 +73,18 @@ def _past(panel: Panel, horizon: int) -> tuple[Past, bool]:
     lived = np.arange(panel.periods) >= panel.begins[:, None]
     calendar = effects.calendar_factors(panel, horizon)
     factors, extra, observed = calendar, None, lived
-    unobserved = None
+    drawn, unobserved = None, None
     for _ in range(2 if panel.in_stock is not None else 1):
         found = effects.plan_effects(panel, demand, calendar, observed)
         if found is not None:
             factors, extra = calendar * np.exp(found[0]), found[1]
         if panel.in_stock is not None:
-            demand, unobserved = censoring.uncensored(
-                np.maximum(panel.demand, 0.0), panel.in_stock, factors[:, : panel.periods], lived
-            )
+            seen = np.maximum(panel.demand, 0.0)
+            demand, drawn, unobserved = censoring.uncensored(seen, panel.in_stock, factors[:, : panel.periods], lived)
             observed = lived & unobserved
     groups = tuple(group for group in (panel.location, panel.item) if len(np.unique(group)) > 1)
     year = A_YEAR[panel.period]
-    return Past(demand, factors, panel.begins, counts, year, groups, extra, unobserved), extra is not None
+    return Past(demand, factors, panel.begins, counts, year, groups, extra, drawn, unobserved), extra is not None
 
 
 def _sums(

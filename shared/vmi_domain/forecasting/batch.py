@@ -31,10 +31,13 @@ FEWEST_TO_BOOST: Final = 500
 FEWEST_ORIGINS: Final = 4
 FEWEST_LENGTHS: Final = 3
 """An origin has so many lengths of the window before it, at least."""
+SEEN_ENOUGH: Final = 0.25
+"""Share of a window with something to observe for it to be learned from. Windows seen whole are not enough: those in
+which nothing ran out are those of low demand."""
 USUAL_TRUST: Final = (0.9, 0.3)
 """Share of the boosted correction that is kept before the latest outcomes say otherwise, in the body and in the tail:
 what lies far out is learned from few outcomes."""
-TRUST_IN_THE_LATEST: Final = (0.5, 0.3)
+TRUST_IN_THE_LATEST: Final = (0.35, 0.3)
 """How far the latest outcomes say otherwise."""
 TRUSTS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 TAIL: Final = 0.9
@@ -140,7 +143,8 @@ def _samples(past: Past, smoothed: dict[int, Levels], window: Window, before: li
     for number, origin in enumerate(before):
         lived = sampled.begins < origin - window.length
         if sampled.observed is not None:
-            lived &= sampled.observed[:, origin + window.start : origin + window.end].all(axis=1)
+            seen = sampled.observed[:, origin + window.start : origin + window.end].mean(axis=1)
+            lived &= seen >= SEEN_ENOUGH
         rows = np.flatnonzero(lived)
         if not rows.size:
             continue

@@ -1,6 +1,6 @@
 """Demand where it could not be seen whole: what was sold is the least that was wanted (S15)."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -8,11 +8,22 @@ from vmi_domain.distributions import by_the_data
 from vmi_domain.forecasting.effects import baseline
 from vmi_domain.forecasting.panel import Flags, Floats
 
-ROUNDS: Final = 3
+ROUNDS: Final = 6
 
 
-def uncensored(demand: Floats, in_stock: Floats, factors: Floats, lived: Flags) -> tuple[Floats, Flags]:
-    """Return demand as expected given what was sold, and the periods in which anything could be observed.
+class Uncensored(NamedTuple):
+    """Demand where it could not be seen whole."""
+
+    expected: Floats
+    """Demand as expected, given what was sold."""
+    drawn: Floats
+    """One draw of it: its sums spread as those of demand do, which sums of expectations do not."""
+    observed: Flags
+    """Periods in which anything could be observed."""
+
+
+def uncensored(demand: Floats, in_stock: Floats, factors: Floats, lived: Flags) -> Uncensored:
+    """Return demand given what was sold.
 
     A period that sold out, nobody knows when: E[D | D ≥ sold]. One that was in stock for a share p of its
     time: what was sold and (1 − p) of the rate that the sales suggest; with demand gamma-Poisson of
@@ -24,7 +35,7 @@ def uncensored(demand: Floats, in_stock: Floats, factors: Floats, lived: Flags) 
     sold_out = np.isnan(share)
     part = ~nothing & ~sold_out & (share < 1)
     observed = lived & ~nothing
-    wanted = demand.copy()
+    wanted, expected, spread = demand.copy(), demand, demand
     for _ in range(ROUNDS):
         expected = baseline(wanted, factors, observed) * factors
         whole = observed & ~sold_out & ~part
@@ -36,7 +47,22 @@ def uncensored(demand: Floats, in_stock: Floats, factors: Floats, lived: Flags) 
         wanted = np.where(nothing, expected, demand)
         wanted[sold_out] = _at_least(expected[sold_out], spread[sold_out], demand[sold_out])
         wanted[part] = _the_rest(expected[part], spread[part], demand[part], share[part])
-    return wanted, ~nothing
+    drawn = demand.copy()
+    unseen = nothing | sold_out | part
+    chance_of = np.random.default_rng(2).random(demand.shape)[unseen]
+    missing = np.where(part, 1 - share, 1.0)[unseen]
+    least = np.where(sold_out, demand, 0.0)[unseen]
+    drawn[unseen] = _draw(expected[unseen] * missing, spread[unseen] * missing, least, chance_of)
+    drawn[part] += demand[part]
+    return Uncensored(wanted, drawn, ~nothing)
+
+
+def _draw(mean: Floats, variance: Floats, least: Floats, chance: Floats) -> Floats:
+    """Return draws of demand that is ``least`` or more."""
+    period = by_the_data(mean, variance)
+    below = period.cdf(np.ceil(least) - 1.0)
+    drawn = period.quantile(np.clip(below + chance * (1 - below), 1e-9, 1 - 1e-9))
+    return np.asarray(np.clip(drawn, least, least + 3 * (mean + period.sd)))
 
 
 def _at_least(mean: Floats, variance: Floats, sold: Floats) -> Floats:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from vmi_domain.distributions import by_the_data
-from vmi_domain.forecasting.outlook import DISPERSION, DOUBT, DOUBT_WEIGHT
+from vmi_domain.forecasting.outlook import DISPERSION, DOUBT
 from vmi_domain.forecasting.panel import Flags, Floats, Integers
 
 PROBABILITIES: Final = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99])
@@ -26,6 +26,8 @@ USUAL_SHARES_OF_TAIL: Final = np.array([0.2, 0.2, 0.15, 0.1, 0.0, 0.1, 0.15, 0.1
 """The same far out, where a short memory forgets what was large."""
 INTERVAL_SMOOTHING: Final = 0.1
 PROBABILITY_SMOOTHING: Final = 0.05
+SUMS_OF_TRUST: Final = 0.2
+"""The spread that is expected before any history counts as much as so many sums that do not overlap."""
 SMALLEST_FACTOR: Final = 0.2
 """Below this share of usual demand a period says little of the level."""
 
@@ -66,8 +68,15 @@ class Past:
     """Ways of putting series together: by location, by item."""
     extra: Floats | None
     """k × n × (T + N): further figures that are known ahead, such as relative prices; their means are features."""
+    drawn: Floats | None = None
+    """n × T: demand whose sums spread as those of demand do, where some of it had to be filled in; None: demand."""
     observed: Flags | None = None
     """n × T: periods in which there was something to observe; None: all."""
+
+    @property
+    def outcomes(self) -> Floats:
+        """What sums are taken of."""
+        return self.demand if self.drawn is None else self.drawn
 
     def at(self, rows: Integers) -> "Past":
         """Return some of the series."""
@@ -78,6 +87,7 @@ class Past:
             begins=self.begins[rows],
             groups=tuple(group[rows] for group in self.groups),
             extra=None if self.extra is None else self.extra[:, rows],
+            drawn=None if self.drawn is None else self.drawn[rows],
             observed=None if self.observed is None else self.observed[rows],
         )
 
@@ -132,7 +142,7 @@ def view(past: Past, origin: int, smoothed: Levels, window: Window) -> View:
     variance = np.where(lived, (sums - mean[:, None]) ** 2, 0.0).sum(axis=1) / np.maximum(number - 1, 1)
     apart = number / length
     expected = DISPERSION * mean + (DOUBT * mean) ** 2
-    variance = (apart * variance + DOUBT_WEIGHT * expected) / (apart + DOUBT_WEIGHT)
+    variance = (apart * variance + SUMS_OF_TRUST * expected) / (apart + SUMS_OF_TRUST)
     ratio = factor / length
     rates = np.concatenate([mean[None] / length, smoothed.smoothed[:4], smoothed.sba[None]])
     means = rates * factor
@@ -155,7 +165,7 @@ def view(past: Past, origin: int, smoothed: Levels, window: Window) -> View:
 
 def outcome(past: Past, origin: int, window: Window) -> Floats:
     """Return the demand of the window after ``origin``."""
-    return np.asarray(past.demand[:, origin + window.start : origin + window.end].sum(axis=1))
+    return np.asarray(past.outcomes[:, origin + window.start : origin + window.end].sum(axis=1))
 
 
 def _at_least_chance(mean: Floats, variance: Floats) -> Floats:
@@ -166,7 +176,7 @@ def _at_least_chance(mean: Floats, variance: Floats) -> Floats:
 def _sums(past: Past, origin: int, length: int) -> tuple[Floats, Flags]:
     """Return the overlapping sums of ``length`` usual periods before ``origin``, and which of them were lived."""
     zero = np.zeros((len(past.demand), 1))
-    demand = np.concatenate([zero, past.demand[:, :origin].cumsum(axis=1)], axis=1)
+    demand = np.concatenate([zero, past.outcomes[:, :origin].cumsum(axis=1)], axis=1)
     factor = np.concatenate([zero, past.factors[:, :origin].cumsum(axis=1)], axis=1)
     within = factor[:, length:] - factor[:, :-length]
     sums = (demand[:, length:] - demand[:, :-length]) * length / np.maximum(within, SMALLEST_FACTOR * length)
