@@ -30,9 +30,5 @@ def started(*arguments: str, log: Path, **variables: str) -> Iterator[Popen[byte
 async def ended(process: Popen[bytes], *, seconds: float = 30) -> int:
     """Return the exit code of a process that ends by itself."""
 
-    async def look() -> int | None:
-        return process.poll()
-
-    code = await until(look, lambda code: code is not None, seconds=seconds)
-    assert code is not None
-    return code
+    await until(process.poll, lambda code: code is not None, seconds=seconds)
+    return process.returncode
