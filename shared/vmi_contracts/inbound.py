@@ -314,7 +314,7 @@ class Approval(StrEnum):
     MANUAL = "manual"
     """A proposal waits for its answer."""
     AUTOMATIC = "automatic"
-    """A proposal is accepted as it is issued."""
+    """What stands when its order opportunity comes is accepted by itself."""
 
 
 class AgreementMade(Part):
