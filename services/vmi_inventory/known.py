@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from vmi_domain.days import SiteCalendar
 from vmi_store import agreements, catalogue
 from vmi_store.catalogue import Item, ItemKey, LocationKey
+from vmi_store.engine import Connection
 
 MOST_COPIES: Final = 500_000
 """Beyond that all copies are dropped and read again, so that memory stays within bounds."""
@@ -41,9 +40,7 @@ class MasterData:
     def __init__(self) -> None:
         self._customers: dict[str, _Copies] = {}
 
-    async def of(
-        self, connection: AsyncConnection, sites: Iterable[LocationKey], items: Mapping[str, Set[str]]
-    ) -> Known:
+    async def of(self, connection: Connection, sites: Iterable[LocationKey], items: Mapping[str, Set[str]]) -> Known:
         """Return what is known of these sites and customers' items; it cannot change before the commit."""
         wanted = set(sites)
         for customer, version in (await catalogue.hold(connection, [*items, *(one for one, _ in wanted)])).items():
@@ -62,7 +59,7 @@ class MasterData:
             self._customers.clear()
         return known
 
-    async def _read_sites(self, connection: AsyncConnection, missing: set[LocationKey]) -> None:
+    async def _read_sites(self, connection: Connection, missing: set[LocationKey]) -> None:
         if not missing:
             return
         found = await catalogue.locations(connection, sorted(missing))
@@ -72,7 +69,7 @@ class MasterData:
             for customer, location in await agreements.locations(connection, sorted(rest)):
                 self._customers[customer].sites[location] = SiteCalendar()
 
-    async def _read_items(self, connection: AsyncConnection, missing: set[ItemKey]) -> None:
+    async def _read_items(self, connection: Connection, missing: set[ItemKey]) -> None:
         if not missing:
             return
         found = await catalogue.items(connection, sorted(missing))

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts import envelope
 from vmi_contracts.envelope import UnreadableEnvelope
@@ -19,6 +18,7 @@ from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Record, Transaction, recorded_at
 from vmi_store import agreements, catalogue, positions, quarantine, watermarks
 from vmi_store.catalogue import LocationKey
+from vmi_store.engine import Connection
 from vmi_store.positions import Changed
 from vmi_store.quarantine import Rejected
 
@@ -87,7 +87,7 @@ async def record_master_data(entries: Entries, transaction: Transaction) -> None
     await _tell(transaction, sorted({*concerned, *agreed}), _latest(entries))
 
 
-async def _define_locations(connection: AsyncConnection, entries: Entries) -> list[LocationKey]:
+async def _define_locations(connection: Connection, entries: Entries) -> list[LocationKey]:
     """Write locations and return which changed; where one's days changed, its days are counted anew."""
     named = [(body.customer_id, body.location_id) for body, _ in entries.locations]
     before = await catalogue.locations(connection, named) if named else {}

@@ -8,12 +8,12 @@ from typing import Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts import topics
 from vmi_contracts.internal import PositionsChanged
 from vmi_store import outbox
 from vmi_store.catalogue import LocationKey
+from vmi_store.engine import Connection
 from vmi_store.outbox import OutboxMessage
 from vmi_store.positions import Changed
 
@@ -23,9 +23,7 @@ MOST_LINES: Final = 1000
 """In one message; a batch that changes more items of a location sends several."""
 
 
-async def tell(
-    connection: AsyncConnection, changed: Sequence[Changed], reached: Mapping[LocationKey, datetime]
-) -> None:
+async def tell(connection: Connection, changed: Sequence[Changed], reached: Mapping[LocationKey, datetime]) -> None:
     """Put into the outbox which items changed. The caller holds their locks; ``reached`` has all their locations."""
     await outbox.add(connection, list(_messages(changed, reached)))
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from vmi_domain.position import Key
 from vmi_inventory import publishing
 from vmi_inventory.documents import Post, Told
@@ -13,6 +11,7 @@ from vmi_inventory.rejections import Reason, rejected
 from vmi_runtime.worker import Transaction
 from vmi_store import inbox, journal, positions, quarantine, supply, watermarks
 from vmi_store.catalogue import LocationKey
+from vmi_store.engine import Connection
 from vmi_store.inbox import Seen
 from vmi_store.quarantine import Rejected
 
@@ -34,7 +33,7 @@ class Facts:
         await quarantine.add(connection, [*post.rejected, *conflicting, *accepted.rejected])
         await enter(connection, accepted, known)
 
-    async def known(self, connection: AsyncConnection, told: Iterable[Told]) -> Known:
+    async def known(self, connection: Connection, told: Iterable[Told]) -> Known:
         """Return what is known of all that documents speak of."""
         places: set[LocationKey] = set()
         items: dict[str, set[str]] = {}
@@ -44,7 +43,7 @@ class Facts:
         return await self._master_data.of(connection, places, items)
 
 
-async def _new(connection: AsyncConnection, told: Sequence[Told]) -> tuple[list[Told], list[Rejected]]:
+async def _new(connection: Connection, told: Sequence[Told]) -> tuple[list[Told], list[Rejected]]:
     """Return the documents that were not there yet, and those that came under a name that is taken."""
     verdicts = await inbox.receive(connection, [one.letter for one in told])
     new = [one for one, seen in zip(told, verdicts, strict=True) if seen is Seen.NEW]
@@ -62,7 +61,7 @@ async def _new(connection: AsyncConnection, told: Sequence[Told]) -> tuple[list[
     return new, conflicting
 
 
-async def enter(connection: AsyncConnection, accepted: Accepted, known: Known) -> None:
+async def enter(connection: Connection, accepted: Accepted, known: Known) -> None:
     """Enter facts in the journal and bring everything that follows from them up to date."""
     entered = await journal.enter(connection, accepted.lines)
     if not entered:
@@ -74,7 +73,7 @@ async def enter(connection: AsyncConnection, accepted: Accepted, known: Known) -
     await publishing.tell(connection, changed, reached)
 
 
-async def _follow_supply(connection: AsyncConnection, accepted: Accepted) -> None:
+async def _follow_supply(connection: Connection, accepted: Accepted) -> None:
     """Where the journal knows a line already, so do the supply facts: both are written together."""
     await supply.record(connection, accepted.supply)
     keys: list[Key] = [key for key, _ in accepted.supply]

@@ -2,7 +2,10 @@
 
 from uuid import uuid4
 
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+Connection = AsyncConnection
+"""An open transaction, for services to hand on: they hold no SQL of their own."""
 
 FROZEN_TRANSACTION_SECONDS = 15
 """A transaction that stands still so long (its process is frozen, say) is ended, and its locks are free."""
