@@ -1,7 +1,8 @@
 """The whole pipeline: its peak, the time from event to proposal at half of it, and what the workers hold in memory.
 
 All four workers run as processes of their own on a broker and a database of their own. Every event is a single-line
-sale that changes its item's proposal (pack 1), so each event has a first proposal that shows it: the first whose
+sale that changes its item's proposal (pack 1; events are a microsecond apart, so that no expected demand passes by
+between them), so each event has a first proposal that shows it: the first whose
 explanation starts from a stock that is no higher than what the sale left. Its latency is that record's append time less
 the sale's own, both by the broker's clock; events that share a proposal each count.
 """
@@ -39,7 +40,7 @@ from vmi_runtime.settings import DatabaseSettings, KafkaSettings, Settings
 from vmi_store import engine as engines
 
 CUSTOMER = "bench"
-OPENING_STOCK = 100_000
+OPENING_STOCK = 10_000
 MORNING = datetime(2025, 3, 4, 6, tzinfo=UTC)
 Series = tuple[str, str]
 """Location and item."""
@@ -63,7 +64,7 @@ class Run:
         """Send one single-line sale; the future is its record's metadata."""
         self.sent += 1
         location, item = series
-        sale = builders.sale(CUSTOMER, {item: 1}, MORNING + timedelta(milliseconds=10 * self.sent), location)
+        sale = builders.sale(CUSTOMER, {item: 1}, MORNING + timedelta(microseconds=self.sent), location)
         record = writing.record(sale, source="/bench", message_id=str(self.sent))
         future = await self.producer.send(topics.SALES.name, record.value, key=record.key, headers=record.headers)
         future.add_done_callback(lambda done: self.sold[series].append(done.result().timestamp / 1000))
