@@ -7,8 +7,8 @@ import structlog
 
 from vmi_runtime.settings import Settings
 
-QUIET = ("faust", "mode", "aiokafka", "alembic", "sqlalchemy")
-"""Libraries that say much: theirs is heard from one level above ours."""
+QUIET = ("faust", "mode", "aiokafka", "alembic", "sqlalchemy", "vmi_runtime.batch_path", "vmi_runtime.faust_app")
+"""Libraries that say much, also in the name of our subclasses of theirs: they are heard from one level above ours."""
 
 
 def configure(settings: Settings, worker: str) -> None:
