@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,7 +19,7 @@ from vmi_store import outbox, progress
 WRITTEN_BY_THE_RELAY: Final = {topic.name for topic in (topics.POSITIONS, topics.FORECASTS, topics.PROPOSALS)}
 """The relay writes in Kafka transactions: behind the last record stand commit markers, which nobody reads."""
 MOST_MARKERS: Final = 64
-"""Shards share a partition, so several markers may stand there in a row; more offsets than these are records too."""
+"""Shards share a partition, so several markers may stand there in a row, but no more than these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class PartitionLag:
     topic: str
     partition: int
     behind: int
-    """Records (and, while there is more to do, now and then a marker that nobody reads)."""
+    """Records (and among many of them some markers that nobody reads)."""
     owner: str | None
     """The process that reads it; None where no worker of the group has ever come."""
     advanced_at: datetime | None
@@ -68,8 +68,9 @@ class Pipeline:
         self._partitions = [
             TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)
         ]
-        self._markers_only: dict[TopicPartition, tuple[int, int]] = {}
-        """From where to where a partition was found to hold no records."""
+        self._records = _LastRecords(
+            consumer, [partition for partition in self._partitions if partition.topic in WRITTEN_BY_THE_RELAY]
+        )
 
     async def backlog(self) -> Backlog:
         """Return what is still to be done, now.
@@ -86,8 +87,16 @@ class Pipeline:
             }
             unpublished, oldest = await outbox.waiting(connection)
         ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
-        unread = [tp for tp in self._partitions if ends[tp] > 0]
-        begins: Mapping[TopicPartition, int] = await self._consumer.beginning_offsets(unread) if unread else {}
+        last_records = await self._records.up_to(ends)
+        new = [
+            tp
+            for tp in self._partitions
+            if any(
+                tp.topic in followed and (group, tp.topic, tp.partition) not in reached
+                for group, followed in self._follows.items()
+            )
+        ]
+        begins: Mapping[TopicPartition, int] = await self._consumer.beginning_offsets(new) if new else {}
         lags = []
         for group, followed in self._follows.items():
             for tp in self._partitions:
@@ -100,36 +109,35 @@ class Pipeline:
                         group,
                         tp.topic,
                         tp.partition,
-                        behind=max(0, ends[tp] - start),
+                        behind=max(0, last_records.get(tp, ends[tp]) - start),
                         owner=row.owner if row else None,
                         advanced_at=row.advanced_at if row else None,
                     )
                 )
-        return Backlog(await self._without_markers(lags, ends), unpublished, oldest)
+        return Backlog(lags, unpublished, oldest)
 
-    async def _without_markers(
-        self, lags: Sequence[PartitionLag], ends: Mapping[TopicPartition, int]
-    ) -> Sequence[PartitionLag]:
-        """Return the lags without what nobody reads. It takes a look at the records, so only small rests are judged."""
-        judged = []
-        for lag in lags:
-            tp = TopicPartition(lag.topic, lag.partition)
-            small = lag.topic in WRITTEN_BY_THE_RELAY and 0 < lag.behind <= MOST_MARKERS
-            done = small and await self._holds_no_records(tp, ends[tp] - lag.behind, ends[tp])
-            judged.append(replace(lag, behind=0) if done else lag)
-        return judged
 
-    async def _holds_no_records(self, tp: TopicPartition, start: int, end: int) -> bool:
-        known_start, known_end = self._markers_only.get(tp, (end, end))
-        if known_start <= start and end <= known_end:
-            return True
-        self._consumer.assign([tp])
-        self._consumer.seek(tp, start)
-        while await self._consumer.position(tp) < end:
-            if await self._consumer.getmany(tp, timeout_ms=20, max_records=1):
-                return False
-        self._markers_only[tp] = (start, end)
-        return True
+class _LastRecords:
+    """Knows where the last record of each partition stands, whatever markers stand behind it."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+        self._consumer = consumer
+        self._partitions = partitions
+        self._after_last: dict[TopicPartition, int] = {}
+
+    async def up_to(self, ends: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        """Return the offset after the last record before each end, of the partitions that have any near their end."""
+        if not self._consumer.assignment() and self._partitions:
+            self._consumer.assign(self._partitions)
+            for tp in self._partitions:
+                self._consumer.seek(tp, max(0, ends[tp] - MOST_MARKERS))
+        while behind := [tp for tp in self._partitions if await self._consumer.position(tp) < ends[tp]]:
+            self._consumer.resume(*behind)
+            for tp, records in (await self._consumer.getmany(timeout_ms=10)).items():
+                self._after_last[tp] = records[-1].offset + 1
+        # A fetch that waits for records holds up whatever else is asked of the broker.
+        self._consumer.pause(*self._partitions)
+        return self._after_last
 
 
 @asynccontextmanager
@@ -148,6 +156,8 @@ async def watched(kafka: KafkaSettings, engine: AsyncEngine, workers: Iterable[W
         **kafka_client.arguments(kafka),
         client_id="vmi-pipeline",
         isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=20,
         enable_auto_commit=False,
     )
     try:
