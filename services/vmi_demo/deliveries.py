@@ -15,13 +15,12 @@ class DeliveryLine:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What one store ordered at the end of one day: one order, one lorry, one receipt."""
+    """What one store was promised at the end of one day: one lorry, one receipt."""
 
     store: int
     """Index of the store."""
     ordered_on: int
     """Index of the live day at whose end it was ordered."""
-    order_id: str
     shipment_id: str
     lines: tuple[DeliveryLine, ...]
 
@@ -34,7 +33,7 @@ class OnTheWay:
     _arriving: dict[int, list[Delivery]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, delivery: Delivery, *, leaves_on: int, arrives_on: int) -> None:
-        """Take in an order that leaves the supplier during one day and arrives at the end of another."""
+        """Take in what leaves the supplier during one day and arrives at the end of another."""
         self._leaving[leaves_on].append(delivery)
         self._arriving[arrives_on].append(delivery)
 

@@ -142,24 +142,6 @@ class Writer:
         )
         return self._outgoing(PROPOSAL_ANSWERS, answered, f"answer-{answered_at.isoformat()}-{store}", len(proposals))
 
-    def order(self, delivery: Delivery, placed_at: datetime, expected_at: datetime) -> Outgoing:
-        placed = inbound.OrderPlaced(
-            customer_id=CUSTOMER,
-            location_id=self._journey.stores[delivery.store],
-            order_id=delivery.order_id,
-            placed_at=placed_at,
-            lines=tuple(
-                inbound.OrderLine(
-                    item_id=self._journey.items[line.item],
-                    quantity=Decimal(line.quantity),
-                    proposal_id=line.proposal_id,
-                    expected_at=expected_at,
-                )
-                for line in delivery.lines
-            ),
-        )
-        return self._outgoing(ORDERS, placed, delivery.order_id, len(delivery.lines))
-
     def shipment(self, delivery: Delivery, shipped_at: datetime, expected_at: datetime) -> Outgoing:
         dispatched = inbound.ShipmentDispatched(
             customer_id=CUSTOMER,
@@ -171,7 +153,6 @@ class Writer:
                 inbound.ShipmentLine(
                     item_id=self._journey.items[line.item],
                     quantity=Decimal(line.quantity),
-                    order_id=delivery.order_id,
                     proposal_id=line.proposal_id,
                 )
                 for line in delivery.lines
@@ -190,7 +171,6 @@ class Writer:
                     item_id=self._journey.items[line.item],
                     quantity=Decimal(line.quantity),
                     shipment_id=delivery.shipment_id,
-                    order_id=delivery.order_id,
                 )
                 for line in delivery.lines
             ),

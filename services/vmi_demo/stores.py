@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from vmi_demo.deliveries import Delivery, DeliveryLine, OnTheWay
-from vmi_demo.documents import LEAD_TIME_DAYS, Outgoing, Writer, closing_time, opportunity
+from vmi_demo.documents import LEAD_TIME_DAYS, Outgoing, Writer, closing_time
 from vmi_demo.journey import Journey, day_start
 from vmi_demo.proposals import Proposal
 from vmi_demo.shelves import Shelves
@@ -60,7 +60,7 @@ class Stores:
         return written
 
     def evening(self, day: int, due: Sequence[Proposal]) -> list[Outgoing]:
-        """Take in what arrives, accept and order what is due, and return the documents of it."""
+        """Take in what arrives, accept what is due, and return the documents of it."""
         closed_at = closing_time(self.journey.live_days[day])
         written = []
         for delivery in self.on_the_way.arriving_on(day):
@@ -69,10 +69,7 @@ class Stores:
             written.append(self.writer.receipt(delivery, closed_at + UNLOADED_AFTER))
         for store, proposals in self._by_store(due).items():
             written.append(self.writer.acceptance(store, proposals, closed_at + ANSWER_AFTER))
-            delivery = self._order(day, store, proposals)
-            written.append(
-                self.writer.order(delivery, opportunity(self.journey.live_days[day]), self._arrival(delivery))
-            )
+            self._order(day, store, proposals)
         return written
 
     def _by_store(self, proposals: Sequence[Proposal]) -> dict[int, list[Proposal]]:
@@ -81,15 +78,15 @@ class Stores:
             by_store[self.journey.stores.index(proposal.location_id)].append(proposal)
         return dict(sorted(by_store.items()))
 
-    def _order(self, day: int, store: int, proposals: Sequence[Proposal]) -> Delivery:
+    def _order(self, day: int, store: int, proposals: Sequence[Proposal]) -> None:
+        """Send what was accepted on its way: the acceptance is the order."""
         name = f"{self.journey.live_days[day]}-{self.journey.stores[store]}"
         lines = tuple(
             DeliveryLine(self.journey.items.index(one.item_id), one.quantity, one.proposal_id) for one in proposals
         )
-        delivery = Delivery(store, day, f"order-{name}", f"shipment-{name}", lines)
+        delivery = Delivery(store, day, f"shipment-{name}", lines)
         self.on_the_way.add(delivery, leaves_on=day + LEAVES_AFTER_DAYS, arrives_on=day + LEAD_TIME_DAYS)
         self.ordered_units += sum(line.quantity for line in lines)
-        return delivery
 
     def _arrival(self, delivery: Delivery) -> datetime:
         arrives_on = self.journey.live_days[0] + timedelta(days=delivery.ordered_on + LEAD_TIME_DAYS)
