@@ -72,9 +72,9 @@ def _columns(letters: Sequence[Letter]) -> dict[str, object]:
 
 
 _LETTERS = """
-    ROWS FROM (
-        string_to_table(CAST(:customers AS text), chr(10)), unnest(CAST(:keys AS bytea[])),
-        string_to_table(CAST(:hashes AS text), chr(10))
+    unnest(
+        string_to_array(CAST(:customers AS text), chr(10)), CAST(:keys AS bytea[]),
+        string_to_array(CAST(:hashes AS text), chr(10))
     ) AS letter (customer_id, message_key, payload_hash)
 """
 _RECEIVE = text(f"""

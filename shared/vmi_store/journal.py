@@ -99,23 +99,23 @@ _INTO = """
         customer_id, location_id, item_id, occurred_at, line_id, kind, quantity, recorded_at, details)
 """
 _ROWS = """
-    string_to_table(CAST(:customers AS text), chr(10)), string_to_table(CAST(:locations AS text), chr(10)),
-    string_to_table(CAST(:items AS text), chr(10)), unnest(CAST(:times AS timestamptz[]), CAST(:ids AS bytea[])),
-    string_to_table(CAST(:quantities AS text), chr(10)), string_to_table(CAST(:recorded AS text), chr(10))
+    string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+    string_to_array(CAST(:items AS text), chr(10)), CAST(:times AS timestamptz[]), CAST(:ids AS bytea[]),
+    string_to_array(CAST(:quantities AS text), chr(10)), string_to_array(CAST(:recorded AS text), chr(10))
 """
 _NAMES = "customer_id, location_id, item_id, occurred_at, line_id, quantity, recorded_at"
 _RECORDED = "'epoch'::timestamptz + recorded_at::bigint * interval '1 microsecond'"
 _INSERT_PLAIN_SALES = text(f"""
     {_INTO}
     SELECT customer_id, location_id, item_id, occurred_at, line_id, {Kind.SALE:d}, quantity::numeric, {_RECORDED}, NULL
-    FROM ROWS FROM ({_ROWS}) AS line ({_NAMES})
+    FROM unnest({_ROWS}) AS line ({_NAMES})
 """)  # noqa: S608 - our own words
 _INSERT = text(f"""
     {_INTO}
     SELECT customer_id, location_id, item_id, occurred_at, line_id, kind::smallint, quantity::numeric, {_RECORDED},
            details::jsonb
-    FROM ROWS FROM (
-        {_ROWS}, string_to_table(CAST(:kinds AS text), chr(10)), string_to_table(CAST(:details AS text), chr(10), '')
+    FROM unnest(
+        {_ROWS}, string_to_array(CAST(:kinds AS text), chr(10)), string_to_array(CAST(:details AS text), chr(10), '')
     ) AS line ({_NAMES}, kind, details)
 """)  # noqa: S608 - our own words
 _INSERT_NEW = text(f"""

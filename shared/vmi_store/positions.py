@@ -76,9 +76,9 @@ async def _lock(connection: AsyncConnection, ordered: Sequence[Key]) -> dict[Key
 
 _LOCK = text("""
     SELECT wanted.place, position.version, position.counted_at
-    FROM ROWS FROM (
-        string_to_table(CAST(:customers AS text), chr(10)), string_to_table(CAST(:locations AS text), chr(10)),
-        string_to_table(CAST(:items AS text), chr(10))
+    FROM unnest(
+        string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+        string_to_array(CAST(:items AS text), chr(10))
     ) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, place)
     JOIN position USING (customer_id, location_id, item_id)
     ORDER BY position.customer_id, position.location_id, position.item_id
@@ -288,43 +288,58 @@ _OF_THE_KEY = """
     AND position.item_id = change.item_id
 """
 _CHANGES = """
-    string_to_table(CAST(:customers AS text), chr(10)), string_to_table(CAST(:locations AS text), chr(10)),
-    string_to_table(CAST(:items AS text), chr(10)), unnest(CAST(:days AS date[])),
-    string_to_table(CAST(:moved AS text), chr(10)), string_to_table(CAST(:moved_after AS text), chr(10), '')
+    string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+    string_to_array(CAST(:items AS text), chr(10)), CAST(:days AS date[]),
+    string_to_array(CAST(:moved AS text), chr(10)), string_to_array(CAST(:moved_after AS text), chr(10), '')
+"""
+# Days that are there are updated, the others inserted. Under the key's lock that is safe, and it takes half the time of
+# an upsert, which locks each row before it writes it.
+_OF_THE_DAY = """
+    balance.customer_id = change.customer_id AND balance.location_id = change.location_id
+    AND balance.item_id = change.item_id AND balance.day = change.day
 """
 _APPLY_PLAIN = text(f"""
     WITH change AS MATERIALIZED (
-        SELECT customer_id, location_id, item_id, day, moved::numeric AS moved, moved_after::numeric AS moved_after
-        FROM ROWS FROM ({_CHANGES}) AS change (customer_id, location_id, item_id, day, moved, moved_after)
-    ), day AS (
-        INSERT INTO daily_balance AS balance (customer_id, location_id, item_id, day, moved, sold)
+        SELECT customer_id, location_id, item_id, day, moved::numeric AS moved, moved_after::numeric AS moved_after,
+               place
+        FROM unnest({_CHANGES}) WITH ORDINALITY
+            AS change (customer_id, location_id, item_id, day, moved, moved_after, place)
+    ), known_day AS (
+        UPDATE daily_balance AS balance SET moved = balance.moved + change.moved, sold = balance.sold - change.moved
+        FROM change WHERE {_OF_THE_DAY}
+        RETURNING change.place
+    ), new_day AS (
+        INSERT INTO daily_balance (customer_id, location_id, item_id, day, moved, sold)
         SELECT customer_id, location_id, item_id, day, moved, -moved FROM change
-        ON CONFLICT (customer_id, location_id, item_id, day) DO UPDATE SET
-            moved = balance.moved + excluded.moved, sold = balance.sold + excluded.sold
+        WHERE place NOT IN (SELECT place FROM known_day)
     )
     UPDATE position SET version = position.version + 1, moved = position.moved + change.moved_after
     FROM change WHERE change.moved_after IS NOT NULL AND {_OF_THE_KEY}
 """)  # noqa: S608 - our own words
 _APPLY = text(f"""
     WITH change AS MATERIALIZED (
-        SELECT customer_id, location_id, item_id, day, moved::numeric, received::numeric, sold::numeric,
-               returned::numeric, lost::numeric, moved_after::numeric, received_after::numeric
-        FROM ROWS FROM (
-            {_CHANGES}, string_to_table(CAST(:received AS text), chr(10)),
-            string_to_table(CAST(:sold AS text), chr(10)), string_to_table(CAST(:returned AS text), chr(10)),
-            string_to_table(CAST(:lost AS text), chr(10)),
-            string_to_table(CAST(:received_after AS text), chr(10), '')
-        ) AS change (customer_id, location_id, item_id, day, moved, moved_after, received, sold, returned, lost,
-                     received_after)
-    ), day AS (
-        INSERT INTO daily_balance AS balance (
-            customer_id, location_id, item_id, day, moved, received, sold, returned, lost)
-        SELECT customer_id, location_id, item_id, day, moved, received, sold, returned, lost
-        FROM change WHERE day IS NOT NULL
-        ON CONFLICT (customer_id, location_id, item_id, day) DO UPDATE SET
-            moved = balance.moved + excluded.moved, received = balance.received + excluded.received,
-            sold = balance.sold + excluded.sold, returned = balance.returned + excluded.returned,
-            lost = balance.lost + excluded.lost
+        SELECT customer_id, location_id, item_id, day, moved::numeric AS moved, received::numeric AS received,
+               sold::numeric AS sold, returned::numeric AS returned, lost::numeric AS lost,
+               moved_after::numeric AS moved_after, received_after::numeric AS received_after, place
+        FROM unnest(
+            {_CHANGES}, string_to_array(CAST(:received AS text), chr(10)),
+            string_to_array(CAST(:sold AS text), chr(10)), string_to_array(CAST(:returned AS text), chr(10)),
+            string_to_array(CAST(:lost AS text), chr(10)),
+            string_to_array(CAST(:received_after AS text), chr(10), '')
+        ) WITH ORDINALITY AS change (
+            customer_id, location_id, item_id, day, moved, moved_after, received, sold, returned, lost, received_after,
+            place)
+    ), known_day AS (
+        UPDATE daily_balance AS balance SET
+            moved = balance.moved + change.moved, received = balance.received + change.received,
+            sold = balance.sold + change.sold, returned = balance.returned + change.returned,
+            lost = balance.lost + change.lost
+        FROM change WHERE {_OF_THE_DAY}
+        RETURNING change.place
+    ), new_day AS (
+        INSERT INTO daily_balance (customer_id, location_id, item_id, day, moved, received, sold, returned, lost)
+        SELECT customer_id, location_id, item_id, day, moved, received, sold, returned, lost FROM change
+        WHERE day IS NOT NULL AND place NOT IN (SELECT place FROM known_day)
     )
     UPDATE position SET
         version = position.version + 1,

@@ -143,7 +143,7 @@ def upgrade() -> None:
             in_transit         numeric(20, 6) NOT NULL DEFAULT 0,
             probably_received  numeric(20, 6) NOT NULL DEFAULT 0,  -- in transit, and expected before the anchor
             PRIMARY KEY (customer_id, location_id, item_id)
-        ) WITH (fillfactor = 70)
+        ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05)
     """)
     op.execute("""
         -- What moved and what was asked for on each of the site's own days: the base of refolds, and of forecasts.
@@ -158,7 +158,7 @@ def upgrade() -> None:
             returned     numeric(20, 6) NOT NULL DEFAULT 0,
             lost         numeric(20, 6) NOT NULL DEFAULT 0,  -- asked for and not there
             PRIMARY KEY (customer_id, location_id, item_id, day)
-        ) WITH (fillfactor = 70)
+        ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05)
     """)
     op.execute("""
         -- The latest time that a location's facts have reached, never later than when we were told.
@@ -167,7 +167,7 @@ def upgrade() -> None:
             location_id  text        NOT NULL,
             reached_at   timestamptz NOT NULL,
             PRIMARY KEY (customer_id, location_id)
-        ) WITH (fillfactor = 50)
+        ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05)
     """)
     op.execute("""
         -- What documents said about supply: acceptances, orders, shipments, receipts.
