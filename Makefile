@@ -6,10 +6,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench schemas lock clean help
+.PHONY: demo test check bench bench-forecast schemas lock clean help
 
 help:            ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | expand -t 18
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("vmi needs Python 3.11 or newer; this is %d.%d. Try: make PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -33,6 +33,9 @@ check: $(READY)  ## lint, format, types, import rules
 
 bench: $(READY)  ## the figures of tests/benchmark/README.md, measured here and now
 	@$(BIN)/python -m tests.benchmark $(ARGS)
+
+bench-forecast: $(READY) ## accuracy of forecasts on five panels of real demand, and their speed; ARGS="--panel NAME"
+	@$(BIN)/python -m tests.benchmark forecasting $(ARGS)
 
 schemas: $(READY) ## write the JSON Schemas of shared/vmi_contracts/schemas anew
 	@$(BIN)/python -m vmi_contracts.schema_files

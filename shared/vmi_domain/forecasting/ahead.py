@@ -11,7 +11,7 @@ from vmi_domain.forecasting import batch, censoring, effects, windows
 from vmi_domain.forecasting.batch import WindowDemand, at_probabilities
 from vmi_domain.forecasting.outlook import DISPERSION, DOUBT, FEWEST_DAYS, MOST_DAYS
 from vmi_domain.forecasting.panel import A_YEAR, Floats, Panel, Period
-from vmi_domain.forecasting.windows import PROBABILITIES, VIEWS, Past, Window
+from vmi_domain.forecasting.windows import PROBABILITIES, SMALLEST_FACTOR, VIEWS, Past, Window
 
 DAYS_OF: Final = {Period.DAY: 1.0, Period.WEEK: 7.0, Period.MONTH: 30.4375}
 
@@ -58,6 +58,8 @@ def ahead(panel: Panel, horizon: int, probabilities: Sequence[float], *, told: T
     totals = past.factors[:, panel.periods :].cumsum(axis=1)
     cumulative_mean, cumulative = _sums(sums, fitted, totals, wanted)
     mean = np.maximum(np.diff(cumulative_mean, axis=1, prepend=0.0), 0.0)
+    mean[past.factors[:, panel.periods :] <= 0] = 0.0
+    cumulative_mean = mean.cumsum(axis=1)
     first, last = fitted[sums[0]], fitted[single[0] if single else sums[0]]
     quantiles = _periods(first, last, past.factors[:, panel.periods :], mean, past.counts, wanted)
     found = Ahead(mean, quantiles, cumulative_mean, cumulative, *_reasons(panel, fitted[sums[-1]], planned))
@@ -97,6 +99,12 @@ def _sums(
     means = np.stack([fitted[window].mean for window in sums], axis=1) * per_usual
     modelled = [at_probabilities(fitted[one].quantiles, wanted, fitted[one].mean) for one in sums]
     quantiles = np.stack(modelled, axis=1) * per_usual[:, :, None]
+    # A sum of closed days says nothing of a usual one: what the next longer sum says stands for it.
+    for place in reversed(range(len(ends))):
+        closed = totals[:, ends[place] - 1] < SMALLEST_FACTOR * ends[place]
+        longer = place + 1 < len(ends)
+        means[closed, place] = means[closed, place + 1] if longer else 0.0
+        quantiles[closed, place] = quantiles[closed, place + 1] if longer else 0.0
     length = np.log(np.arange(1, horizon + 1))
     after = np.clip(np.searchsorted(np.log(ends), length), min(1, len(ends) - 1), len(ends) - 1)
     before = np.maximum(after - 1, 0)
@@ -119,7 +127,10 @@ def _periods(
         modelled = at_probabilities(one.quantiles, wanted, one.mean)
         variance = np.maximum((one.quantiles**2).mean(axis=1) - one.quantiles.mean(axis=1) ** 2, 1.1 * one.mean)
         moved = modelled - _quantiles(one.mean, variance, counts, wanted)
-        ends.append((variance, moved, np.maximum(factors[:, place], 1e-9)))
+        factor = factors[:, place]
+        moved[factor < SMALLEST_FACTOR] = 0.0
+        variance = np.where(factor < SMALLEST_FACTOR, 0.0, variance)
+        ends.append((variance, moved, np.maximum(factor, SMALLEST_FACTOR)))
     found = np.zeros((*mean.shape, len(wanted)))
     for step in range(horizon):
         ratios = [np.clip(factors[:, step] / factor, 0.0, 5.0) for _, _, factor in ends]

@@ -34,7 +34,7 @@ FEWEST_LENGTHS: Final = 3
 SEEN_ENOUGH: Final = 0.25
 """Share of a window with something to observe for it to be learned from. Windows seen whole are not enough: those in
 which nothing ran out are those of low demand."""
-USUAL_TRUST: Final = (0.9, 0.3)
+USUAL_TRUST: Final = (0.9, 0.2)
 """Share of the boosted correction that is kept before the latest outcomes say otherwise, in the body and in the tail:
 what lies far out is learned from few outcomes."""
 TRUST_IN_THE_LATEST: Final = (0.35, 0.3)
@@ -43,6 +43,11 @@ TRUSTS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 TAIL: Final = 0.9
 """Probabilities from here on have a trust of their own."""
 SAMPLES_OF_TRUST: Final = 300.0
+NEWER: Final = 0.93
+"""What an outcome weighs against one from the next origin after it."""
+ENSEMBLES: Final = 2
+"""Boosted alike but for chance, and averaged."""
+TRUST_IN_BIAS: Final = 0.5
 BIAS_BOUNDS: Final = (0.7, 1.4)
 """What past outcomes may move the mean by."""
 _BODY_AND_TAIL: Final = (np.flatnonzero(PROBABILITIES < TAIL), np.flatnonzero(PROBABILITIES >= TAIL))
@@ -110,18 +115,24 @@ def window_demand(past: Past, smoothed: dict[int, Levels], window: Window) -> Wi
         bias = _bias(samples, shares, samples.spread[:, None] * shift)
         return _finished(past, view, view.spread[:, None] * shift, Fit(shares, len(residuals), np.zeros(2), bias))
     trust = _trust(samples, shares, residuals)
-    boosted = boosting.fit(samples.features, residuals, samples.spread, PROBABILITIES)
-    kept = np.where(PROBABILITIES < TAIL, *trust)
-    bias = _bias(samples, shares, samples.spread[:, None] * boosted.predict(samples.features) * kept)
-    correction = view.spread[:, None] * boosted.predict(view.features) * kept
+    weight = samples.spread * NEWER**samples.origin
+    ensembles = [
+        boosting.fit(samples.features, residuals, weight, PROBABILITIES, seed=seed) for seed in range(ENSEMBLES)
+    ]
+    kept = np.where(PROBABILITIES < TAIL, trust[0], trust[1]) / ENSEMBLES
+    moved = np.sum([boosted.predict(samples.features) for boosted in ensembles], axis=0) * kept
+    bias = _bias(samples, shares, samples.spread[:, None] * moved)
+    ahead = np.sum([boosted.predict(view.features) for boosted in ensembles], axis=0) * kept
+    correction = view.spread[:, None] * ahead
     return _finished(past, view, correction, Fit(shares, len(residuals), trust, bias))
 
 
 def _bias(samples: _Samples, shares: Floats, correction: Floats) -> float:
     """Return what the means have to be multiplied by, shrunk by the number of outcomes."""
     means = np.maximum(shares[:, 0] @ samples.means + correction @ _STEPS, 0.0)
-    ratio = float(samples.outcomes.sum() / max(means.sum(), 1e-9))
-    worth = len(means) / (len(means) + SAMPLES_OF_TRUST)
+    weight = NEWER**samples.origin
+    ratio = float((weight * samples.outcomes).sum() / max((weight * means).sum(), 1e-9))
+    worth = TRUST_IN_BIAS * len(means) / (len(means) + SAMPLES_OF_TRUST)
     return float(np.clip(1 + worth * (ratio - 1), *BIAS_BOUNDS))
 
 
@@ -196,7 +207,8 @@ def _trust(samples: _Samples, shares: Floats, residuals: Floats) -> Floats:
     judged, learned = samples.origin < latest, samples.origin >= latest + 1
     if learned.sum() < FEWEST_TO_BOOST // 2:
         return np.array(USUAL_TRUST) / 2
-    boosted = boosting.fit(samples.features[learned], residuals[learned], samples.spread[learned], PROBABILITIES)
+    weight = (samples.spread * NEWER**samples.origin)[learned]
+    boosted = boosting.fit(samples.features[learned], residuals[learned], weight, PROBABILITIES)
     correction = samples.spread[judged, None] * boosted.predict(samples.features[judged])
     combined = _combined(shares, samples.quantiles[:, judged])
     outcomes = samples.outcomes[judged]
