@@ -37,7 +37,9 @@ async def opened(settings: Settings, *, migrated: bool = True) -> AsyncIterator[
 
 
 def migrate() -> None:
-    """Bring the database's schema to this version's; harmless when it is there already."""
+    """Bring the database's schema to this version's; harmless when it is there
+    already.
+    """
     before, after = asyncio.run(_migrate(connected()))
     err.print(f"The schema was {after} already" if before == after else f"Schema {before or 'empty'} → {after}")
 

@@ -17,11 +17,14 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave servers and workers running, to look around.")] = False,
     summary_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file too.")] = None,
 ) -> None:
-    """Replay a retailer's year through real Kafka and Postgres, and watch proposals appear.
+    """Replay a retailer's year through real Kafka and Postgres, and watch
+    proposals appear.
 
-    Simulated stores sell from their shelves, report their stock each evening, accept what is proposed and receive it
-    after the lead time; at the end the service stands beside a fixed minimum and maximum on the same demand. Broker
-    and database are the demo's own and are removed at the end (unless --keep). Ctrl-C stops everything cleanly.
+    Simulated stores sell from their shelves, report their stock each
+    evening, accept what is proposed and receive it after the lead time; at
+    the end the service stands beside a fixed minimum and maximum on the
+    same demand. Broker and database are the demo's own and are removed at
+    the end (unless --keep). Ctrl-C stops everything cleanly.
 
         vmi demo --days 14 --stores 3 --items 20
     """

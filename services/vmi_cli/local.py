@@ -13,10 +13,11 @@ app = typer.Typer(no_args_is_help=True, help="Kafka and Postgres on this machine
 
 @app.command()
 def up() -> None:
-    """Start broker and database (the first time fetches them) and print their addresses.
+    """Start broker and database (the first time fetches them) and print their
+    addresses.
 
-    Starting twice is harmless; data survive `vmi local down`. Put the two lines into your shell to use them from
-    elsewhere:
+    Starting twice is harmless; data survive `vmi local down`. Put the two
+    lines into your shell to use them from elsewhere:
 
         eval "$(vmi local up)"
     """

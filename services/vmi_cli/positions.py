@@ -35,10 +35,11 @@ def show(
     item: Annotated[str | None, typer.Argument(help="The item's id; all items of the location without it.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what stands at a location and what is on its way, quantity by quantity, in base units.
+    """Show what stands at a location and what is on its way, quantity by quantity,
+    in base units.
 
-    vmi position show retailer-1 store-1
-    vmi position show retailer-1 store-1 milk --json
+    vmi position show retailer-1 store-1 vmi position show retailer-1
+    store-1 milk --json
     """
     found = asyncio.run(_found(connected(), customer, location, item))
     if not found:

@@ -44,14 +44,16 @@ def send(
     check_only: Annotated[bool, typer.Option("--check", help="Only check; send nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check events and send them to their topics. Nothing is sent unless all are right.
+    """Check events and send them to their topics. Nothing is sent unless all are
+    right.
 
-    An event is a CloudEvent in JSON ({"specversion": "1.0", "type": ..., "source": ..., "id": ..., "data": {...}}), or
-    with --type the bare document. An event without an id gets one; send it again with the same id and it counts once.
+    An event is a CloudEvent in JSON ({"specversion": "1.0", "type": ...,
+    "source": ..., "id": ..., "data": {...}}), or with --type the bare
+    document. An event without an id gets one; send it again with the same
+    id and it counts once.
 
         vmi send sale.json
-        vmi send --type vmi.sales-recorded.v1 - <<< '{"customer_id": "retailer-1", "location_id": "store-1",
-            "occurred_at": "2025-03-04T12:00:00+01:00", "lines": [{"item_id": "milk", "quantity": "3"}]}'
+        vmi send --type vmi.sales-recorded.v1 document.json
         vmi send --check history.jsonl
     """
     text = typer.get_text_stream("stdin").read() if str(file) == "-" else _read(file)

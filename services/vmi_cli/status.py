@@ -17,7 +17,9 @@ from vmi_store import outbox, quarantine
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show the workers, how far behind each is, what waits to be published, and what is in quarantine."""
+    """Show the workers, how far behind each is, what waits to be published, and
+    what is in quarantine.
+    """
     state = asyncio.run(_state(connected()))
     if as_json:
         print_json(state)

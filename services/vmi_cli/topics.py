@@ -24,7 +24,9 @@ def create() -> None:
 
 @app.command()
 def describe(as_json: AsJson = False) -> None:
-    """Show every topic: what it carries, its key, and how the broker's settings differ from the declared ones."""
+    """Show every topic: what it carries, its key, and how the broker's settings
+    differ from the declared ones.
+    """
     found = asyncio.run(broker.partitions_and_config(connected().kafka, ALL))
     rows = [_described(topic, found.get(topic.name)) for topic in ALL]
     if as_json:

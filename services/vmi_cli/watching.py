@@ -28,9 +28,8 @@ def watch(
 ) -> None:
     """Show the records of a topic as they come.
 
-    vmi watch proposals
-    vmi watch sales --key 'retailer-1|store-1'
-    vmi watch proposals --from-start --no-follow --json | jq .data.lines[0].quantity
+    vmi watch proposals vmi watch sales --key 'retailer-1|store-1' vmi watch
+    proposals --from-start --no-follow --json | jq .data.lines[0].quantity
     """
     try:
         watched = topics.named(topic)

@@ -29,9 +29,11 @@ def defined(name: str) -> Worker:
 
 
 def worker(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(WORKERS)}.")]) -> None:
-    """Run one worker in this process: what a container or a service manager starts.
+    """Run one worker in this process: what a container or a service manager
+    starts.
 
-    It ends cleanly on SIGTERM or Ctrl-C. Any number of one worker may run; they share the partitions.
+    It ends cleanly on SIGTERM or Ctrl-C. Any number of one worker may run;
+    they share the partitions.
 
         vmi worker inventory
     """
@@ -46,8 +48,9 @@ def run(
 ) -> None:
     """Run all workers in this terminal; Ctrl-C stops them cleanly.
 
-    Starts the embedded broker and database where the environment names none, brings the schema up to date, creates
-    missing topics. A worker that dies is started again, with a growing pause.
+    Starts the embedded broker and database where the environment names
+    none, brings the schema up to date, creates missing topics. A worker
+    that dies is started again, with a growing pause.
 
         vmi run
         vmi run --only inventory --only relay
