@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from vmi_runtime.process import EXIT_CANNOT_START
+from vmi_runtime.worker import EXIT_CANNOT_START
 
 WORKERS: Final = ("inventory", "forecast", "replenishment", "relay")
 FIRST_PAUSE_SECONDS: Final = 0.5

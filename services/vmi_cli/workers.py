@@ -12,7 +12,7 @@ from vmi_cli.console import Refused, err
 from vmi_cli.supervision import WORKERS, Supervisor
 from vmi_cli.surroundings import connected, environment_of
 from vmi_contracts.topics import ALL
-from vmi_runtime import broker, process
+from vmi_runtime import broker
 from vmi_runtime.settings import Settings
 from vmi_runtime.worker import Worker
 from vmi_store import engine, schema_version
@@ -37,6 +37,8 @@ def worker(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(WORKERS
 
         vmi worker inventory
     """
+    from vmi_runtime import process  # Faust takes its time to import, and no other command needs it
+
     definition = defined(name)
     settings = connected()
     os.environ.update(environment_of(settings))

@@ -4,10 +4,12 @@ import logging
 from typing import Any
 
 import faust
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT
 
 from vmi_runtime import kafka_client
 from vmi_runtime.batch_path import Fence, NoFence, Transport
-from vmi_runtime.settings import Settings
+from vmi_runtime.settings import KafkaSettings, Settings
 
 FOR_EVER_SECONDS = 30 * 24 * 3600.0
 """While the database is away we keep our partitions: nobody else could write either."""
@@ -41,8 +43,8 @@ def create(settings: Settings, group: str, *, fence: Fence | None = None) -> App
         group,
         settings=settings,
         fence=fence or NoFence(),
-        broker=kafka_client.broker_urls(settings.kafka),
-        broker_credentials=kafka_client.credentials(settings.kafka),
+        broker=broker_urls(settings.kafka),
+        broker_credentials=credentials(settings.kafka),
         broker_client_id=group,
         broker_session_timeout=consuming.session_timeout_seconds,
         broker_heartbeat_interval=consuming.heartbeat_seconds,
@@ -71,3 +73,19 @@ def create(settings: Settings, group: str, *, fence: Fence | None = None) -> App
     )
     app.transport = Transport(app.conf.broker_consumer, app)
     return app
+
+
+def broker_urls(kafka: KafkaSettings) -> list[str]:
+    """Return the broker's addresses as Faust wants them."""
+    return [f"kafka://{server.strip()}" for server in kafka_client.address(kafka).split(",")]
+
+
+def credentials(kafka: KafkaSettings) -> CredentialsT | None:
+    """Return who we are, as Faust wants it."""
+    if kafka.security_protocol == "PLAINTEXT":
+        return None
+    trust = kafka_client.trust(kafka)
+    if kafka.security_protocol == "SSL":
+        return SSLCredentials(context=trust)
+    username, password = kafka_client.login(kafka)
+    return SASLCredentials(username=username, password=password, ssl_context=trust, mechanism=kafka.sasl_mechanism)

@@ -19,14 +19,11 @@ from vmi_runtime.batches import Database, PutAside, put_aside
 from vmi_runtime.clock import Clock
 from vmi_runtime.faust_app import App
 from vmi_runtime.settings import Settings, SettingsError, load
-from vmi_runtime.worker import Surroundings, Worker
+from vmi_runtime.worker import EXIT_CANNOT_START, Surroundings, Worker
 from vmi_store import engine, progress, schema_version
 from vmi_store.schema_version import SchemaError
 
 log = structlog.get_logger(__name__)
-
-EXIT_CANNOT_START = 78
-"""The settings, the schema or the topics are not as they must be. Starting again does not help; a person does."""
 
 SWITCH_SECONDS = 0.0005
 

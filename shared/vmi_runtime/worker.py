@@ -35,6 +35,9 @@ Decoded = TypeVar("Decoded")
 
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+EXIT_CANNOT_START = 78
+"""The settings, the schema or the topics are not as they must be. Starting again does not help; a person does."""
+
 
 class Record(Protocol):
     """One Kafka record as it was fetched. Its bytes are what the partner sent, unread."""

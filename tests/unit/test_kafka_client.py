@@ -4,7 +4,7 @@ import pytest
 from faust.auth import SASLCredentials, SSLCredentials
 from pydantic import SecretStr
 
-from vmi_runtime import kafka_client
+from vmi_runtime import faust_app, kafka_client
 from vmi_runtime.settings import KafkaSettings, SettingsError
 
 
@@ -21,8 +21,8 @@ def test_a_plain_broker_needs_no_login():
         "security_protocol": "PLAINTEXT",
         "ssl_context": None,
     }
-    assert kafka_client.broker_urls(kafka) == ["kafka://one:9092", "kafka://two:9092"]
-    assert kafka_client.credentials(kafka) is None
+    assert faust_app.broker_urls(kafka) == ["kafka://one:9092", "kafka://two:9092"]
+    assert faust_app.credentials(kafka) is None
 
 
 def test_a_login_is_given_to_every_client():
@@ -31,7 +31,7 @@ def test_a_login_is_given_to_every_client():
     )
 
     arguments = kafka_client.arguments(kafka)
-    credentials = kafka_client.credentials(kafka)
+    credentials = faust_app.credentials(kafka)
 
     assert arguments["sasl_mechanism"] == "SCRAM-SHA-512"
     assert (arguments["sasl_plain_username"], arguments["sasl_plain_password"]) == ("vmi", "hush")
@@ -48,7 +48,7 @@ def test_a_login_is_given_to_every_client():
 def test_encryption_without_a_login_is_possible():
     kafka = KafkaSettings(bootstrap_servers="one:9092", security_protocol="SSL")
 
-    assert isinstance(kafka_client.credentials(kafka), SSLCredentials)
+    assert isinstance(faust_app.credentials(kafka), SSLCredentials)
     assert kafka_client.arguments(kafka)["ssl_context"].check_hostname is True
 
 
