@@ -94,7 +94,8 @@ def read_facts(records: Sequence[Record]) -> Post:
             post.rejected.append(unknown_type(record, message.message_type))
             continue
         try:
-            body = cast(FactDocument, document.model_validate_json(message.data))
+            # What ``model_validate_json`` does, without its detour.
+            body = cast(FactDocument, document.__pydantic_validator__.validate_json(message.data))
         except ValidationError as error:
             _read_lines(post, record, message, document, error)
         else:

@@ -208,6 +208,11 @@ class _Change(NamedTuple):
 
 def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | None, site: SiteCalendar) -> _Change:
     """Add the lines of one key up, for each day and for what came after the anchor."""
+    if len(lines) == 1 and lines[0].kind is Kind.SALE and lines[0].details is None:  # which is most of what comes
+        [line] = lines
+        effects = daily.effects(Kind.SALE, line.quantity, line.occurred_at, None, site)
+        after = line.quantity if counted_at is None or line.occurred_at > counted_at else NOTHING
+        return _Change(key, effects, after, NOTHING, None, len(effects) == 1)
     moved = received = NOTHING
     anchor: datetime | None = None
     is_plain = True

@@ -55,6 +55,19 @@ TOPIC = topics.SALES.name
 # The load ------------------------------------------------------------------------------------------------------------
 
 
+WEIGHTS = [1 / rank**0.8 for rank in range(1, len(ITEMS) + 1)]
+"""Some items sell more than others. So weighted, 2,000 lines touch 1,200 keys, as 2,000 consecutive sales of the
+Complete Journey's 20 busiest stores and 200 busiest product types do."""
+
+
+def some_items(chance: random.Random, count: int) -> list[str]:
+    """Return different items, those that sell more rather than the others."""
+    if count == 1:
+        return chance.choices(ITEMS, WEIGHTS)
+    ranked = sorted(zip(WEIGHTS, ITEMS, strict=True), key=lambda one: chance.random() ** (1 / one[0]), reverse=True)
+    return [item for _, item in ranked[:count]]
+
+
 def sales(lines: int, lines_each: int) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
     """Yield key, value and headers of documents that together have so many lines; half a second between two lines."""
     chance = random.Random(7)
@@ -66,7 +79,7 @@ def sales(lines: int, lines_each: int) -> Iterator[tuple[bytes, bytes, list[tupl
             "location_id": store,
             "occurred_at": at.isoformat(),
             "lines": [
-                {"item_id": item, "quantity": str(chance.randint(1, 4))} for item in chance.sample(ITEMS, lines_each)
+                {"item_id": item, "quantity": str(chance.randint(1, 4))} for item in some_items(chance, lines_each)
             ],
         }
         headers = envelope.headers(source="/bench/pos", message_id=str(number), message_type=SalesRecorded.message_type)
