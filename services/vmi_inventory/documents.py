@@ -161,6 +161,8 @@ def _refusal(body: FactDocument, happened: datetime | date, told_at: datetime) -
         return Reason.CORRECTION_NOT_SUPPORTED, (
             f"revision {body.revision} of movements: send the difference as a document of its own"
         )
+    if type(body) is StockTransferred and body.to_location_id == body.location_id:
+        return Reason.INVALID, "to_location_id: it is where the stock is already"
     start: datetime | None = getattr(body, "period_start", None)
     if start is not None and isinstance(happened, datetime) and happened - start > LONGEST_PERIOD:
         return Reason.INVALID, f"period_start: the period is longer than {LONGEST_PERIOD.days} days"

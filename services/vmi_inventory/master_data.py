@@ -1,8 +1,8 @@
 """Catalogue and agreements: taken in, days counted anew where a site's calendar changed, waiting lines let go on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from pydantic import ValidationError
 
@@ -16,10 +16,10 @@ from vmi_inventory.documents import documents_of, unknown_type
 from vmi_inventory.rejections import Reason, document_error, rejected
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Record, Transaction, recorded_at
-from vmi_store import agreements, catalogue, positions, quarantine, watermarks
+from vmi_store import agreements, catalogue, folding, positions, quarantine, watermarks
 from vmi_store.catalogue import LocationKey
 from vmi_store.engine import Connection
-from vmi_store.positions import Changed
+from vmi_store.folding import Changed
 from vmi_store.quarantine import Rejected
 
 
@@ -75,7 +75,7 @@ async def record_master_data(entries: Entries, transaction: Transaction) -> None
     if not entries.customers:
         return
     await catalogue.touch(connection, entries.customers)
-    locations = await _define_locations(connection, entries)
+    locations, counted_anew = await _define_locations(connection, entries)
     items = await catalogue.define_items(connection, entries.items)
     agreed = await agreements.make(connection, entries.agreements)
     await quarantine.make_due(
@@ -83,29 +83,34 @@ async def record_master_data(entries: Entries, transaction: Transaction) -> None
         locations=sorted({*locations, *(key[:2] for key in agreed)}),
         items=sorted({*items, *((key.customer_id, key.item_id) for key in agreed)}),
     )
-    concerned = await agreements.keys_of(connection, locations=locations, items=items)
-    await _tell(transaction, sorted({*concerned, *agreed}), _latest(entries))
+    concerned = {*agreed, *counted_anew, *await agreements.keys_of(connection, locations=locations, items=items)}
+    await _tell(transaction, sorted(concerned), counted_anew, _latest(entries))
 
 
-async def _define_locations(connection: Connection, entries: Entries) -> list[LocationKey]:
-    """Write locations and return which changed; where one's days changed, its days are counted anew."""
+async def _define_locations(
+    connection: Connection, entries: Entries
+) -> tuple[list[LocationKey], dict[Key, date | None]]:
+    """Write locations; return which changed, and the keys whose days were counted anew with their first day."""
     named = [(body.customer_id, body.location_id) for body, _ in entries.locations]
     before = await catalogue.locations(connection, named) if named else {}
     changed = await catalogue.define_locations(connection, entries.locations)
     after = await catalogue.locations(connection, changed) if changed else {}
+    counted_anew: dict[Key, date | None] = {}
     for at in changed:
         old = before.get(at, catalogue.Location())
         if (old.time_zone, old.day_ends_at) != (after[at].time_zone, after[at].day_ends_at):
             site = SiteCalendar(after[at].time_zone, after[at].day_ends_at)
-            await positions.count_days_anew(connection, at, site)
-    return changed
+            counted_anew |= await folding.count_days_anew(connection, at, site)
+    return changed, counted_anew
 
 
 def _latest(entries: Entries) -> datetime:
     return max(at for _, at in (*entries.locations, *entries.items, *entries.agreements))
 
 
-async def _tell(transaction: Transaction, keys: Sequence[Key], told_at: datetime) -> None:
+async def _tell(
+    transaction: Transaction, keys: Sequence[Key], demand_from: Mapping[Key, date | None], told_at: datetime
+) -> None:
     """Give each key a position and tell that it is to be looked at: this may lead to its first proposal.
 
     A location that no fact has reached yet has no time of its own: on the wall clock the record's time serves; a
@@ -114,10 +119,10 @@ async def _tell(transaction: Transaction, keys: Sequence[Key], told_at: datetime
     if not keys:
         return
     connection = transaction.connection
-    locked = await positions.lock(connection, keys)
+    await positions.lock(connection, keys)
     reached = dict(await watermarks.read(connection, [key[:2] for key in keys]))
     if transaction.clock.mode is ClockMode.WALL:
         reached = {key[:2]: told_at for key in keys} | reached
     versions = await positions.count_up(connection, keys)
-    changed = [Changed(key, versions[key], None) for key in sorted(locked) if key[:2] in reached]
+    changed = [Changed(key, versions[key], demand_from.get(key)) for key in keys if key[:2] in reached]
     await publishing.tell(connection, changed, reached)

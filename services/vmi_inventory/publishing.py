@@ -14,8 +14,8 @@ from vmi_contracts.internal import PositionsChanged
 from vmi_store import outbox
 from vmi_store.catalogue import LocationKey
 from vmi_store.engine import Connection
+from vmi_store.folding import Changed
 from vmi_store.outbox import OutboxMessage
-from vmi_store.positions import Changed
 
 SOURCE: Final = "vmi/inventory"
 

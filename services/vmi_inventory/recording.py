@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 
 from vmi_domain.position import Key
+from vmi_domain.supply_facts import Fact
 from vmi_inventory import publishing
 from vmi_inventory.documents import Post, Told
 from vmi_inventory.known import Known, MasterData
 from vmi_inventory.lines import Accepted, accept, locations_of
 from vmi_inventory.rejections import Reason, rejected
 from vmi_runtime.worker import Transaction
-from vmi_store import inbox, journal, positions, quarantine, supply, watermarks
+from vmi_store import folding, inbox, journal, quarantine, supply, watermarks
 from vmi_store.catalogue import LocationKey
 from vmi_store.engine import Connection
 from vmi_store.inbox import Seen
@@ -66,15 +67,15 @@ async def enter(connection: Connection, accepted: Accepted, known: Known) -> Non
     entered = await journal.enter(connection, accepted.lines)
     if not entered:
         return
-    changed = await positions.fold(connection, entered, known.sites)
-    if accepted.supply:
-        await _follow_supply(connection, accepted)
+    changed = await folding.fold(connection, entered, known.sites)
+    # Of a line that the journal knew already, supply knows too; and its key's lock is not had.
+    await _follow_supply(connection, [(key, fact) for key, fact in accepted.supply if key in entered])
     reached = await watermarks.advance(connection, accepted.reached)
     await publishing.tell(connection, changed, reached)
 
 
-async def _follow_supply(connection: Connection, accepted: Accepted) -> None:
-    """Where the journal knows a line already, so do the supply facts: both are written together."""
-    await supply.record(connection, accepted.supply)
-    keys: list[Key] = [key for key, _ in accepted.supply]
-    await supply.refold(connection, keys)
+async def _follow_supply(connection: Connection, facts: Sequence[tuple[Key, Fact]]) -> None:
+    """Keep what documents say about supply, and make the supply lines of their keys anew."""
+    if facts:
+        await supply.record(connection, facts)
+        await supply.refold(connection, [key for key, _ in facts])

@@ -5,10 +5,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from vmi_domain.daily import Sales
 from vmi_domain.position import Key, Kind
 from vmi_store import columns
 
@@ -123,6 +125,20 @@ _INSERT_NEW = text(f"""
     ON CONFLICT (customer_id, location_id, item_id, occurred_at, line_id) DO NOTHING
     RETURNING customer_id, location_id, item_id, occurred_at, line_id
 """)
+
+
+def sales_of(line: JournalLine) -> Sales | None:
+    """Return what a line about sales says beyond its quantity; None for a plain sale and for other lines."""
+    if line.details is None or line.kind is not Kind.SALE:
+        return None
+    told = orjson.loads(line.details)
+    start = told.get("period_start")
+    return Sales(
+        sold=Decimal(told.get("sold", 0)),
+        returned=Decimal(told.get("returned", 0)),
+        lost=Decimal(told.get("lost", 0)),
+        period_start=None if start is None else datetime.fromisoformat(start),
+    )
 
 
 async def of_keys(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, list[JournalLine]]:

@@ -1,21 +1,15 @@
-"""Positions, daily balances and watermarks: the fold over the journal, kept incrementally."""
+"""Positions as they stand. Their rows are also the locks of their keys."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import NamedTuple
 
-import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain import daily
-from vmi_domain.daily import DayEffect, Sales
-from vmi_domain.days import SiteCalendar
-from vmi_domain.position import ABSOLUTE, NOTHING, Balance, Key, Kind, Supply
-from vmi_store import columns, journal
-from vmi_store.journal import JournalLine, OfKeys
+from vmi_domain.position import Balance, Key, Supply
+from vmi_store import columns
 
 LocationKey = tuple[str, str]
 """Customer and location."""
@@ -38,18 +32,6 @@ class PositionRow:
     supply: Supply
 
 
-class Changed(NamedTuple):
-    """A key whose facts changed."""
-
-    key: Key
-    version: int
-    demand_from: date | None
-    """The earliest of the site's days whose demand changed."""
-
-
-# Locks and reads -----------------------------------------------------------------------------------------------------
-
-
 async def lock(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, Locked]:
     """Hold the rows of ``keys``, in sorted order, so that two workers never wait for each other in a ring.
 
@@ -68,7 +50,7 @@ async def lock(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key,
 async def _lock(connection: AsyncConnection, ordered: Sequence[Key]) -> dict[Key, Locked]:
     if not ordered:
         return {}
-    rows = (await connection.execute(_LOCK, _key_texts(ordered))).all()
+    rows = (await connection.execute(_LOCK, key_texts(ordered))).all()
     if len(rows) == len(ordered):  # they come in the keys' order
         return {key: Locked(version, counted_at) for key, (_, version, counted_at) in zip(ordered, rows, strict=True)}
     return {ordered[place - 1]: Locked(version, counted_at) for place, version, counted_at in rows}
@@ -160,288 +142,8 @@ _COUNT_UP = text(f"""
 """)  # noqa: S608 - our own words
 
 
-# The fold ------------------------------------------------------------------------------------------------------------
-
-
-async def fold(
-    connection: AsyncConnection, entered: OfKeys, sites: Mapping[LocationKey, SiteCalendar]
-) -> list[Changed]:
-    """Bring positions and daily balances up to date for lines that were just entered in the journal.
-
-    Takes the keys' locks. A movement after the anchor (the last count) adds its delta; one before it changes its day
-    alone. A count that is the new anchor refolds its key: from daily balances, and from the journal of the anchor's
-    own day. An older count changes nothing.
-    """
-    if not entered:
-        return []
-    locked = await lock(connection, list(entered))
-    changes = [_added_up(key, of_key, locked[key].counted_at, sites[key[:2]]) for key, of_key in entered.items()]
-    await _apply(connection, changes)
-    anchors = {change.key: change.anchor for change in changes if change.anchor is not None}
-    if anchors:
-        await _refold(connection, anchors, sites)
-    return [Changed(change.key, locked[change.key].version + 1, change.demand_from) for change in changes]
-
-
-class _Change(NamedTuple):
-    """What the lines of one key add up to."""
-
-    key: Key
-    days: Sequence[DayEffect]
-    """What is added to each day, the earliest first; a day only once."""
-    moved: Decimal
-    """After the anchor, receipts aside."""
-    received: Decimal
-    """After the anchor."""
-    anchor: datetime | None
-    """The as-of time of a count that is not older than the anchor."""
-    is_plain: bool
-    """Whether there is nothing but plain sales, none at the very end of a day."""
-
-    @property
-    def demand_from(self) -> date | None:
-        for day in self.days:
-            if day.sold or day.returned or day.lost:
-                return day.day
-        return None
-
-
-def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | None, site: SiteCalendar) -> _Change:
-    """Add the lines of one key up, for each day and for what came after the anchor."""
-    if len(lines) == 1 and lines[0].kind is Kind.SALE and lines[0].details is None:  # which is most of what comes
-        [line] = lines
-        effects = daily.effects(Kind.SALE, line.quantity, line.occurred_at, None, site)
-        after = line.quantity if counted_at is None or line.occurred_at > counted_at else NOTHING
-        return _Change(key, effects, after, NOTHING, None, len(effects) == 1)
-    moved = received = NOTHING
-    anchor: datetime | None = None
-    is_plain = True
-    days: dict[date, DayEffect] = {}
-    for line in lines:
-        kind, occurred_at = line.kind, line.occurred_at
-        if kind in ABSOLUTE:
-            is_plain = False
-            if counted_at is None or occurred_at >= counted_at:
-                anchor = occurred_at if anchor is None else max(anchor, occurred_at)
-            continue
-        effects = daily.effects(kind, line.quantity, occurred_at, sales_of(line), site)
-        if kind is not Kind.SALE or line.details is not None or len(effects) > 1:
-            is_plain = False
-        for effect in effects:
-            before = days.get(effect.day)
-            days[effect.day] = effect if before is None else before.plus(effect)
-        if effects and (counted_at is None or occurred_at > counted_at):
-            if kind is Kind.RECEIPT:
-                received += line.quantity
-            else:
-                moved += line.quantity
-    ordered = list(days.values()) if len(days) < 2 else [days[day] for day in sorted(days)]
-    return _Change(key, ordered, moved, received, anchor, is_plain)
-
-
-def sales_of(line: JournalLine) -> Sales | None:
-    """Return what a line about sales says beyond its quantity; None for a plain sale and for other lines."""
-    if line.details is None or line.kind is not Kind.SALE:
-        return None
-    told = orjson.loads(line.details)
-    start = told.get("period_start")
-    return Sales(
-        sold=Decimal(told.get("sold", 0)),
-        returned=Decimal(told.get("returned", 0)),
-        lost=Decimal(told.get("lost", 0)),
-        period_start=None if start is None else datetime.fromisoformat(start),
-    )
-
-
-async def _apply(connection: AsyncConnection, changes: Sequence[_Change]) -> None:
-    """Add changes to days and positions. The caller holds the keys' locks."""
-    keys: list[Key] = []
-    days: list[DayEffect | None] = []
-    moved: list[Decimal | None] = []
-    received: list[Decimal | None] = []
-    for change in changes:
-        days += change.days or (None,)
-        others = len(days) - len(keys) - 1
-        keys += [change.key] * (others + 1)
-        moved += [change.moved] + [None] * others
-        received += [change.received] + [None] * others
-    written: dict[str, object] = {
-        **_key_texts(keys),
-        "days": [None if day is None else day.day for day in days],
-        "moved": columns.decimals([NOTHING if day is None else day.moved for day in days]),
-        "moved_after": columns.optional(moved),
-    }
-    if all(change.is_plain for change in changes):
-        await connection.execute(_APPLY_PLAIN, written)
-        return
-    effects = [_NO_DAY if day is None else day for day in days]
-    written |= {
-        "received": columns.decimals([effect.received for effect in effects]),
-        "sold": columns.decimals([effect.sold for effect in effects]),
-        "returned": columns.decimals([effect.returned for effect in effects]),
-        "lost": columns.decimals([effect.lost for effect in effects]),
-        "received_after": columns.optional(received),
-    }
-    await connection.execute(_APPLY, written)
-
-
-_NO_DAY = DayEffect(date.min)
-
-# A row a key and day, neither twice; what is added to the position stands on the first row of its key.
-_OF_THE_KEY = """
-    position.customer_id = change.customer_id AND position.location_id = change.location_id
-    AND position.item_id = change.item_id
-"""
-_CHANGES = """
-    string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
-    string_to_array(CAST(:items AS text), chr(10)), CAST(:days AS date[]),
-    string_to_array(CAST(:moved AS text), chr(10)), string_to_array(CAST(:moved_after AS text), chr(10), '')
-"""
-# Days that are there are updated, the others inserted. Under the key's lock that is safe, and it takes half the time of
-# an upsert, which locks each row before it writes it.
-_OF_THE_DAY = """
-    balance.customer_id = change.customer_id AND balance.location_id = change.location_id
-    AND balance.item_id = change.item_id AND balance.day = change.day
-"""
-_APPLY_PLAIN = text(f"""
-    WITH change AS MATERIALIZED (
-        SELECT customer_id, location_id, item_id, day, moved::numeric AS moved, moved_after::numeric AS moved_after,
-               place
-        FROM unnest({_CHANGES}) WITH ORDINALITY
-            AS change (customer_id, location_id, item_id, day, moved, moved_after, place)
-    ), known_day AS (
-        UPDATE daily_balance AS balance SET moved = balance.moved + change.moved, sold = balance.sold - change.moved
-        FROM change WHERE {_OF_THE_DAY}
-        RETURNING change.place
-    ), new_day AS (
-        INSERT INTO daily_balance (customer_id, location_id, item_id, day, moved, sold)
-        SELECT customer_id, location_id, item_id, day, moved, -moved FROM change
-        WHERE place NOT IN (SELECT place FROM known_day)
-    )
-    UPDATE position SET version = position.version + 1, moved = position.moved + change.moved_after
-    FROM change WHERE change.moved_after IS NOT NULL AND {_OF_THE_KEY}
-""")  # noqa: S608 - our own words
-_APPLY = text(f"""
-    WITH change AS MATERIALIZED (
-        SELECT customer_id, location_id, item_id, day, moved::numeric AS moved, received::numeric AS received,
-               sold::numeric AS sold, returned::numeric AS returned, lost::numeric AS lost,
-               moved_after::numeric AS moved_after, received_after::numeric AS received_after, place
-        FROM unnest(
-            {_CHANGES}, string_to_array(CAST(:received AS text), chr(10)),
-            string_to_array(CAST(:sold AS text), chr(10)), string_to_array(CAST(:returned AS text), chr(10)),
-            string_to_array(CAST(:lost AS text), chr(10)),
-            string_to_array(CAST(:received_after AS text), chr(10), '')
-        ) WITH ORDINALITY AS change (
-            customer_id, location_id, item_id, day, moved, moved_after, received, sold, returned, lost, received_after,
-            place)
-    ), known_day AS (
-        UPDATE daily_balance AS balance SET
-            moved = balance.moved + change.moved, received = balance.received + change.received,
-            sold = balance.sold + change.sold, returned = balance.returned + change.returned,
-            lost = balance.lost + change.lost
-        FROM change WHERE {_OF_THE_DAY}
-        RETURNING change.place
-    ), new_day AS (
-        INSERT INTO daily_balance (customer_id, location_id, item_id, day, moved, received, sold, returned, lost)
-        SELECT customer_id, location_id, item_id, day, moved, received, sold, returned, lost FROM change
-        WHERE day IS NOT NULL AND place NOT IN (SELECT place FROM known_day)
-    )
-    UPDATE position SET
-        version = position.version + 1,
-        moved = position.moved + change.moved_after,
-        received = position.received + change.received_after
-    FROM change WHERE change.moved_after IS NOT NULL AND {_OF_THE_KEY}
-""")  # noqa: S608 - our own words
-
-
-async def _refold(
-    connection: AsyncConnection, anchors: Mapping[Key, datetime], sites: Mapping[LocationKey, SiteCalendar]
-) -> None:
-    """Fold keys anew from the counts as of these times. The caller holds their locks; the lines are in the journal."""
-    keys = sorted(anchors)
-    days = [sites[key[:2]].day_up_to(anchors[key]) for key in keys]
-    await connection.execute(
-        _REFOLD,
-        {
-            **_columns(keys),
-            "anchors": [anchors[key] for key in keys],
-            "days": days,
-            "day_ends": [sites[key[:2]].end_of(day) for key, day in zip(keys, days, strict=True)],
-        },
-    )
-
-
-# Of several counts at one instant the order of vmi_domain.position.Count holds.
-_REFOLD = text(f"""
-    WITH anchor AS MATERIALIZED (
-        SELECT DISTINCT ON (line.customer_id, line.location_id, line.item_id)
-               customer_id, location_id, item_id, line.occurred_at, wanted.day, wanted.day_ends, line.quantity,
-               coalesce((line.details ->> 'unavailable')::numeric, 0) AS unavailable,
-               coalesce((line.details ->> 'reserved')::numeric, 0) AS reserved,
-               coalesce((line.details ->> 'backlog')::numeric, 0) AS backlog
-        FROM unnest(
-            CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]),
-            CAST(:anchors AS timestamptz[]), CAST(:days AS date[]), CAST(:day_ends AS timestamptz[])
-        ) AS wanted (customer_id, location_id, item_id, occurred_at, day, day_ends)
-        JOIN journal AS line USING (customer_id, location_id, item_id, occurred_at)
-        WHERE line.kind IN ({Kind.REPORT:d}, {Kind.COUNT:d})
-        ORDER BY line.customer_id, line.location_id, line.item_id,
-                 coalesce((line.details ->> 'revision')::int, 0) DESC, line.kind DESC, line.line_id DESC
-    )
-    UPDATE position SET
-        counted_at = anchor.occurred_at, counted = anchor.quantity, unavailable = anchor.unavailable,
-        reserved = anchor.reserved, backlog = anchor.backlog,
-        moved = later.moved + same_day.moved, received = later.received + same_day.received,
-        probably_received = CASE WHEN position.in_transit = 0 THEN 0 ELSE (
-            SELECT coalesce(sum(supply.quantity), 0) FROM supply_line AS supply
-            WHERE supply.customer_id = anchor.customer_id AND supply.location_id = anchor.location_id
-              AND supply.item_id = anchor.item_id AND supply.stage = 'shipped'
-              AND supply.expected_at <= anchor.occurred_at) END
-    FROM anchor
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(balance.moved), 0) AS moved, coalesce(sum(balance.received), 0) AS received
-        FROM daily_balance AS balance
-        WHERE balance.customer_id = anchor.customer_id AND balance.location_id = anchor.location_id
-          AND balance.item_id = anchor.item_id AND balance.day > anchor.day
-    ) AS later
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(line.quantity) FILTER (WHERE line.kind <> {Kind.RECEIPT:d}), 0) AS moved,
-               coalesce(sum(line.quantity) FILTER (WHERE line.kind = {Kind.RECEIPT:d}), 0) AS received
-        FROM journal AS line
-        WHERE line.customer_id = anchor.customer_id AND line.location_id = anchor.location_id
-          AND line.item_id = anchor.item_id
-          AND line.occurred_at > anchor.occurred_at AND line.occurred_at <= anchor.day_ends
-          AND line.kind IN ({Kind.SALE:d}, {Kind.ADJUSTMENT:d}, {Kind.TRANSFER:d}, {Kind.RECEIPT:d})
-    ) AS same_day
-    WHERE position.customer_id = anchor.customer_id AND position.location_id = anchor.location_id
-      AND position.item_id = anchor.item_id
-""")  # noqa: S608 - our own words
-
-
-async def count_days_anew(connection: AsyncConnection, location: LocationKey, site: SiteCalendar) -> None:
-    """Make a location's daily balances anew from the journal: where its days begin has changed.
-
-    Positions stay as they are: they depend on instants, not on days.
-    """
-    keys = await keys_at(connection, location)
-    for first in range(0, len(keys), _KEYS_AT_ONCE):
-        some = keys[first : first + _KEYS_AT_ONCE]
-        await lock(connection, some)
-        await connection.execute(_FORGET_DAYS, _columns(some))
-        found = await journal.of_keys(connection, some)
-        changes = [_added_up(key, found[key], None, site) for key in some]
-        await _apply(connection, [change._replace(moved=NOTHING, received=NOTHING) for change in changes])
-
-
-_KEYS_AT_ONCE = 50
-_FORGET_DAYS = text(f"""
-    DELETE FROM daily_balance AS balance USING {_KEYS} AS wanted (customer_id, location_id, item_id)
-    WHERE balance.customer_id = wanted.customer_id AND balance.location_id = wanted.location_id
-      AND balance.item_id = wanted.item_id
-""")  # noqa: S608 - our own words
-
-
-def _key_texts(keys: Sequence[Key]) -> dict[str, object]:
+def key_texts(keys: Sequence[Key]) -> dict[str, object]:
+    """Return keys, at least one, as columns for ``vmi_store.columns``."""
     customers, locations, items = zip(*keys, strict=True)
     return {
         "customers": columns.texts(customers),

@@ -233,6 +233,17 @@ async def test_a_transfer_waits_for_the_location_it_goes_to(desk: Desk) -> None:
     assert (await desk.stock()).physical == -2
 
 
+async def test_a_transfer_to_where_it_comes_from_is_put_aside(desk: Desk) -> None:
+    sent = told(
+        desk.customer,
+        {"item_id": "milk", "quantity": "2"},
+        message_type="vmi.stock-transferred.v1",
+        to_location_id="store-1",
+    )
+
+    assert [one.reason for one in read_facts([sent]).rejected] == ["invalid"]
+
+
 async def test_a_line_whose_unit_becomes_known_counts_by_it(desk: Desk) -> None:
     await desk.deliver([told(desk.customer, line("2", unit="CS"))])
     await desk.define(item(desk.customer, units={"CS": 12}), recorded_at=RECORDED + timedelta(hours=1))

@@ -15,7 +15,7 @@ from vmi_domain.position import Authority, Basis, Key, inventory_position
 from vmi_inventory import publishing
 from vmi_runtime.clock import ClockMode
 from vmi_store import journal, watermarks
-from vmi_store.positions import Changed
+from vmi_store.folding import Changed
 from vmi_testing.builders import DAY, HOUR, NOON, agreement, item, location, order, receipt, sale, shipment, stock
 from vmi_testing.inventory import RECORDED, Desk, record
 
@@ -285,6 +285,7 @@ async def test_days_are_counted_anew_when_a_sites_calendar_changes(desk: Desk) -
     await desk.define(location(desk.customer, time_zone="Europe/Berlin"), recorded_at=RECORDED + HOUR)
 
     assert await desk.days() == {"2025-03-05": (-5, 0, 5, 0, 0)}
+    assert (await desk.published())[-1].lines[0].demand_from == date(2025, 3, 4)
     assert (await desk.stock()).physical == 95
     await desk.tell(stock(desk.customer, {"milk": 90}, late - HOUR))
     assert (await desk.stock()).physical == 85

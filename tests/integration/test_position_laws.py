@@ -30,8 +30,7 @@ from vmi_domain.days import SiteCalendar
 from vmi_domain.position import ABSOLUTE, NOTHING, Balance, Count, Key, Kind, Movement, fold
 from vmi_domain.supply import supply_lines, totals
 from vmi_store import journal, positions, supply
-from vmi_store.journal import JournalLine
-from vmi_store.positions import sales_of
+from vmi_store.journal import JournalLine, sales_of
 from vmi_testing.inventory import Desk, record
 
 BEGIN = datetime(2025, 3, 28, tzinfo=UTC)

@@ -11,7 +11,7 @@ from vmi_domain.days import SiteCalendar
 from vmi_domain.position import Key, Kind
 from vmi_runtime import failure
 from vmi_runtime.worker import FetchedRecord
-from vmi_store import journal, positions
+from vmi_store import folding, journal, positions
 from vmi_testing.builders import HOUR, NOON, sale, stock
 from vmi_testing.inventory import Desk, record
 
@@ -61,7 +61,7 @@ async def test_the_fold_waits_for_the_other_workers_commit_before_it_reads(engin
                 NOON + HOUR,
             )
         ]
-        await positions.fold(holding, await journal.enter(holding, lines), {key[:2]: SiteCalendar()})
+        await folding.fold(holding, await journal.enter(holding, lines), {key[:2]: SiteCalendar()})
         await holding.commit()
         await counting
 
