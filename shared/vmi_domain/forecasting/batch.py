@@ -39,6 +39,9 @@ USUAL_TRUST: Final = (0.9, 0.2)
 what lies far out is learned from few outcomes."""
 TRUST_IN_THE_LATEST: Final = (0.35, 0.3)
 """How far the latest outcomes say otherwise."""
+USUAL_TRUST_OF_PLAN: Final = (0.9, 1.0)
+TRUST_IN_THE_LATEST_OF_PLAN: Final = (0.35, 0.1)
+"""The same where a plan is known: how promotions spread, no view of the past tells."""
 TRUSTS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 TAIL: Final = 0.9
 """Probabilities from here on have a trust of their own."""
@@ -114,7 +117,7 @@ def window_demand(past: Past, smoothed: dict[int, Levels], window: Window) -> Wi
         shift = _shift(residuals, samples.spread)
         bias = _bias(samples, shares, samples.spread[:, None] * shift)
         return _finished(past, view, view.spread[:, None] * shift, Fit(shares, len(residuals), np.zeros(2), bias))
-    trust = _trust(samples, shares, residuals)
+    trust = _trust(samples, shares, residuals, planned=past.extra is not None)
     weight = samples.spread * NEWER**samples.origin
     ensembles = [
         boosting.fit(samples.features, residuals, weight, PROBABILITIES, seed=seed) for seed in range(ENSEMBLES)
@@ -201,12 +204,14 @@ def _shift(residuals: Floats, weight: Floats) -> Floats:
     return np.asarray(found * len(residuals) / (len(residuals) + SAMPLES_OF_TRUST))
 
 
-def _trust(samples: _Samples, shares: Floats, residuals: Floats) -> Floats:
+def _trust(samples: _Samples, shares: Floats, residuals: Floats, *, planned: bool) -> Floats:
     """Return which share of the boosted correction the latest third of the origins would have had, shrunk."""
+    usual = np.array(USUAL_TRUST_OF_PLAN if planned else USUAL_TRUST)
+    said = np.array(TRUST_IN_THE_LATEST_OF_PLAN if planned else TRUST_IN_THE_LATEST)
     latest = max(2, (int(samples.origin.max()) + 1) // 3)
     judged, learned = samples.origin < latest, samples.origin >= latest + 1
     if learned.sum() < FEWEST_TO_BOOST // 2:
-        return np.array(USUAL_TRUST) / 2
+        return usual / 2
     weight = (samples.spread * NEWER**samples.origin)[learned]
     boosted = boosting.fit(samples.features[learned], residuals[learned], weight, PROBABILITIES)
     correction = samples.spread[judged, None] * boosted.predict(samples.features[judged])
@@ -219,8 +224,7 @@ def _trust(samples: _Samples, shares: Floats, residuals: Floats) -> Floats:
         ]
     )
     best = np.array([TRUSTS[int(losses[:, part].sum(axis=1).argmin())] for part in _BODY_AND_TAIL])
-    said = np.array(TRUST_IN_THE_LATEST)
-    return np.asarray(said * best + (1 - said) * np.array(USUAL_TRUST))
+    return np.asarray(said * best + (1 - said) * usual)
 
 
 def _finished(past: Past, view: windows.View, correction: Floats, fit: Fit) -> WindowDemand:
