@@ -255,6 +255,14 @@ async def test_a_days_sales_are_in_a_report_of_its_end(desk: Desk) -> None:
     assert await desk.days() == {"2025-03-04": (-14, 0, 14, 0, 0)}
 
 
+async def test_a_late_count_finds_what_moved_at_the_very_end_of_its_day(desk: Desk) -> None:
+    midnight = datetime(2025, 3, 5, tzinfo=UTC)
+    await desk.tell(sale(desk.customer, {"milk": 5}, midnight), sale(desk.customer, {"milk": 2}, midnight + HOUR))
+    await desk.tell(stock(desk.customer, {"milk": 100}, midnight - HOUR))
+
+    assert (await desk.stock()).physical == 93
+
+
 async def test_units_come_to_the_items_base_unit_also_after_they_changed(desk: Desk) -> None:
     case = {"quantity": 2, "unit": "CS"}
     await desk.define(item(desk.customer, units={"CS": 12}))
