@@ -228,6 +228,16 @@ def test_documents_dated_by_their_day_alone_still_follow_each_other() -> None:
     assert stages(*facts) == {"shipped": 100}
 
 
+def test_an_order_that_is_dated_after_its_own_shipment_is_still_its_order() -> None:
+    assert stages(ordered("O", 100, 5), shipped("S", 100, 2, "O")) == {"shipped": 100}
+
+
+def test_a_smaller_and_then_larger_order_meant_its_proposal_as_a_whole() -> None:
+    facts = [accepted(100), *(ordered("O", q, 1, PROPOSAL, revision=r) for r, q in enumerate((30, 100, 20)))]
+
+    assert stages(*facts) == {"ordered": 20, "cancelled": 80}
+
+
 def test_the_last_word_on_a_proposal_counts() -> None:
     assert stages(accepted(100), accepted(60, revision=1)) == {"ordered": 60}
 
