@@ -1,4 +1,8 @@
-"""Demand of each of the next periods and of their sums, for many series at once, from their whole history."""
+"""Demand of each of the next periods and of their sums, for many series at once, from their whole history.
+
+The file door runs this. The live worker moves its state (``state``, ``learning``) by one day at a time instead: it
+shares the distributions, the weekday's shrinkage and the worth of an agreed rate, and knows neither boosting nor plans.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
