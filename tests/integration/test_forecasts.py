@@ -380,7 +380,7 @@ async def test_days_on_which_nothing_stood_on_the_shelf_teach_nothing(site: Site
 
 _COUNT_NOTHING = text(f"""
     INSERT INTO journal (customer_id, location_id, item_id, occurred_at, line_id, kind, quantity, recorded_at)
-    VALUES (:customer, '{STORE}', 'milk', :at, gen_random_uuid(), {Kind.REPORT:d}, 0, :at)
+    VALUES (:customer, '{STORE}', 'milk', :at, uuid_send(gen_random_uuid()), {Kind.REPORT:d}, 0, :at)
 """)
 
 

@@ -8,11 +8,10 @@ from sqlalchemy import text
 
 from vmi_contracts.topics import Topic
 from vmi_runtime import process
-from vmi_runtime.settings import load
 from vmi_runtime.worker import Record, Subscription, Transaction, Worker
 
 SEEN = """
-    CREATE TABLE seen (
+    CREATE TABLE IF NOT EXISTS seen (
         topic text, partition int, place bigint, value text, times int NOT NULL DEFAULT 1,
         PRIMARY KEY (topic, partition, place)
     )
@@ -61,4 +60,4 @@ def worker(name: str, topic: str) -> Worker:
 
 
 if __name__ == "__main__":
-    sys.exit(process.run(worker(sys.argv[1], sys.argv[2]), load()))
+    process.main(worker(sys.argv[1], sys.argv[2]))
