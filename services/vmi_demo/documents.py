@@ -27,7 +27,7 @@ ORDER_CUT_OFF: Final = time(0, 15)
 """The order opportunity falls a quarter of an hour after the day's closing stock report."""
 
 PACK_SIZES: Final = (1, 2, 3, 4, 6, 12)
-MOST_DAYS_IN_A_PACK: Final = 3
+MOST_DAYS_IN_A_PACK: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Outgoing:
 
 
 def pack_sizes(history: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each item's pack: the largest that a store sells in three days on average, at least one unit."""
+    """Return each item's pack: the largest that a store sells in two weeks on average, at least one unit."""
     most = history.mean(axis=(0, 1)) * MOST_DAYS_IN_A_PACK
     return np.array([max(size for size in PACK_SIZES if size <= max(1.0, units)) for units in most], dtype=np.int64)
 
