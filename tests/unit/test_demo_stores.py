@@ -170,7 +170,7 @@ def test_a_proposal_for_a_later_opportunity_waits():
     assert len(book.due(opportunity(LIVE[0]))) == 1
 
 
-def test_a_pack_is_what_a_store_sells_in_three_days_at_most():
-    history = np.array([[[2, 0, 9]], [[2, 1, 9]]])
+def test_a_pack_is_what_a_store_sells_in_two_weeks_at_most():
+    history = np.array([[[0, 0, 9]], [[1, 0, 9]]])
 
     assert pack_sizes(history).tolist() == [6, 1, 12]
