@@ -119,10 +119,9 @@ async def _tell(
     if not keys:
         return
     connection = transaction.connection
-    await positions.lock(connection, keys)
+    versions = await positions.count_up(connection, keys)
     reached = dict(await watermarks.read(connection, [key[:2] for key in keys]))
     if transaction.clock.mode is ClockMode.WALL:
         reached = {key[:2]: told_at for key in keys} | reached
-    versions = await positions.count_up(connection, keys)
     changed = [Changed(key, versions[key], demand_from.get(key)) for key in keys if key[:2] in reached]
     await publishing.tell(connection, changed, reached)

@@ -128,17 +128,19 @@ _KEYS_AT = text("""
 
 
 async def count_up(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, int]:
-    """Give keys a new version, though no fact of theirs changed (their agreement did), and return it."""
+    """Give keys a new version, though no fact of theirs changed (their agreement did), and return it.
+
+    This takes their locks, and makes rows that are missing.
+    """
     result = await connection.execute(_COUNT_UP, _columns(sorted(set(keys))))
     return {Key(row.customer_id, row.location_id, row.item_id): row.version for row in result}
 
 
 _COUNT_UP = text(f"""
-    UPDATE position SET version = position.version + 1
-    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
-    WHERE position.customer_id = wanted.customer_id AND position.location_id = wanted.location_id
-      AND position.item_id = wanted.item_id
-    RETURNING position.customer_id, position.location_id, position.item_id, position.version
+    INSERT INTO position (customer_id, location_id, item_id, version)
+    SELECT customer_id, location_id, item_id, 1 FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    ON CONFLICT (customer_id, location_id, item_id) DO UPDATE SET version = position.version + 1
+    RETURNING customer_id, location_id, item_id, version
 """)  # noqa: S608 - our own words
 
 
