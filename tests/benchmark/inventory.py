@@ -4,8 +4,9 @@ written with plain aiokafka and with Quix Streams.
 * **bare**: an upsert of as many rows by ``unnest`` into a table with the position's key, 2,000 rows a transaction.
 * **S**: the worker's own statements fed from memory, 2,000 lines a transaction: master data held, inbox, journal,
   locks, positions and daily balances, watermarks, outbox, commit. Reading JSON and checking lines is not in it.
-* **worker**: the inventory worker as it is, from Kafka, with everything.
-* **aiokafka**, **Quix Streams**: the same reading, the same SQL, a commit of offsets after each transaction.
+* **worker**: the inventory worker from Kafka, with everything, and as many lines in a transaction.
+* **aiokafka**, **Quix Streams**: the same reading, the same SQL, the same transactions, offsets committed after each.
+* **worker as set**: with the limits it has by itself, 2,000 documents or 2 MB in a transaction.
 
 Every contender is a process of its own on one core, and starts on a database of its own in which 20 stores with 200
 items each are known and agreed. They take turns; ratios are medians over the rounds. Each round is printed, for bare
@@ -150,6 +151,7 @@ class Meter:
 
     def __init__(self, lines: int) -> None:
         self._lines = self._left = lines
+        self._transactions = 0
         self._started = 0.0
 
     def __call__(self, lines: int) -> None:
@@ -157,9 +159,15 @@ class Meter:
             # Groups take their time to form and statements to be prepared: only what follows is measured.
             self._started = time.perf_counter()
             self._lines -= lines
+        else:
+            self._transactions += 1
         self._left -= lines
         if self._left <= 0:
-            print(json.dumps({"rate": self._lines / (time.perf_counter() - self._started)}), flush=True)
+            seconds = time.perf_counter() - self._started
+            spent = time.process_time() / self._lines * 1e6
+            in_each = self._lines / max(1, self._transactions)
+            figures = {"rate": self._lines / seconds, "lines a transaction": in_each, "python": spent}
+            print(json.dumps(figures), flush=True)
             os._exit(0)
 
 
@@ -291,7 +299,21 @@ def sql(arguments: argparse.Namespace) -> None:
 
 
 def worker(arguments: argparse.Namespace) -> None:
+    """The inventory worker with transactions of the size of the others'."""
+    from vmi_runtime.settings import ConsumingSettings
+
+    most = max(1, LINES_AT_ONCE // arguments.lines_each)
+    _work(arguments, ConsumingSettings(batch_records=most, chunk_records=min(500, most)))
+
+
+def worker_as_set(arguments: argparse.Namespace) -> None:
     """The inventory worker, as ``vmi worker inventory`` runs it."""
+    from vmi_runtime.settings import ConsumingSettings
+
+    _work(arguments, ConsumingSettings())
+
+
+def _work(arguments: argparse.Namespace, consuming: Any) -> None:
     from pydantic import SecretStr
 
     from vmi_runtime import process
@@ -308,6 +330,7 @@ def worker(arguments: argparse.Namespace) -> None:
     settings = Settings(
         kafka=KafkaSettings(bootstrap_servers=arguments.kafka),
         database=DatabaseSettings(url=SecretStr(arguments.database)),
+        consuming=consuming,
         log_level="error",
     )
     process.run(Worker(f"bench-{uuid4().hex}", subscriptions=(subscription,)), settings)
@@ -422,6 +445,7 @@ CONTENDERS: dict[str, Callable[[argparse.Namespace], None]] = {
     "worker": worker,
     "aiokafka": aiokafka,
     "Quix Streams": quix,
+    "worker as set": worker_as_set,
 }
 
 
