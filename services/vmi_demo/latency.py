@@ -3,14 +3,12 @@
 Both ends are append times of the broker (``LogAppendTime``): that of the record with the event, and that of the record
 with the proposal. Which event a proposal follows from is found by its explanation: during a day a store's shelf of an
 item only goes down, by sales, so the usable stock that the explanation starts from names the sale after which just that
-much was left. A later version that starts from the same stock, and the first version of a key that sold nothing,
-follow from the day's stock report. Versions that answer an answer (accepted, ordered …) are not counted, nor are those
-that no event of the day explains; how many those were is told.
-
-The stores send a whole day in one burst. A latency therefore contains the wait behind the rest of the day's events.
+much was left. Another version that starts from the same stock, and one of an item that sold nothing, follow from the
+day's stock report, if they came after it. Versions that answer an answer (accepted, shipped ...) are not timed, nor are
+those of before the report that no sale explains (they follow from answers and deliveries); how many is told.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -29,14 +27,13 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Latencies:
-    """Percentiles of the time from event to proposal."""
+class Latency:
+    """Percentiles of the time from event to proposal; none where nothing was timed."""
 
-    measured: int
-    unexplained: int
-    p50_ms: float | None
-    p99_ms: float | None
-    longest_ms: float | None
+    timed: int
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    longest_ms: float | None = None
 
 
 @dataclass(slots=True)
@@ -46,24 +43,19 @@ class Stopwatch:
     _sold_down_to: dict[tuple[Key, int | None], datetime] = field(default_factory=dict)
     _reported: dict[str, datetime] = field(default_factory=dict)
     _shown: set[tuple[Key, int | None]] = field(default_factory=set)
-    _times_ms: list[float] = field(default_factory=list)
-    _unexplained: int = 0
-    _running: bool = False
+    _after_sales: list[float] = field(default_factory=list)
+    _after_reports: list[float] = field(default_factory=list)
+    untimed: int = 0
+    """Versions that no event of their day explains."""
 
     def begin_day(self) -> None:
-        """Forget the events of the day before, and measure."""
-        self._running = True
+        """Forget the events of the day before."""
         self._sold_down_to.clear()
         self._reported.clear()
         self._shown.clear()
 
-    def end_day(self) -> None:
-        """Measure no more: what comes now follows from answers and deliveries."""
-        self.begin_day()
-        self._running = False
-
     def sent(self, records: Iterable[Sent]) -> None:
-        """Take down a day's sales and stock reports."""
+        """Take down sales and stock reports."""
         for one in records:
             location_id = one.outgoing.location_id
             if one.outgoing.topic is STOCK:
@@ -72,23 +64,37 @@ class Stopwatch:
                 self._sold_down_to.setdefault(((location_id, item_id), left), one.appended_at)
 
     def proposed(self, proposal: Proposal, appended_at: datetime) -> float | None:
-        """Take down a proposal; return how many milliseconds it came after its event, where that is measured."""
-        if not self._running or proposal.status not in OWN_DECISIONS:
+        """Take down a proposal; return how many milliseconds it came after its event, where that is known."""
+        if proposal.status not in OWN_DECISIONS:
             return None
         shown = (proposal.location_id, proposal.item_id), proposal.usable
         sold_at = None if shown in self._shown else self._sold_down_to.get(shown)
+        reported_at = self._reported.get(proposal.location_id)
         self._shown.add(shown)
-        caused_at = sold_at or self._reported.get(proposal.location_id)
-        if caused_at is None or appended_at < caused_at:
-            self._unexplained += 1
-            return None
-        milliseconds = (appended_at - caused_at).total_seconds() * 1000
-        self._times_ms.append(milliseconds)
-        return milliseconds
+        if sold_at is not None and sold_at <= appended_at:
+            return _noted(self._after_sales, sold_at, appended_at)
+        if reported_at is not None and reported_at <= appended_at:
+            return _noted(self._after_reports, reported_at, appended_at)
+        self.untimed += 1
+        return None
 
-    def latencies(self) -> Latencies:
-        """Return what was measured so far."""
-        if not self._times_ms:
-            return Latencies(0, self._unexplained, None, None, None)
-        p50, p99, longest = np.percentile(self._times_ms, [50, 99, 100]).tolist()
-        return Latencies(len(self._times_ms), self._unexplained, p50, p99, longest)
+    def after_sales(self) -> Latency:
+        """Return the times from a sale to its proposal."""
+        return _percentiles(self._after_sales)
+
+    def after_reports(self) -> Latency:
+        """Return the times from a stock report, with a line for every item, to the proposals it led to."""
+        return _percentiles(self._after_reports)
+
+
+def _noted(times_ms: list[float], caused_at: datetime, appended_at: datetime) -> float:
+    milliseconds = (appended_at - caused_at).total_seconds() * 1000
+    times_ms.append(milliseconds)
+    return milliseconds
+
+
+def _percentiles(times_ms: Sequence[float]) -> Latency:
+    if not times_ms:
+        return Latency(0)
+    p50, p99, longest = np.percentile(times_ms, [50, 99, 100]).tolist()
+    return Latency(len(times_ms), p50, p99, longest)

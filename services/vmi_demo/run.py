@@ -42,6 +42,9 @@ from vmi_runtime.clock import monotonic
 COVERS: Final = np.arange(0, 121) * 0.05
 """Factors on the ERP rule's minimum and maximum, among which the one with the service's fill rate is sought."""
 DOCUMENTS_AT_ONCE: Final = 500
+PARTS_OF_A_DAY: Final = 6
+SECONDS_BETWEEN_PARTS: Final = 0.1
+"""A day's sales come in parts, so that they do not all wait behind each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ async def _played(data: Journey, scene: Stage, console: Console, began: float) -
         loaded = monotonic()
         for day in range(len(data.live_days)):
             await play.day(day)
+        await play.last_night()
         ended = monotonic()
     curve = await comparison
     fared = outcome(stores.shelves)
@@ -119,7 +123,9 @@ async def _played(data: Journey, scene: Stage, console: Console, began: float) -
         repeated_versions=play.book.repeated,
         accepted=play.accepted,
         ordered_units=stores.ordered_units,
-        latencies=play.stopwatch.latencies(),
+        sale_to_proposal=play.stopwatch.after_sales(),
+        report_to_proposal=play.stopwatch.after_reports(),
+        untimed_versions=play.stopwatch.untimed,
         service_target=SERVICE_TARGET,
         opening_stock=int(opening.sum()),
         service=fared,
@@ -148,6 +154,8 @@ class Play:
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     volume: Volume = field(default_factory=Volume)
     accepted: int = 0
+    overnight: list[Outgoing] = field(default_factory=list)
+    """What followed from the proposals of the evening before, and is not sent yet."""
 
     async def history(self) -> None:
         """Send catalogue, agreements and history, and the stock with which the live part opens."""
@@ -165,19 +173,31 @@ class Play:
         await self._settle()
 
     async def day(self, day: int) -> None:
-        """Live through one day: what happens in the stores, then what follows from the proposals."""
+        """Live through one day, from what follows from last night's proposals to tonight's.
+
+        There is one barrier a day, at its end, when the proposals are read. Nobody waits for the answers to be
+        processed: until they are, the proposals that they accept stay open, and count as supply in the same way.
+        """
         data = self.stores.journey
         self.stopwatch.begin_day()
-        self.stopwatch.sent(await self._send(self.stores.day(day)))
+        await self._send(self.overnight)
+        for some in _in_parts(self.stores.day(day), PARTS_OF_A_DAY):
+            self.stopwatch.sent(await self._send(some))
+            await asyncio.sleep(SECONDS_BETWEEN_PARTS)
+        self.stopwatch.sent(await self._send(self.stores.closing_reports(day)))
         await self._settle()
         due = self.book.due(opportunity(data.live_days[day]))
         self.accepted += len(due)
-        self.stopwatch.end_day()
-        await self._send(self.stores.evening(day, due))
-        await self._settle()
+        self.overnight = self.stores.evening(day, due)
         fared = outcome(self.stores.shelves)
         note = f"{data.live_days[day]}, fill rate {fared.fill_rate:.1%}, {self.book.versions:,} proposal versions"
         self.screen.day(day + 1, len(data.live_days), note)
+
+    async def last_night(self) -> None:
+        """Send what followed from the last day's proposals."""
+        self.stopwatch.begin_day()
+        await self._send(self.overnight)
+        await self._settle()
 
     async def _send(self, outgoing: list[Outgoing]) -> list[wire.Sent]:
         sent = await self.sender.send(outgoing)
@@ -203,6 +223,12 @@ class Play:
     def _show_history(self, total: int, places: Places) -> None:
         waiting = places.get(("vmi-inventory", SALES.name), 0)
         self.screen.progress("history, taken", total - waiting, total)
+
+
+def _in_parts(outgoing: list[Outgoing], parts: int) -> list[list[Outgoing]]:
+    """Return the documents in so many parts of about the same length, in their order."""
+    size = max(1, -(-len(outgoing) // parts))
+    return [outgoing[first : first + size] for first in range(0, len(outgoing), size)]
 
 
 def _say_how_to_look_around(scene: Stage, data: Journey, console: Console) -> None:

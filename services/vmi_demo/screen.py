@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from vmi_demo.journey import TIME_ZONE
+from vmi_demo.latency import Latency
 from vmi_demo.proposals import Proposal
 from vmi_demo.shelves import Outcome
 from vmi_demo.summary import HOW_IT_IS_COMPARED, HOW_LATENCY_IS_MEASURED, Summary
@@ -105,16 +106,12 @@ class Screen:
 
 def print_summary(summary: Summary, console: Console) -> None:
     """Print what was sent, what came back, how fast, and how the shelves fared."""
-    latencies, volume = summary.latencies, summary.volume
+    volume = summary.volume
     flow = Table(title="The flow", title_justify="left", show_header=False)
     flow.add_row("sent", f"{sum(volume.documents.values()):,} documents with {volume.lines:,} lines")
     flow.add_row("proposals", f"{summary.proposals:,} in {summary.versions:,} versions; {summary.accepted:,} accepted")
-    if latencies.p50_ms is not None:
-        flow.add_row(
-            "event to proposal",
-            f"p50 {latencies.p50_ms:,.0f} ms, p99 {latencies.p99_ms:,.0f} ms, longest {latencies.longest_ms:,.0f} ms "
-            f"({latencies.measured:,} versions measured, {latencies.unexplained:,} without an event of their own)",
-        )
+    flow.add_row("sale to proposal", _in_words(summary.sale_to_proposal))
+    flow.add_row("report to proposal", _in_words(summary.report_to_proposal))
     took = summary.took
     flow.add_row(
         "took",
@@ -139,6 +136,15 @@ def print_summary(summary: Summary, console: Console) -> None:
     console.print(fared)
     console.print(f"[dim]Compared: {HOW_IT_IS_COMPARED}.[/]", soft_wrap=True, highlight=False)
     console.print(f"[dim]Latency: {HOW_LATENCY_IS_MEASURED}.[/]", soft_wrap=True, highlight=False)
+
+
+def _in_words(latency: Latency) -> str:
+    if latency.p50_ms is None:
+        return "nothing timed"
+    return (
+        f"p50 {latency.p50_ms:,.0f} ms, p99 {latency.p99_ms:,.0f} ms, longest {latency.longest_ms:,.0f} ms "
+        f"({latency.timed:,} versions)"
+    )
 
 
 def _cell(outcome: Outcome | None, text: Callable[[Outcome], str]) -> str:

@@ -33,14 +33,10 @@ class Stores:
 
     def opening_reports(self) -> list[Outgoing]:
         """Return the stock reports of the moment at which the first live day begins."""
-        as_of = day_start(self.journey.live_days[0])
-        return [
-            self.writer.stock_report(store, self.shelves.stock[store], as_of)
-            for store in range(len(self.journey.stores))
-        ]
+        return self._reports(day_start(self.journey.live_days[0]))
 
     def day(self, day: int) -> list[Outgoing]:
-        """Live through a day and return its documents: lorries leave, baskets are sold, the day's stock is reported."""
+        """Live through a day and return what is written until its end: lorries leave, baskets are sold."""
         leaves_at = day_start(self.journey.live_days[day]) + LEAVES_AT
         written = [
             self.writer.shipment(delivery, leaves_at, self._arrival(delivery))
@@ -52,12 +48,11 @@ class Stores:
             if sale is not None:
                 written.append(sale)
         self.shelves.close_day()
-        as_of = closing_time(self.journey.live_days[day])
-        written += [
-            self.writer.stock_report(store, self.shelves.stock[store], as_of)
-            for store in range(len(self.journey.stores))
-        ]
         return written
+
+    def closing_reports(self, day: int) -> list[Outgoing]:
+        """Return the stock reports of the day's end."""
+        return self._reports(closing_time(self.journey.live_days[day]))
 
     def evening(self, day: int, due: Sequence[Proposal]) -> list[Outgoing]:
         """Take in what arrives, accept what is due, and return the documents of it."""
@@ -71,6 +66,12 @@ class Stores:
             written.append(self.writer.acceptance(store, proposals, closed_at + ANSWER_AFTER))
             self._order(day, store, proposals)
         return written
+
+    def _reports(self, as_of: datetime) -> list[Outgoing]:
+        return [
+            self.writer.stock_report(store, self.shelves.stock[store], as_of)
+            for store in range(len(self.journey.stores))
+        ]
 
     def _by_store(self, proposals: Sequence[Proposal]) -> dict[int, list[Proposal]]:
         by_store = defaultdict(list)

@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from vmi_demo.erp_rule import SAFETY_DAYS
-from vmi_demo.latency import Latencies
+from vmi_demo.latency import Latency
 from vmi_demo.shelves import Outcome
 from vmi_demo.wire import Sent
 
 HOW_LATENCY_IS_MEASURED: Final = (
-    "from the broker's append time of the event to the broker's append time of the proposal version that first shows "
-    "it (the sale that left the usable stock named in its explanation; else the store's stock report); a day's events "
-    "are sent in one burst, so the wait behind the rest of the day is in it"
+    "by the broker's append times, from an event to the first version of a proposal that shows it: the sale that left "
+    "the usable stock which the proposal's explanation starts from, else the store's closing report, a line for every "
+    "item; a day's sales come within a second, all closing reports in the same moment"
 )
 HOW_IT_IS_COMPARED: Final = (
     "same demand, opening stock, packs, lead time and daily review; what is not on the shelf is lost; stock is counted "
@@ -63,7 +63,9 @@ class Summary:
     repeated_versions: int
     accepted: int
     ordered_units: int
-    latencies: Latencies
+    sale_to_proposal: Latency
+    report_to_proposal: Latency
+    untimed_versions: int
     service_target: float
     opening_stock: int
     service: Outcome

@@ -77,13 +77,15 @@ async def sender(kafka: KafkaSettings) -> AsyncIterator[Sender]:
 class Reader:
     """Reads the proposals topic from its beginning, committed records only."""
 
-    def __init__(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:
+    def __init__(self, consumer: Any, asking: Any, partitions: Sequence[TopicPartition]) -> None:
         self._consumer = consumer
+        self._asking = asking
+        """A connection of its own: a fetch that waits for records would hold up the question where they end."""
         self._partitions = partitions
 
     async def up_to_now(self) -> list[Received]:
         """Return the proposals that are committed at this moment and were not returned before."""
-        ends = await self._consumer.end_offsets(self._partitions)
+        ends = await self._asking.end_offsets(self._partitions)
         received: list[Received] = []
         while not await self._reached(ends):
             batches = await self._consumer.getmany(timeout_ms=20)
@@ -108,18 +110,11 @@ def _proposals(value: bytes, headers: Sequence[tuple[str, bytes]]) -> ProposalsI
 @asynccontextmanager
 async def reader(kafka: KafkaSettings) -> AsyncIterator[Reader]:
     """Give a reader of all proposals; it is in no consumer group."""
-    consumer = AIOKafkaConsumer(
-        **kafka_client.arguments(kafka),
-        client_id="vmi-demo",
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        fetch_max_wait_ms=20,
-    )
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(PROPOSALS.name, number) for number in range(PROPOSALS.partitions)]
+    partitions = [TopicPartition(PROPOSALS.name, number) for number in range(PROPOSALS.partitions)]
+    options = {**kafka_client.arguments(kafka), "client_id": "vmi-demo", "isolation_level": "read_committed"}
+    async with (
+        AIOKafkaConsumer(**options, auto_offset_reset="earliest", enable_auto_commit=False) as consumer,
+        AIOKafkaConsumer(**options) as asking,
+    ):
         consumer.assign(partitions)
-        yield Reader(consumer, partitions)
-    finally:
-        await consumer.stop()
+        yield Reader(consumer, asking, partitions)

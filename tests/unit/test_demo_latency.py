@@ -41,7 +41,7 @@ def test_a_proposal_is_timed_from_the_sale_that_left_the_stock_it_starts_from(st
     stopwatch.sent([sent(SALES, 0, ("milk", 9)), sent(SALES, 40, ("milk", 7)), sent(STOCK, 60)])
 
     assert stopwatch.proposed(proposal("milk", 7), after(140)) == pytest.approx(100)
-    assert stopwatch.latencies().measured == 1
+    assert stopwatch.after_sales().timed == 1
 
 
 def test_a_second_proposal_from_the_same_stock_is_timed_from_the_stock_report(stopwatch):
@@ -61,20 +61,22 @@ def test_what_answers_an_answer_is_not_timed(stopwatch):
     stopwatch.sent([sent(STOCK, 60)])
 
     assert stopwatch.proposed(proposal("milk", 9, ProposalStatus.ACCEPTED), after(90)) is None
-    assert stopwatch.latencies().measured == 0
+    assert (stopwatch.after_sales().timed, stopwatch.after_reports().timed) == (0, 0)
 
 
-def test_what_comes_after_the_days_end_is_not_timed(stopwatch):
+def test_a_proposal_of_before_the_report_that_no_sale_explains_is_told_apart(stopwatch):
     stopwatch.sent([sent(STOCK, 60)])
-    stopwatch.end_day()
+
+    assert stopwatch.proposed(proposal("milk", 9), after(50)) is None
+    assert stopwatch.untimed == 1
+
+
+def test_yesterdays_events_explain_nothing_today(stopwatch):
+    stopwatch.sent([sent(SALES, 0, ("milk", 9)), sent(STOCK, 60)])
+    stopwatch.begin_day()
 
     assert stopwatch.proposed(proposal("milk", 9), after(90)) is None
-    assert stopwatch.latencies().unexplained == 0
-
-
-def test_a_proposal_that_no_event_explains_is_told_apart(stopwatch):
-    assert stopwatch.proposed(proposal("milk", 9), after(90)) is None
-    assert stopwatch.latencies().unexplained == 1
+    assert stopwatch.untimed == 1
 
 
 def test_half_of_the_proposals_came_within_the_median():
@@ -84,7 +86,7 @@ def test_half_of_the_proposals_came_within_the_median():
     for milliseconds in range(1, 101):
         stopwatch.proposed(proposal(f"item-{milliseconds}", 1), after(milliseconds))
 
-    measured = stopwatch.latencies()
+    measured = stopwatch.after_reports()
 
     assert (measured.p50_ms, measured.longest_ms) == (pytest.approx(50.5), 100)
     assert measured.p99_ms == pytest.approx(99.01)

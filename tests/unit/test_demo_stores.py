@@ -67,7 +67,7 @@ def test_what_is_wanted_and_not_there_is_lost_and_never_reported():
     sent = simulated.day(0)
 
     assert documents(sent, SALES)[0]["lines"] == [{"item_id": "milk", "quantity": "3", "returned": "0", "lost": "0"}]
-    assert documents(sent, STOCK)[0]["lines"][0]["on_hand"] == "0"
+    assert documents(simulated.closing_reports(0), STOCK)[0]["lines"][0]["on_hand"] == "0"
     fared = outcome(simulated.shelves)
     assert fared.fill_rate == pytest.approx(3 / 5)
     assert fared.short_item_days == 1
@@ -78,7 +78,7 @@ def test_an_empty_shelf_sells_nothing_and_writes_no_sale():
 
 
 def test_the_days_stock_is_reported_as_of_its_end_in_the_stores_zone():
-    assert documents(stores(1, stock=3).day(0), STOCK)[0]["as_of"] == "2017-10-04T04:00:00Z"
+    assert documents(stores(1, stock=3).closing_reports(0), STOCK)[0]["as_of"] == "2017-10-04T04:00:00Z"
 
 
 def test_what_is_accepted_is_shipped_and_on_the_shelf_after_the_lead_time():
