@@ -75,6 +75,7 @@ class ProposalBook:
 
 def usable_stock(explanation: Mapping[str, Any]) -> int | None:
     """Return the usable stock that an explanation starts from, or none where it names none."""
-    position = explanation.get("position")
+    inputs = explanation.get("inputs")
+    position = inputs.get("position") if isinstance(inputs, Mapping) else None
     usable = position.get("usable") if isinstance(position, Mapping) else None
     return None if usable is None else int(Decimal(usable))

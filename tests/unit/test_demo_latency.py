@@ -93,7 +93,7 @@ def test_half_of_the_proposals_came_within_the_median():
 
 
 def test_usable_stock_is_read_from_the_explanation():
-    assert usable_stock({"position": {"usable": "7"}}) == 7
+    assert usable_stock({"inputs": {"position": {"usable": "7"}}}) == 7
     assert usable_stock({}) is None
 
 
