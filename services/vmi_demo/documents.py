@@ -23,8 +23,8 @@ SERVICE_TARGET: Final = 0.98
 for the same sales: it gives as much to the items whose last unit hardly ever sells.)"""
 LEAD_TIME_DAYS: Final = 3
 REVIEW_DAYS: Final = 1
-ORDER_CUT_OFF: Final = time(0, 15)
-"""The order opportunity falls a quarter of an hour after the day's closing stock report."""
+ORDER_CUT_OFF: Final = time(0, 1)
+"""The order opportunity falls a minute after the day's closing stock report, before anybody buys again."""
 
 PACK_SIZES: Final = (1, 2, 3, 4, 6, 12)
 MOST_DAYS_IN_A_PACK: Final = 14

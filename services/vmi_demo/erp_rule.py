@@ -53,9 +53,10 @@ def replay(
 ) -> list[Outcome]:
     """Return how the rule fares on the demand (day, store, item), once for each factor in ``covers``.
 
-    A factor multiplies minimum and maximum alike. The rule looks at every store and item at the end of every day: at
-    or below the minimum it orders up to the maximum, rounded up to packs. An order of the end of day d is on the shelf
-    at the end of day d + ``lead_time_days``. Demand that is not on the shelf is lost.
+    A factor multiplies minimum and maximum alike. The rule looks at every store and item at the end of every day, the
+    day before the first one included: at or below the minimum it orders up to the maximum, rounded up to packs. An
+    order of the end of day d is on the shelf at the end of day d + ``lead_time_days``. Demand that is not on the shelf
+    is lost.
     """
     factors = np.asarray(covers, dtype=np.float64)[:, None, None]
     # A factor does not add a sliver of a unit: 1.1 × 10 is 11, not 11.000000000000002 and so 12 units.
@@ -63,7 +64,7 @@ def replay(
     maximum = np.round(rule.maximum * factors, 9)
     stock = np.repeat(opening[None, :, :], len(factors), axis=0)
     arriving = np.zeros((lead_time_days, *stock.shape), dtype=np.int64)
-    on_order = np.zeros_like(stock)
+    arriving[-1] = _ordered(stock, minimum, maximum, packs)
     sold_units = np.zeros(len(factors), dtype=np.int64)
     stock_sum = np.zeros(len(factors), dtype=np.int64)
     short = np.zeros(len(factors), dtype=np.int64)
@@ -73,11 +74,9 @@ def replay(
         sold_units += sold.sum(axis=(1, 2))
         short += (sold < wanted_today).sum(axis=(1, 2))
         stock_sum += stock.sum(axis=(1, 2))
-        position = stock + on_order
-        ordered = np.where(position <= minimum, _whole_packs(maximum - position, packs), 0)
+        ordered = _ordered(stock + arriving.sum(axis=0), minimum, maximum, packs)
         slot = day % lead_time_days
         stock += arriving[slot]
-        on_order += ordered - arriving[slot]
         arriving[slot] = ordered
     return [
         outcome_of(
@@ -113,6 +112,13 @@ def at_fill_rate(fill_rate: float, curve: Sequence[Outcome]) -> Outcome | None:
 
 def _between(low: float, high: float, share: float) -> float:
     return low + (high - low) * share
+
+
+def _ordered(
+    position: NDArray[np.int64], minimum: NDArray[np.float64], maximum: NDArray[np.float64], packs: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return what is ordered at these inventory positions."""
+    return np.where(position <= minimum, _whole_packs(maximum - position, packs), 0)
 
 
 def _whole_packs(quantity: NDArray[np.float64], packs: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """The demo from its first server to its summary."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -69,6 +70,8 @@ async def run(options: Options, console: Console) -> Summary:
     ``settling.Stuck`` or ``LocalServerError``, each one line for the person who started it.
     """
     began = monotonic()
+    # A client that finds a new topic's leader at the second try is no news; what fails for good is raised.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     data = await asyncio.to_thread(_journey, options)
     task = asyncio.current_task()
     assert task is not None
@@ -171,6 +174,7 @@ class Play:
         await self._settle(partial(self._show_history, len(past)))
         await self._send(self.stores.opening_reports())
         await self._settle()
+        self._evening(-1)
 
     async def day(self, day: int) -> None:
         """Live through one day, from what follows from last night's proposals to tonight's.
@@ -186,9 +190,7 @@ class Play:
             await asyncio.sleep(SECONDS_BETWEEN_PARTS)
         self.stopwatch.sent(await self._send(self.stores.closing_reports(day)))
         await self._settle()
-        due = self.book.due(opportunity(data.live_days[day]))
-        self.accepted += len(due)
-        self.overnight = self.stores.evening(day, due)
+        self._evening(day)
         fared = outcome(self.stores.shelves)
         note = f"{data.live_days[day]}, fill rate {fared.fill_rate:.1%}, {self.book.versions:,} proposal versions"
         self.screen.day(day + 1, len(data.live_days), note)
@@ -198,6 +200,12 @@ class Play:
         self.stopwatch.begin_day()
         await self._send(self.overnight)
         await self._settle()
+
+    def _evening(self, day: int) -> None:
+        """Let the supplier accept what is due tonight."""
+        due = self.book.due(opportunity(self.stores.date_of(day)))
+        self.accepted += len(due)
+        self.overnight = self.stores.evening(day, due)
 
     async def _send(self, outgoing: list[Outgoing]) -> list[wire.Sent]:
         sent = await self.sender.send(outgoing)

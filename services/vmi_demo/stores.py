@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from vmi_demo.deliveries import Delivery, DeliveryLine, OnTheWay
@@ -12,7 +12,7 @@ from vmi_demo.journey import Journey, day_start
 from vmi_demo.proposals import Proposal
 from vmi_demo.shelves import Shelves
 
-ANSWER_AFTER: Final = timedelta(minutes=5)
+ANSWER_AFTER: Final = timedelta(seconds=30)
 """From the day's closing stock report."""
 LEAVES_AFTER_DAYS: Final = 2
 LEAVES_AT: Final = timedelta(hours=6)
@@ -55,8 +55,11 @@ class Stores:
         return self._reports(closing_time(self.journey.live_days[day]))
 
     def evening(self, day: int, due: Sequence[Proposal]) -> list[Outgoing]:
-        """Take in what arrives, accept what is due, and return the documents of it."""
-        closed_at = closing_time(self.journey.live_days[day])
+        """Take in what arrives, accept what is due, and return the documents of it.
+
+        The evening before the first live day is that of day -1.
+        """
+        closed_at = closing_time(self.date_of(day))
         written = []
         for delivery in self.on_the_way.arriving_on(day):
             for line in delivery.lines:
@@ -81,7 +84,7 @@ class Stores:
 
     def _order(self, day: int, store: int, proposals: Sequence[Proposal]) -> None:
         """Send what was accepted on its way: the acceptance is the order."""
-        name = f"{self.journey.live_days[day]}-{self.journey.stores[store]}"
+        name = f"{self.date_of(day)}-{self.journey.stores[store]}"
         lines = tuple(
             DeliveryLine(self.journey.items.index(one.item_id), one.quantity, one.proposal_id) for one in proposals
         )
@@ -90,5 +93,8 @@ class Stores:
         self.ordered_units += sum(line.quantity for line in lines)
 
     def _arrival(self, delivery: Delivery) -> datetime:
-        arrives_on = self.journey.live_days[0] + timedelta(days=delivery.ordered_on + LEAD_TIME_DAYS)
-        return closing_time(arrives_on) + UNLOADED_AFTER
+        return closing_time(self.date_of(delivery.ordered_on + LEAD_TIME_DAYS)) + UNLOADED_AFTER
+
+    def date_of(self, day: int) -> date:
+        """Return the date of a live day, also of those before the first and after the last."""
+        return self.journey.live_days[0] + timedelta(days=day)

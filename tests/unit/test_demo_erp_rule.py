@@ -41,6 +41,14 @@ def test_what_is_ordered_at_the_end_of_a_day_can_be_sold_after_the_lead_time():
     assert short.days_of_cover == pytest.approx(1 / 12)
 
 
+def test_the_first_orders_go_out_on_the_evening_before_the_first_day():
+    rule = Bounds(one(4), one(6))
+
+    ended = erp_rule.replay(wanted(4, 2), rule, opening=one(4).astype(int), packs=ONE, lead_time_days=1)[0]
+
+    assert ended.fill_rate == 1
+
+
 def test_orders_are_rounded_up_to_packs():
     rule = Bounds(one(1), one(2))
 
@@ -48,7 +56,7 @@ def test_orders_are_rounded_up_to_packs():
         0
     ]
 
-    assert ended.average_stock == pytest.approx((0 + 0 + 12) / 3)
+    assert ended.average_stock == pytest.approx((0 + 12 + 12) / 3)
 
 
 def test_what_is_on_order_is_not_ordered_again():
@@ -56,7 +64,7 @@ def test_what_is_on_order_is_not_ordered_again():
 
     ended = erp_rule.replay(wanted(0, 0, 0, 0), rule, opening=one(0).astype(int), packs=ONE, lead_time_days=2)[0]
 
-    assert ended.average_stock == pytest.approx((0 + 0 + 0 + 5) / 4)
+    assert ended.average_stock == pytest.approx((0 + 0 + 5 + 5) / 4)
 
 
 @settings(deadline=None, max_examples=50)
@@ -73,14 +81,19 @@ def test_the_vectorised_replay_agrees_with_shelves_run_day_by_day(
 ):
     shelves = Shelves(np.array([[opening]]))
     on_order: dict[int, int] = {}
-    for day, units in enumerate(demand):
-        shelves.sell(0, np.array([0]), np.array([units]))
-        shelves.close_day()
+
+    def order(day: int) -> None:
         position = int(shelves.stock[0, 0]) + sum(on_order.values())
-        shelves.receive(0, 0, on_order.pop(day, 0))
         if position <= round(minimum, 9):
             packs = max(0, int(np.ceil((round(minimum + width, 9) - position) / pack)))
             on_order[day + lead_time_days] = packs * pack
+
+    order(-1)
+    for day, units in enumerate(demand):
+        shelves.sell(0, np.array([0]), np.array([units]))
+        shelves.close_day()
+        order(day)
+        shelves.receive(0, 0, on_order.pop(day, 0))
 
     replayed = erp_rule.replay(
         wanted(*demand),

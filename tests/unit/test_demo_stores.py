@@ -105,6 +105,16 @@ def test_what_is_accepted_is_shipped_and_on_the_shelf_after_the_lead_time():
     assert fared.short_item_days == 3
 
 
+def test_what_is_accepted_before_the_first_day_arrives_at_the_end_of_the_third():
+    simulated = stores(0, 0, 0, 0, stock=0)
+    simulated.evening(-1, [proposal(4, order_at=opportunity(LIVE[0] - timedelta(days=1)))])
+
+    received = {day: documents(simulated.evening(day, []), ORDERS) for day in range(4)}
+
+    assert [day for day, written in received.items() if written] == [2]
+    assert received[2][0]["received_at"] == "2017-10-06T04:00:01Z"
+
+
 def test_goods_arrive_before_they_were_promised():
     simulated = stores(0, 0, 0, 0, stock=0)
     due = proposal(4, order_at=opportunity(LIVE[0]))
