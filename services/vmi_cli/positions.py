@@ -14,7 +14,7 @@ from vmi_cli.database import opened
 from vmi_cli.surroundings import connected
 from vmi_contracts.inbound import AgreementMade, StockAuthority, StockBasis
 from vmi_contracts.values import plain
-from vmi_domain.position import Authority, Basis, Key, inventory_position, stock
+from vmi_domain.stock.position import Authority, Basis, Key, inventory_position, stock
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
 from vmi_store import agreements, positions, watermarks

@@ -11,7 +11,7 @@ import numpy as np
 from vmi_contracts.inbound import AgreementMade
 from vmi_domain import forecasting
 from vmi_domain.forecasting import Protection, States
-from vmi_domain.position import Key
+from vmi_domain.stock.position import Key
 from vmi_forecast.terms import expected_daily_demand, protection
 from vmi_runtime.worker import Transaction
 from vmi_store import agreements, demand, forecasts

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from vmi_domain.position import Key
+from vmi_domain.stock.position import Key
 from vmi_forecast import learning, telling
 from vmi_forecast.changes import Changes
 from vmi_runtime.clock import ClockMode

@@ -28,8 +28,8 @@ from vmi_contracts.inbound import (
     TransferLine,
 )
 from vmi_contracts.values import plain
-from vmi_domain.position import Key, Kind
-from vmi_domain.supply_facts import Fact, Ordered, Received, Shipped
+from vmi_domain.stock.position import Key, Kind
+from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
 from vmi_domain.units import QuantityTooLargeError, UnitNotConvertibleError, to_base
 from vmi_inventory.documents import FactDocument, Told
 from vmi_inventory.known import Known

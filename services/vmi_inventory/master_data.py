@@ -10,7 +10,7 @@ from vmi_contracts import envelope
 from vmi_contracts.envelope import UnreadableEnvelope
 from vmi_contracts.inbound import AgreementMade, ItemDefined, LocationDefined
 from vmi_domain.days import SiteCalendar
-from vmi_domain.position import Key
+from vmi_domain.stock.position import Key
 from vmi_inventory import publishing
 from vmi_inventory.documents import documents_of, unknown_type
 from vmi_inventory.rejections import Reason, document_error, rejected

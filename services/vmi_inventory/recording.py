@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from vmi_domain.position import Key
-from vmi_domain.supply_facts import Fact
+from vmi_domain.stock.position import Key
+from vmi_domain.stock.supply_facts import Fact
 from vmi_inventory import publishing
 from vmi_inventory.documents import Post, Told
 from vmi_inventory.known import Known, MasterData

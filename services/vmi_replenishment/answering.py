@@ -6,11 +6,11 @@ from uuid import UUID
 
 from vmi_contracts.inbound import Answer as Said
 from vmi_contracts.inbound import AnswerLine
-from vmi_domain import proposals as life
-from vmi_domain.position import Key
-from vmi_domain.proposals import BOUND, Answer, AnswerKind, IllegalStep, Proposal, Status
-from vmi_domain.quantities import NOTHING
-from vmi_domain.replenishing import Issue
+from vmi_domain.replenishment import proposals as life
+from vmi_domain.replenishment.proposals import BOUND, Answer, AnswerKind, IllegalStep, Proposal, Status
+from vmi_domain.replenishment.quantities import NOTHING
+from vmi_domain.replenishment.reviewing import Issue
+from vmi_domain.stock.position import Key
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.publishing import Issued, publish
 from vmi_replenishment.reading import Answered, Answers, rejected

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from vmi_domain.position import Key
+from vmi_domain.stock.position import Key
 from vmi_replenishment.answering import take_answers
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.reading import Answers, Changes

@@ -7,8 +7,8 @@ from typing import Final
 
 from vmi_contracts.inbound import AgreementMade
 from vmi_domain.days import SiteCalendar
-from vmi_domain.position import Authority, Basis, Key
-from vmi_domain.replenishing import Terms
+from vmi_domain.replenishment.reviewing import Terms
+from vmi_domain.stock.position import Authority, Basis, Key
 from vmi_replenishment.terms import terms_of
 from vmi_runtime.worker import Transaction
 from vmi_store import agreements, catalogue

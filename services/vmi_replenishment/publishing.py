@@ -11,10 +11,10 @@ import orjson
 
 from vmi_contracts import topics
 from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStatus
-from vmi_domain.explanations import explain, in_words, settled, settled_in_words
-from vmi_domain.opportunities import Opportunity
-from vmi_domain.proposals import Proposal, message_id
-from vmi_domain.replenishing import Issue
+from vmi_domain.replenishment.explanations import explain, in_words, settled, settled_in_words
+from vmi_domain.replenishment.opportunities import Opportunity
+from vmi_domain.replenishment.proposals import Proposal, message_id
+from vmi_domain.replenishment.reviewing import Issue
 from vmi_replenishment.master_data import MasterData
 from vmi_runtime.worker import Transaction
 from vmi_store import outbox, proposals

@@ -12,7 +12,7 @@ from vmi_contracts import envelope
 from vmi_contracts.envelope import Envelope, UnreadableEnvelope
 from vmi_contracts.inbound import ProposalAnswered
 from vmi_contracts.internal import ForecastsChanged, PositionsChanged
-from vmi_domain.position import Key
+from vmi_domain.stock.position import Key
 from vmi_runtime.worker import Record, recorded_at
 from vmi_store.quarantine import Rejected
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from vmi_domain.position import Key
-from vmi_domain.proposals import Proposal, Status, message_id
-from vmi_domain.replenishing import Review, review
-from vmi_domain.supply_facts import Accepted
+from vmi_domain.replenishment.proposals import Proposal, Status, message_id
+from vmi_domain.replenishment.reviewing import Review, review
+from vmi_domain.stock.position import Key
+from vmi_domain.stock.supply_facts import Accepted
 from vmi_replenishment import situations
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.publishing import Issued, publish

@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Final
 
 from vmi_domain.days import SiteCalendar
-from vmi_domain.decisions import Expected, PolicyKind, Position
-from vmi_domain.expectations import Question, expectations
-from vmi_domain.opportunities import Calendar, Opportunity, next_opportunity
-from vmi_domain.position import Key, Supply, stock
-from vmi_domain.replenishing import Case
+from vmi_domain.replenishment.decisions import Expected, PolicyKind, Position
+from vmi_domain.replenishment.expectations import Question, expectations
+from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_opportunity
+from vmi_domain.replenishment.reviewing import Case
+from vmi_domain.stock.position import Key, Supply, stock
 from vmi_replenishment.master_data import Agreed, Copies, MasterData, Site
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from vmi_contracts.inbound import AgreementMade, Approval
 from vmi_contracts.inbound import ServiceMeasure as AgreedMeasure
-from vmi_domain.decisions import Policy, PolicyKind, ServiceMeasure
-from vmi_domain.opportunities import Calendar
-from vmi_domain.quantities import OrderRules, Rounding
-from vmi_domain.replenishing import Terms
+from vmi_domain.replenishment.decisions import Policy, PolicyKind, ServiceMeasure
+from vmi_domain.replenishment.opportunities import Calendar
+from vmi_domain.replenishment.quantities import OrderRules, Rounding
+from vmi_domain.replenishment.reviewing import Terms
 
 
 def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:

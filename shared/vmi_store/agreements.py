@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts.inbound import AgreementMade
-from vmi_domain.position import Key
+from vmi_domain.stock.position import Key
 from vmi_store.catalogue import ItemKey, LocationKey
 
 

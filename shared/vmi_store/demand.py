@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.days import SiteCalendar
 from vmi_domain.forecasting import NO_DEMAND, History
-from vmi_domain.position import Key, Kind
+from vmi_domain.stock.position import Key, Kind
 from vmi_store.forecasts import Location
 
 YEAR_1 = date(1, 1, 1)

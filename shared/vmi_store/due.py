@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain.position import Key
+from vmi_domain.stock.position import Key
 
 
 async def note(connection: AsyncConnection, due_at: Mapping[Key, datetime]) -> None:

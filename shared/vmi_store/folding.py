@@ -8,10 +8,10 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain import daily
-from vmi_domain.daily import DayEffect
 from vmi_domain.days import SiteCalendar
-from vmi_domain.position import ABSOLUTE, NOTHING, Key, Kind
+from vmi_domain.stock import daily
+from vmi_domain.stock.daily import DayEffect
+from vmi_domain.stock.position import ABSOLUTE, NOTHING, Key, Kind
 from vmi_store import columns, journal, positions
 from vmi_store.catalogue import LocationKey
 from vmi_store.journal import JournalLine, OfKeys, sales_of
@@ -220,7 +220,7 @@ async def _refold(
     )
 
 
-# Of several counts at one instant the order of vmi_domain.position.Count holds.
+# Of several counts at one instant the order of vmi_domain.stock.position.Count holds.
 _REFOLD = text(f"""
     WITH anchor AS MATERIALIZED (
         SELECT DISTINCT ON (line.customer_id, line.location_id, line.item_id)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain import forecasting
 from vmi_domain.days import SiteCalendar
-from vmi_domain.position import Key
+from vmi_domain.stock.position import Key
 
 State = NDArray[np.float32]
 

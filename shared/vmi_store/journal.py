@@ -10,8 +10,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain.daily import Sales
-from vmi_domain.position import Key, Kind
+from vmi_domain.stock.daily import Sales
+from vmi_domain.stock.position import Key, Kind
 from vmi_store import columns
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain.position import Balance, Key, Supply
+from vmi_domain.stock.position import Balance, Key, Supply
 from vmi_store import columns
 
 LocationKey = tuple[str, str]
@@ -24,7 +24,10 @@ class Locked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PositionRow:
-    """A key's position as it stands: what the facts say. ``vmi_domain.position.stock`` reads it by the agreement."""
+    """A key's position as it stands: what the facts say.
+
+    ``vmi_domain.stock.position.stock`` reads it by the agreement.
+    """
 
     key: Key
     version: int

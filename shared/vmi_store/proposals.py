@@ -11,9 +11,9 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain.position import Key
-from vmi_domain.proposals import FINISHED, Answer, AnswerKind, Progress, Proposal, Status, progress_of
-from vmi_domain.supply import Stage, SupplyLine
+from vmi_domain.replenishment.proposals import FINISHED, Answer, AnswerKind, Progress, Proposal, Status, progress_of
+from vmi_domain.stock.position import Key
+from vmi_domain.stock.supply import Stage, SupplyLine
 from vmi_store import columns
 
 

@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain.position import Key
-from vmi_domain.supply import Stage, SupplyLine, supply_lines, totals
-from vmi_domain.supply_facts import Accepted, Fact, Ordered, Received, Shipped
+from vmi_domain.stock.position import Key
+from vmi_domain.stock.supply import Stage, SupplyLine, supply_lines, totals
+from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
 from vmi_store import positions
 
 

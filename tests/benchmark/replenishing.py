@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.vmi_testing import builders, servers
 
 from vmi_domain import forecasting
-from vmi_domain.position import Key
+from vmi_domain.stock.position import Key
 from vmi_replenishment.following import Replenishment
 from vmi_replenishment.reading import Changes
 from vmi_runtime.clock import Clock, ClockMode

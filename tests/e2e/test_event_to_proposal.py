@@ -9,8 +9,8 @@ from tests.e2e.conftest import Published, Service
 
 from vmi_contracts import topics
 from vmi_contracts.outbound import ProposalLine, ProposalStatus
-from vmi_domain.explanations import recompute
-from vmi_domain.position import Authority, Basis, Key, stock
+from vmi_domain.replenishment.explanations import recompute
+from vmi_domain.stock.position import Authority, Basis, Key, stock
 from vmi_store import agreements, positions
 from vmi_testing import builders
 from vmi_testing.builders import HOUR, NOON

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from vmi_contracts import writing
 from vmi_contracts.internal import PositionLine, PositionsChanged
 from vmi_domain import forecasting
-from vmi_domain.position import Key, Kind
+from vmi_domain.stock.position import Key, Kind
 from vmi_forecast import upkeep
 from vmi_forecast.changes import read_changes
 from vmi_runtime.clock import Clock, ClockMode

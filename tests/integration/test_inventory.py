@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts.inbound import SalesRecorded, StockAdjusted, StockCounted, StockReported, StockTransferred
 from vmi_contracts.internal import PositionsChanged
-from vmi_domain.position import Authority, Basis, Key, inventory_position
+from vmi_domain.stock.position import Authority, Basis, Key, inventory_position
 from vmi_inventory import publishing
 from vmi_runtime.clock import ClockMode
 from vmi_store import journal, watermarks

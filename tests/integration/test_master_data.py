@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts.inbound import AgreementMade, ItemDefined, LocationDefined
-from vmi_domain.position import Key
+from vmi_domain.stock.position import Key
 from vmi_store import agreements, catalogue, inbox, quarantine
 from vmi_store.inbox import Seen
 from vmi_store.quarantine import Rejected

@@ -25,10 +25,10 @@ from vmi_contracts.inbound import (
     StockCounted,
     StockReported,
 )
-from vmi_domain.daily import effects
 from vmi_domain.days import SiteCalendar
-from vmi_domain.position import ABSOLUTE, NOTHING, Balance, Count, Key, Kind, Movement, fold
-from vmi_domain.supply import supply_lines, totals
+from vmi_domain.stock.daily import effects
+from vmi_domain.stock.position import ABSOLUTE, NOTHING, Balance, Count, Key, Kind, Movement, fold
+from vmi_domain.stock.supply import supply_lines, totals
 from vmi_store import journal, positions, supply
 from vmi_store.journal import JournalLine, sales_of
 from vmi_testing.inventory import Desk, record

@@ -16,9 +16,9 @@ from vmi_contracts import writing
 from vmi_contracts.inbound import ProposalAnswered
 from vmi_contracts.internal import PositionLine, PositionsChanged
 from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStatus
-from vmi_domain.explanations import NO_HISTORY, recompute
-from vmi_domain.position import Key
-from vmi_domain.supply_facts import Fact, Ordered, Received, Shipped
+from vmi_domain.replenishment.explanations import NO_HISTORY, recompute
+from vmi_domain.stock.position import Key
+from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
 from vmi_replenishment.following import Replenishment
 from vmi_replenishment.reading import read_answers, read_changes
 from vmi_runtime.clock import Clock, ClockMode

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_domain.days import SiteCalendar
-from vmi_domain.position import Key, Kind
+from vmi_domain.stock.position import Key, Kind
 from vmi_runtime import failure
 from vmi_runtime.worker import FetchedRecord
 from vmi_store import folding, journal, positions

@@ -7,7 +7,8 @@ import hypothesis.strategies as st
 import orjson
 from hypothesis import given, settings
 
-from vmi_domain.decisions import (
+from vmi_domain.distributions import by_the_data
+from vmi_domain.replenishment.decisions import (
     Basis,
     Expected,
     Need,
@@ -19,10 +20,9 @@ from vmi_domain.decisions import (
     decide,
     outlooks,
 )
-from vmi_domain.distributions import by_the_data
-from vmi_domain.explanations import explain, in_words, recompute
-from vmi_domain.opportunities import Calendar, next_opportunity
-from vmi_domain.quantities import OrderRules, Rounding, to_order
+from vmi_domain.replenishment.explanations import explain, in_words, recompute
+from vmi_domain.replenishment.opportunities import Calendar, next_opportunity
+from vmi_domain.replenishment.quantities import OrderRules, Rounding, to_order
 
 NOW = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
 OPPORTUNITY = next_opportunity(Calendar(lead_time_days=2), NOW)

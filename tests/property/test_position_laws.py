@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmi_domain.position import ABSOLUTE, Count, Movement, fold
+from vmi_domain.stock.position import ABSOLUTE, Count, Movement, fold
 
 BEGIN = datetime(2025, 3, 28, tzinfo=UTC)
 

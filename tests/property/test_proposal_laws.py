@@ -8,12 +8,12 @@ from uuid import UUID
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from vmi_domain.decisions import Policy, PolicyKind, Position
-from vmi_domain.opportunities import Calendar, next_opportunity
-from vmi_domain.position import Key
-from vmi_domain.proposals import STEPS, Answer, AnswerKind, IllegalStep, Proposal, Status, answered
-from vmi_domain.quantities import OrderRules
-from vmi_domain.replenishing import Case, Terms, review
+from vmi_domain.replenishment.decisions import Policy, PolicyKind, Position
+from vmi_domain.replenishment.opportunities import Calendar, next_opportunity
+from vmi_domain.replenishment.proposals import STEPS, Answer, AnswerKind, IllegalStep, Proposal, Status, answered
+from vmi_domain.replenishment.quantities import OrderRules
+from vmi_domain.replenishment.reviewing import Case, Terms, review
+from vmi_domain.stock.position import Key
 
 NOW = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -7,8 +7,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmi_domain.supply import Stage, supply_lines
-from vmi_domain.supply_facts import Accepted, Fact, Ordered, Received, Shipped
+from vmi_domain.stock.supply import Stage, supply_lines
+from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
 
 quantities = st.integers(0, 120).map(Decimal)
 moments = st.integers(0, 20 * 24).map(lambda hours: datetime(2025, 3, 1, tzinfo=UTC) + timedelta(hours=hours))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vmi_domain import distributions
-from vmi_domain.decisions import (
+from vmi_domain.replenishment.decisions import (
     Basis,
     Decision,
     Expected,
@@ -22,9 +22,9 @@ from vmi_domain.decisions import (
     is_triggered,
     outlooks,
 )
-from vmi_domain.explanations import NO_HISTORY, explain, in_words, recompute
-from vmi_domain.opportunities import Calendar, next_opportunity
-from vmi_domain.quantities import Constraint, OrderRules
+from vmi_domain.replenishment.explanations import NO_HISTORY, explain, in_words, recompute
+from vmi_domain.replenishment.opportunities import Calendar, next_opportunity
+from vmi_domain.replenishment.quantities import Constraint, OrderRules
 
 NOW = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
 OPPORTUNITY = next_opportunity(Calendar(lead_time_days=2), NOW)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from vmi_domain import forecasting
-from vmi_domain.decisions import Basis, Policy, ServiceMeasure
-from vmi_domain.expectations import Question, expectations
-from vmi_domain.opportunities import Calendar, next_opportunity
-from vmi_domain.quantities import OrderRules
-from vmi_domain.replenishing import Terms
+from vmi_domain.replenishment.decisions import Basis, Policy, ServiceMeasure
+from vmi_domain.replenishment.expectations import Question, expectations
+from vmi_domain.replenishment.opportunities import Calendar, next_opportunity
+from vmi_domain.replenishment.quantities import OrderRules
+from vmi_domain.replenishment.reviewing import Terms
 
 MIDNIGHT = datetime(2025, 6, 2, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from vmi_domain.opportunities import Calendar, days_until, next_opportunity, span
+from vmi_domain.replenishment.opportunities import Calendar, days_until, next_opportunity, span
 
 MONDAY = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vmi_domain import distributions
-from vmi_domain.policies import (
+from vmi_domain.replenishment.policies import (
     fill_rate_of_level,
     fill_rate_of_quantity,
     interval_sd,

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from vmi_domain.days import SiteCalendar
-from vmi_domain.position import (
+from vmi_domain.stock.position import (
     Authority,
     Balance,
     Basis,

@@ -7,10 +7,9 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from vmi_domain.decisions import Policy, PolicyKind, Position
-from vmi_domain.opportunities import Calendar, next_opportunity
-from vmi_domain.position import Key
-from vmi_domain.proposals import (
+from vmi_domain.replenishment.decisions import Policy, PolicyKind, Position
+from vmi_domain.replenishment.opportunities import Calendar, next_opportunity
+from vmi_domain.replenishment.proposals import (
     NAMESPACE,
     STEPS,
     Answer,
@@ -26,9 +25,10 @@ from vmi_domain.proposals import (
     proposal_id,
     require_step,
 )
-from vmi_domain.quantities import OrderRules
-from vmi_domain.replenishing import Case, Review, Terms, review
-from vmi_domain.supply import Stage, SupplyLine
+from vmi_domain.replenishment.quantities import OrderRules
+from vmi_domain.replenishment.reviewing import Case, Review, Terms, review
+from vmi_domain.stock.position import Key
+from vmi_domain.stock.supply import Stage, SupplyLine
 
 NOW = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

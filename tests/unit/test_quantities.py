@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from vmi_domain.quantities import Constraint, OrderRules, Rounding, Sized, to_order
+from vmi_domain.replenishment.quantities import Constraint, OrderRules, Rounding, Sized, to_order
 
 
 def ordered(missing: str, rules: OrderRules, position: str = "0") -> Sized:

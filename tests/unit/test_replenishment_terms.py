@@ -4,8 +4,8 @@ from datetime import time, timedelta
 from decimal import Decimal
 
 from vmi_contracts.inbound import AgreementMade
-from vmi_domain.decisions import PolicyKind, ServiceMeasure
-from vmi_domain.quantities import Rounding
+from vmi_domain.replenishment.decisions import PolicyKind, ServiceMeasure
+from vmi_domain.replenishment.quantities import Rounding
 from vmi_replenishment.terms import terms_of
 from vmi_testing import builders
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 from itertools import permutations
 from uuid import UUID
 
-from vmi_domain.position import Authority, Basis, Count, Movement, fold, inventory_position, stock
-from vmi_domain.supply import Stage, supply_lines, totals
-from vmi_domain.supply_facts import Accepted, Fact, Ordered, Received, Shipped
+from vmi_domain.stock.position import Authority, Basis, Count, Movement, fold, inventory_position, stock
+from vmi_domain.stock.supply import Stage, supply_lines, totals
+from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
 
 MONDAY = datetime(2025, 3, 3, 9, tzinfo=UTC)
 PROPOSAL = UUID(int=1)

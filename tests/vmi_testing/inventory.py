@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts import topics, writing
 from vmi_contracts.internal import PositionsChanged
-from vmi_domain.position import Authority, Basis, Key, Stock, stock
+from vmi_domain.stock.position import Authority, Basis, Key, Stock, stock
 from vmi_inventory.documents import read_facts
 from vmi_inventory.master_data import read_master_data, record_master_data
 from vmi_inventory.recording import Facts

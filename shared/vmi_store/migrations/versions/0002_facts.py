@@ -118,7 +118,7 @@ def upgrade() -> None:
             item_id      text           NOT NULL,
             occurred_at  timestamptz    NOT NULL,  -- when it happened there
             line_id      bytea          NOT NULL,  -- the document's inbox key, 12 bytes of it, and the line's number
-            kind         smallint       NOT NULL,  -- vmi_domain.position.Kind
+            kind         smallint       NOT NULL,  -- vmi_domain.stock.position.Kind
             quantity     numeric(20, 6) NOT NULL,  -- base units: what it adds to the stock, or what it sets it to
             recorded_at  timestamptz    NOT NULL,  -- when the broker appended it
             details      jsonb,                    -- what the kind says beyond that; null for a plain sale
@@ -190,7 +190,7 @@ def upgrade() -> None:
         )
     """)
     op.execute("""
-        -- Where each unit of supply stands, by vmi_domain.supply. Made anew from a key's facts when one comes.
+        -- Where each unit of supply stands, by vmi_domain.stock.supply. Made anew from a key's facts when one comes.
         CREATE TABLE supply_line (
             customer_id  text           NOT NULL,
             location_id  text           NOT NULL,

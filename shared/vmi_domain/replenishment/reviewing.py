@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from vmi_domain import proposals
-from vmi_domain.decisions import Decision, Expected, Need, Policy, Position, decide
-from vmi_domain.opportunities import Calendar, Opportunity
-from vmi_domain.position import Key
-from vmi_domain.proposals import Progress, Proposal, Status
-from vmi_domain.quantities import NOTHING, OrderRules
+from vmi_domain.replenishment import proposals
+from vmi_domain.replenishment.decisions import Decision, Expected, Need, Policy, Position, decide
+from vmi_domain.replenishment.opportunities import Calendar, Opportunity
+from vmi_domain.replenishment.proposals import Progress, Proposal, Status
+from vmi_domain.replenishment.quantities import NOTHING, OrderRules
+from vmi_domain.stock.position import Key
 
 
 @dataclass(frozen=True, slots=True)

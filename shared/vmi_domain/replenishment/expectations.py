@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmi_domain import forecasting
-from vmi_domain.decisions import Basis, Expected, Outlook, ServiceMeasure, outlooks
 from vmi_domain.forecasting.state import AGE, AGREED, OBSERVED
-from vmi_domain.opportunities import Opportunity, Span, span
-from vmi_domain.replenishing import Terms
+from vmi_domain.replenishment.decisions import Basis, Expected, Outlook, ServiceMeasure, outlooks
+from vmi_domain.replenishment.opportunities import Opportunity, Span, span
+from vmi_domain.replenishment.reviewing import Terms
 
 _NONE_AGREED: Final = float("nan")
 

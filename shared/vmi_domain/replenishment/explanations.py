@@ -6,7 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from vmi_domain.decisions import (
+from vmi_domain.distributions import Family
+from vmi_domain.replenishment.decisions import (
     Basis,
     Decision,
     Expected,
@@ -20,10 +21,9 @@ from vmi_domain.decisions import (
     ServiceMeasure,
     decide,
 )
-from vmi_domain.distributions import Family
-from vmi_domain.opportunities import Opportunity
-from vmi_domain.proposals import Proposal, Status
-from vmi_domain.quantities import Constraint, OrderRules, Rounding
+from vmi_domain.replenishment.opportunities import Opportunity
+from vmi_domain.replenishment.proposals import Proposal, Status
+from vmi_domain.replenishment.quantities import Constraint, OrderRules, Rounding
 
 Explanation = Mapping[str, Any]
 """Texts, numbers and lists as JSON has them; quantities are texts, as everywhere on the wire."""

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from vmi_domain.position import NOTHING, Supply
-from vmi_domain.supply_facts import Accepted, Entry, Fact, Order, Received, Shipped, current, in_order
+from vmi_domain.stock.position import NOTHING, Supply
+from vmi_domain.stock.supply_facts import Accepted, Entry, Fact, Order, Received, Shipped, current, in_order
 
 
 class Stage(StrEnum):

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Final, TypeVar
 from uuid import UUID
 
-from vmi_domain.position import NO_ID, NOTHING
+from vmi_domain.stock.position import NO_ID, NOTHING
 
 
 @dataclass(frozen=True, slots=True)

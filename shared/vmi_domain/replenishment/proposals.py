@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid5
 
-from vmi_domain.position import Key
-from vmi_domain.quantities import NOTHING
-from vmi_domain.supply import Stage, SupplyLine
+from vmi_domain.replenishment.quantities import NOTHING
+from vmi_domain.stock.position import Key
+from vmi_domain.stock.supply import Stage, SupplyLine
 
 NAMESPACE: Final = UUID("6e1f0f6c-6f0e-5d0b-9d2a-5b7d3a6c1e11")
 """Never changed: every id of a proposal and of its messages hangs on it."""

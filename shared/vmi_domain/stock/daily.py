@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from vmi_domain.days import SiteCalendar
-from vmi_domain.position import ABSOLUTE, NOTHING, Kind
+from vmi_domain.stock.position import ABSOLUTE, NOTHING, Kind
 
 
 class DayEffect(NamedTuple):

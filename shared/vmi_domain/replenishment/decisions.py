@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vmi_domain import policies
 from vmi_domain.distributions import Demand, Family, by_the_data
-from vmi_domain.quantities import NOTHING, Constraint, OrderRules, Sized, to_order
+from vmi_domain.replenishment import policies
+from vmi_domain.replenishment.quantities import NOTHING, Constraint, OrderRules, Sized, to_order
 
 DIGITS: Final = 6
 """Levels, means and deviations are rounded to so many digits *before* they are used, so that what is said is what was
