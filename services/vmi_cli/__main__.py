@@ -1,53 +1,96 @@
 """``vmi``: every command of the command line, and how it fails: one line that says what is wrong and what to do."""
 
 import sys
+from importlib import import_module
+from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from vmi_cli import forecast, local, positions, quarantine, topics
 from vmi_cli.console import Refused, err
-from vmi_cli.database import migrate
-from vmi_cli.demo import demo
-from vmi_cli.sending import send
-from vmi_cli.status import status
-from vmi_cli.watching import watch
-from vmi_cli.workers import run, worker
-from vmi_local import LocalServerError
-from vmi_runtime.broker import BrokerUnreachable
-from vmi_runtime.settings import SettingsError
-from vmi_store.schema_version import SchemaError
+
+COMMANDS: Final = {
+    "local": "vmi_cli.local:app",
+    "migrate": "vmi_cli.database:migrate",
+    "topics": "vmi_cli.topics:app",
+    "worker": "vmi_cli.workers:worker",
+    "run": "vmi_cli.workers:run",
+    "send": "vmi_cli.sending:send",
+    "watch": "vmi_cli.watching:watch",
+    "status": "vmi_cli.status:status",
+    "position": "vmi_cli.positions:app",
+    "quarantine": "vmi_cli.quarantine:app",
+    "forecast": "vmi_cli.forecast:app",
+    "demo": "vmi_cli.demo:demo",
+}
+"""Where each command stands: a function, or an app with commands of its own."""
+
+REFUSALS: Final = (
+    ("vmi_local", "LocalServerError"),
+    ("vmi_runtime.settings", "SettingsError"),
+    ("vmi_store.schema_version", "SchemaError"),
+    ("vmi_runtime.broker", "BrokerUnreachable"),
+)
+"""Errors whose message is for the person who asked, besides ``Refused``."""
+
+
+class Commands(TyperGroup):
+    """Imports a command's module when it is asked for: the file doors need neither Kafka nor Postgres, nor the time
+    that importing their clients takes."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, in the order of the table."""
+        return [*COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, imported now."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, name = COMMANDS[cmd_name].split(":")
+        found = getattr(import_module(module), name)
+        if isinstance(found, typer.Typer):
+            command: Any = typer.main.get_group(found)
+            command.name = cmd_name
+            return command
+        alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+        alone.command(cmd_name)(found)
+        return typer.main.get_command(alone)
+
 
 app = typer.Typer(
     name="vmi",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Vendor-managed inventory: stock, sales and orders in, replenishment proposals out.\n\n"
-    "Begin with `vmi demo`, or with `vmi run` in one terminal and `vmi send` and `vmi watch proposals` in another.",
 )
-app.add_typer(local.app, name="local")
-app.command()(migrate)
-app.add_typer(topics.app, name="topics")
-app.command()(worker)
-app.command()(run)
-app.command()(send)
-app.command()(watch)
-app.command()(status)
-app.add_typer(positions.app, name="position")
-app.add_typer(quarantine.app, name="quarantine")
-app.add_typer(forecast.app, name="forecast")
-app.command()(demo)
+
+
+@app.callback()
+def vmi() -> None:
+    """Vendor-managed inventory: stock, sales and orders in, replenishment proposals out.
+
+    Begin with `vmi demo`, or with `vmi run` in one terminal and `vmi send` and `vmi watch proposals` in another.
+    """
 
 
 def main() -> None:
     """Run the command line."""
     try:
         app()
-    except (Refused, LocalServerError, SettingsError, SchemaError, BrokerUnreachable) as error:
+    except Exception as error:
+        if not _is_for_people(error):
+            raise
         err.print("[bold red]vmi:[/] ", end="", markup=True)
         err.print(str(error), markup=False, soft_wrap=True)
         sys.exit(2)
+
+
+def _is_for_people(error: Exception) -> bool:
+    """Return whether the message says what is wrong and what to do. What was not imported cannot have been raised."""
+    named = (getattr(sys.modules.get(module), name, None) for module, name in REFUSALS)
+    return isinstance(error, (Refused, *(one for one in named if one is not None)))
 
 
 if __name__ == "__main__":
