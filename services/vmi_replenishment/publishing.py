@@ -10,8 +10,8 @@ from uuid import UUID
 import orjson
 
 from vmi_contracts import topics
-from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStatus
-from vmi_domain.replenishment.explanations import explain, in_words, settled, settled_in_words
+from vmi_contracts.outbound import HeldBecause, ProposalLine, ProposalsIssued, ProposalStatus
+from vmi_domain.replenishment.explanations import explain, held_in_words, in_words, settled, settled_in_words
 from vmi_domain.replenishment.opportunities import Opportunity
 from vmi_domain.replenishment.proposals import Proposal, message_id
 from vmi_domain.replenishment.reviewing import Issue
@@ -94,7 +94,10 @@ def _version(issued: Issued, known: Mapping[VersionName, dict[str, Any]]) -> Ver
         explanation = settled(known[_basis(issued.issue)], proposal)
         return Version(proposal, settled_in_words(proposal), orjson.dumps(explanation))
     explanation = explain(decision, issued.opportunity, proposal.issued_at)
-    return Version(proposal, in_words(decision), orjson.dumps(explanation))
+    reason = in_words(decision)
+    if proposal.held_because is not None:
+        reason = f"{held_in_words(proposal.held_because)} {reason}"
+    return Version(proposal, reason, orjson.dumps(explanation))
 
 
 def _messages(told: Sequence[tuple[Issued, Version]], packing: Mapping[UUID, Packing]) -> Iterator[OutboxMessage]:
@@ -144,6 +147,7 @@ def _line(issued: Issued, version: Version, packing: Mapping[UUID, Packing]) -> 
         version=proposal.version,
         supersedes_version=issued.issue.supersedes,
         status=ProposalStatus(proposal.status.value),
+        held_because=None if proposal.held_because is None else HeldBecause(proposal.held_because.value),
         item_id=proposal.key.item_id,
         quantity=proposal.quantity,
         unit=packing[name].unit,

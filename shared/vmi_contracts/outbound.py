@@ -14,6 +14,8 @@ from vmi_contracts.values import Amount, Instant, ItemId, SupplierId, Unit
 class ProposalStatus(StrEnum):
     """Where a proposal stands in its life (F51)."""
 
+    HELD = "held"
+    """Computed, and not offered: nothing is to be sent for it now."""
     PROPOSED = "proposed"
     ACCEPTED = "accepted"
     CHANGED = "changed"
@@ -22,8 +24,17 @@ class ProposalStatus(StrEnum):
     SHIPPED = "shipped"
     RECEIVED = "received"
     CLOSED = "closed"
+    SUPERSEDED = "superseded"
+    """Another proposal, to another supplier, has taken its place."""
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+
+
+class HeldBecause(StrEnum):
+    """Why a proposal is not offered."""
+
+    STALE_DATA = "stale_data"
+    SHADOW = "shadow"
 
 
 class ProposalLine(Line):
@@ -36,6 +47,7 @@ class ProposalLine(Line):
     supersedes_version: Annotated[int, Field(ge=1)] | None = None
 
     status: ProposalStatus
+    held_because: HeldBecause | None = None
 
     item_id: ItemId
 

@@ -11,7 +11,16 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain.replenishment.proposals import FINISHED, Answer, AnswerKind, Progress, Proposal, Status, progress_of
+from vmi_domain.replenishment.proposals import (
+    FINISHED,
+    Answer,
+    AnswerKind,
+    HeldBecause,
+    Progress,
+    Proposal,
+    Status,
+    progress_of,
+)
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply import Stage, SupplyLine
 from vmi_store import columns
@@ -82,9 +91,9 @@ async def standing(
 
 
 _COLUMNS = """
-    proposal_id, order_at, supplier_id, part, version, status, quantity, deliver_at, expires_at, issued_at, answer_id,
-    answer_kind, answer_version, answer_at, answer_offered, answer_quantity, answer_deliver_at, answer_party,
-    answer_reason
+    proposal_id, order_at, supplier_id, part, version, status, quantity, deliver_at, expires_at, issued_at,
+    held_because, answer_id, answer_kind, answer_version, answer_at, answer_offered, answer_quantity,
+    answer_deliver_at, answer_party, answer_reason
 """
 _OF_THE_KEY = """
     proposal.customer_id = wanted.customer_id AND proposal.location_id = wanted.location_id
@@ -232,6 +241,7 @@ def _columns_of_proposals(proposals: Sequence[Proposal]) -> dict[str, Any]:
         "order_ats": columns.instants([proposal.order_at for proposal in proposals]),
         "suppliers": columns.texts([proposal.supplier_id for proposal in proposals]),
         "parts": columns.integers([proposal.part for proposal in proposals]),
+        "held": columns.texts([proposal.held_because or "" for proposal in proposals]),
         "finished": columns.texts(["yes" if proposal.status in FINISHED else "no" for proposal in proposals]),
     }
 
@@ -267,17 +277,19 @@ _VALUES = f"""
 """
 
 _KEEP = text(f"""
-    INSERT INTO proposal ({_NAMES}, location_id, item_id, order_at, supplier_id, part, finished)
-    SELECT {_VALUES}, location_id, item_id, {_EPOCH} order_at::bigint, supplier_id, part::smallint, finished::boolean
+    INSERT INTO proposal ({_NAMES}, location_id, item_id, order_at, supplier_id, part, held_because, finished)
+    SELECT {_VALUES}, location_id, item_id, {_EPOCH} order_at::bigint, supplier_id, part::smallint,
+           nullif(held_because, ''), finished::boolean
     FROM ROWS FROM (
         {_TEXTS}, string_to_table(CAST(:locations AS text), chr(10)), string_to_table(CAST(:items AS text), chr(10)),
         string_to_table(CAST(:order_ats AS text), chr(10)), string_to_table(CAST(:suppliers AS text), chr(10)),
-        string_to_table(CAST(:parts AS text), chr(10)), string_to_table(CAST(:finished AS text), chr(10))
-    ) AS kept ({_NAMES}, location_id, item_id, order_at, supplier_id, part, finished)
+        string_to_table(CAST(:parts AS text), chr(10)), string_to_table(CAST(:held AS text), chr(10)),
+        string_to_table(CAST(:finished AS text), chr(10))
+    ) AS kept ({_NAMES}, location_id, item_id, order_at, supplier_id, part, held_because, finished)
     ON CONFLICT (customer_id, location_id, item_id, order_at, supplier_id, part) DO UPDATE SET
         version = excluded.version, status = excluded.status, quantity = excluded.quantity,
         deliver_at = excluded.deliver_at, expires_at = excluded.expires_at, issued_at = excluded.issued_at,
-        finished = excluded.finished
+        held_because = excluded.held_because, finished = excluded.finished
 """)  # noqa: S608 - our own words
 
 _KEEP_ANSWERS = text("""
@@ -307,9 +319,10 @@ def _proposal(key: Key, values: Sequence[Any]) -> Proposal:
     """Return the proposal of these values, which stand in the order of ``_COLUMNS``."""
     proposal_id, order_at, supplier_id, part, version, status, quantity, *dates = values[:10]
     deliver_at, expires_at, issued_at = dates
+    held_because = values[10]
     answer = None
-    if values[10] is not None:
-        answer_id, kind, answered_version, answered_at, offered, bound, bound_for, party, reason = values[10:]
+    if values[11] is not None:
+        answer_id, kind, answered_version, answered_at, offered, bound, bound_for, party, reason = values[11:]
         answer = Answer(
             answer_id=answer_id,
             kind=AnswerKind(kind),
@@ -334,4 +347,5 @@ def _proposal(key: Key, values: Sequence[Any]) -> Proposal:
         expires_at=expires_at,
         issued_at=issued_at,
         answer=answer,
+        held_because=None if held_because is None else HeldBecause(held_because),
     )

@@ -12,8 +12,10 @@ from vmi_domain.replenishment.opportunities import Calendar, next_opportunity
 from vmi_domain.replenishment.proposals import (
     NAMESPACE,
     STEPS,
+    TERMINAL,
     Answer,
     AnswerKind,
+    HeldBecause,
     IllegalStep,
     Progress,
     Proposal,
@@ -47,6 +49,7 @@ def case(
     now: datetime = NOW,
     terms: Terms | None = WEEKLY,
     on_order: int = 0,
+    held_because: HeldBecause | None = None,
     **progress: Progress,
 ) -> Case:
     return Case(
@@ -57,6 +60,7 @@ def case(
         opportunity=None if terms is None else next_opportunity(terms.calendar, now),
         live=live,
         progress={live[0].proposal_id: progress["goods"]} if progress else {},
+        held_because=held_because,
     )
 
 
@@ -167,9 +171,9 @@ def test_when_the_agreement_ends_its_open_proposals_are_cancelled() -> None:
 
 
 def test_when_another_supplier_takes_over_nothing_is_proposed_twice() -> None:
-    cancelled, taken_over = issued(30, first(), terms=replace(WEEKLY, supplier_id="farm"))
+    superseded, taken_over = issued(30, first(), terms=replace(WEEKLY, supplier_id="farm"))
 
-    assert (cancelled.supplier_id, cancelled.status) == ("dairy", Status.CANCELLED)
+    assert (superseded.supplier_id, superseded.status, superseded.quantity) == ("dairy", Status.SUPERSEDED, 0)
     assert (taken_over.supplier_id, taken_over.quantity) == ("farm", 70)
 
 
@@ -303,7 +307,50 @@ def test_an_illegal_step_is_refused(status: Status, following: Status) -> None:
 
 def test_every_status_says_what_may_follow() -> None:
     assert set(STEPS) == set(Status)
-    assert all(not STEPS[status] for status in (Status.RECEIVED, Status.CLOSED, Status.EXPIRED))
+    assert {Status.RECEIVED, Status.CLOSED, Status.SUPERSEDED, Status.EXPIRED} == TERMINAL
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+@pytest.mark.parametrize("following", Status)
+def test_what_has_ended_is_immutable(status: Status, following: Status) -> None:
+    with pytest.raises(IllegalStep) as refused:
+        require_step(status, following)
+
+    assert refused.value.reason == f"proposal_{status.value}"
+
+
+# Held
+
+
+def test_f12_while_its_data_are_stale_a_proposal_is_held_and_offered_when_they_are_fresh_again() -> None:
+    [held] = issued(30, held_because=HeldBecause.STALE_DATA)
+    [offered] = issued(30, held)
+
+    assert (held.status, held.quantity, held.held_because) == (Status.HELD, 70, HeldBecause.STALE_DATA)
+    assert issued(30, held, held_because=HeldBecause.STALE_DATA) == []
+    assert (offered.status, offered.version, offered.held_because) == (Status.PROPOSED, 2, None)
+
+
+def test_f12_an_offer_whose_data_went_stale_is_taken_back_until_they_are_fresh() -> None:
+    [held] = issued(30, first(), held_because=HeldBecause.STALE_DATA)
+
+    assert (held.status, held.version, held.quantity) == (Status.HELD, 2, 70)
+
+
+def test_what_is_held_past_its_cut_off_expires_and_counts_as_no_supply() -> None:
+    [held] = issued(30, held_because=HeldBecause.SHADOW)
+
+    expired, again = issued(30, held, now=held.order_at + timedelta(seconds=1), held_because=HeldBecause.SHADOW)
+
+    assert (expired.status, expired.quantity) == (Status.EXPIRED, 0)
+    assert (again.status, again.quantity) == (Status.HELD, 70)
+
+
+def test_who_read_the_offer_before_it_was_held_may_still_accept_it() -> None:
+    one = first()
+    [held] = issued(30, one, held_because=HeldBecause.STALE_DATA)
+
+    assert answered(held, answer(AnswerKind.ACCEPT, one), NOW).status is Status.ACCEPTED
 
 
 # Goods

@@ -22,7 +22,7 @@ from vmi_domain.replenishment.decisions import (
     decide,
 )
 from vmi_domain.replenishment.opportunities import Opportunity
-from vmi_domain.replenishment.proposals import Proposal, Status
+from vmi_domain.replenishment.proposals import HeldBecause, Proposal, Status
 from vmi_domain.replenishment.quantities import Constraint, OrderRules, Rounding
 
 Explanation = Mapping[str, Any]
@@ -234,6 +234,19 @@ def _decimal(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
 
 
+# What is kept back
+
+_HELD: Final = {
+    HeldBecause.STALE_DATA: "Held, the customer's data are older than agreed.",
+    HeldBecause.SHADOW: "Held, the agreement is only tried out.",
+}
+
+
+def held_in_words(because: HeldBecause) -> str:
+    """Return one sentence on why a proposal is not offered."""
+    return _HELD[because]
+
+
 # What was settled between people, or by time
 
 
@@ -263,7 +276,9 @@ def settled_in_words(proposal: Proposal) -> str:
             because = f": {answer.reason}" if answer.reason else ""
             return f"Rejected by the {answer.party}{because}."
         case Status.EXPIRED:
-            return "Not answered in time; it counts as supply no longer."
+            return "Not answered, or not offered, in time; it counts as supply no longer."
+        case Status.SUPERSEDED:
+            return "Another supplier delivers this now; a proposal to them takes its place."
         case Status.CANCELLED:
             return "The agreement with this supplier has ended, or the order was cancelled."
         case _:

@@ -17,8 +17,10 @@ NAMESPACE: Final = UUID("6e1f0f6c-6f0e-5d0b-9d2a-5b7d3a6c1e11")
 
 
 class Status(StrEnum):
-    """Where a proposal stands. An earlier version of a proposal is superseded by the next one, whatever its status."""
+    """Where a proposal stands. Of a proposal's versions only the last one counts, whatever its status."""
 
+    HELD = "held"
+    """Computed, and offered to nobody: what it rests on is not to be trusted now, or the agreement only tries out."""
     PROPOSED = "proposed"
     ACCEPTED = "accepted"
     CHANGED = "changed"
@@ -30,32 +32,56 @@ class Status(StrEnum):
     """All that was bound has arrived."""
     CLOSED = "closed"
     """Nothing more will come, and what came is less than what was bound."""
+    SUPERSEDED = "superseded"
+    """Another proposal has taken its place: the agreement is with another supplier now."""
     EXPIRED = "expired"
+    """Not answered, or not offered, in time."""
     CANCELLED = "cancelled"
     """Not needed any more, or the agreement ended; proposed again if the need is back before the cut-off."""
 
 
-_FULFILMENT: Final = frozenset({Status.ORDERED, Status.SHIPPED, Status.RECEIVED, Status.CLOSED})
+class HeldBecause(StrEnum):
+    """Why a proposal is not offered."""
+
+    STALE_DATA = "stale_data"
+    """The customer's data are older than agreed: a dead feed looks like a full shelf, or an empty one (F12)."""
+    SHADOW = "shadow"
+    """The agreement is tried out: proposals are kept and compared with what was really ordered (F80)."""
+
+
+_GOODS: Final = frozenset({Status.ORDERED, Status.SHIPPED, Status.RECEIVED, Status.CLOSED})
+_PROMISES: Final = frozenset({Status.ACCEPTED, Status.CHANGED})
+_NOTHING: Final[frozenset[Status]] = frozenset()
 
 STEPS: Final[Mapping[Status, frozenset[Status]]] = {
+    Status.HELD: frozenset(Status),
     Status.PROPOSED: frozenset(Status),
-    Status.ACCEPTED: _FULFILMENT | {Status.ACCEPTED, Status.CHANGED, Status.CANCELLED},
-    Status.CHANGED: _FULFILMENT | {Status.ACCEPTED, Status.CHANGED, Status.CANCELLED},
-    Status.REJECTED: frozenset({Status.ACCEPTED, Status.CHANGED, Status.REJECTED}),
+    Status.ACCEPTED: _GOODS | _PROMISES | {Status.CANCELLED},
+    Status.CHANGED: _GOODS | _PROMISES | {Status.CANCELLED},
+    Status.REJECTED: _PROMISES | {Status.REJECTED},
     Status.ORDERED: frozenset({Status.SHIPPED, Status.RECEIVED, Status.CLOSED, Status.CANCELLED}),
     Status.SHIPPED: frozenset({Status.RECEIVED, Status.CLOSED}),
-    Status.CANCELLED: frozenset({Status.PROPOSED}),
-    Status.RECEIVED: frozenset(),
-    Status.CLOSED: frozenset(),
-    Status.EXPIRED: frozenset(),
+    Status.CANCELLED: frozenset({Status.PROPOSED, Status.HELD}),
+    Status.RECEIVED: _NOTHING,
+    Status.CLOSED: _NOTHING,
+    Status.SUPERSEDED: _NOTHING,
+    Status.EXPIRED: _NOTHING,
 }
-"""From each status the ones that may follow. An order or a shipment that names a proposal accepts it by itself."""
+"""From each status the ones that may follow; no other step is taken, whoever asks for it.
 
-BOUND: Final = frozenset({Status.ACCEPTED, Status.CHANGED}) | _FULFILMENT
+An order or a shipment that names a proposal accepts it by itself. What is held may be answered, since an earlier
+version may have been offered; a promise goes before a refusal, so what was rejected may still be accepted.
+"""
+
+UNDECIDED: Final = frozenset({Status.HELD, Status.PROPOSED})
+"""Nobody has agreed to it or refused it: its quantity follows the need."""
+BOUND: Final = _PROMISES | _GOODS
 """What somebody has agreed to send: it counts as supply by its own facts, no longer as a proposal."""
-FINISHED: Final = frozenset({Status.REJECTED, Status.RECEIVED, Status.CLOSED, Status.EXPIRED, Status.CANCELLED})
+TERMINAL: Final = frozenset(status for status, following in STEPS.items() if not following)
+"""Nothing changes a proposal any more."""
+FINISHED: Final = TERMINAL | {Status.REJECTED, Status.CANCELLED}
 """From here on a proposal matters to its own opportunity only."""
-_VOID: Final = frozenset({Status.REJECTED, Status.EXPIRED, Status.CANCELLED})
+_VOID: Final = frozenset({Status.REJECTED, Status.SUPERSEDED, Status.EXPIRED, Status.CANCELLED})
 
 
 class IllegalStep(ValueError):
@@ -146,11 +172,18 @@ class Proposal:
     """When this version was issued."""
     answer: Answer | None = None
     """The answer that counts."""
+    held_because: HeldBecause | None = None
+    """Why it is not offered, while it is held."""
 
     @property
     def is_open(self) -> bool:
         """Whether it waits for an answer."""
         return self.status is Status.PROPOSED
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether its quantity still follows the need."""
+        return self.status in UNDECIDED
 
     def stepped(self, status: Status, quantity: Decimal, now: datetime) -> "Proposal":
         """Return the next version, in another status, or raise ``IllegalStep``."""
@@ -161,6 +194,7 @@ class Proposal:
             status=status,
             quantity=NOTHING if status in _VOID else quantity,
             issued_at=now,
+            held_because=self.held_because if status is Status.HELD else None,
         )
 
 
@@ -206,23 +240,36 @@ def proposed(
     expires_at: datetime,
     quantity: Decimal,
     now: datetime,
+    held_because: HeldBecause | None = None,
 ) -> Proposal | None:
     """Return the proposal in the version that says ``quantity``, or None where nothing changes.
 
-    ``parts`` are those of the same opportunity. The one that waits for an answer gets its next
+    ``parts`` are those of the same opportunity. The one that nobody has decided on gets its next
     version, one that was cancelled comes back, and after one that is bound or expired what is
     missing *still* is a part of its own: so nobody can take it for a change of what he has agreed to.
-    A version that says 0 is a cancellation, never silence (S25).
+    A version that says 0 is a cancellation, never silence (S25). With ``held_because`` it is held
+    instead of offered.
     """
     last = parts[-1] if parts else None
-    reopens = last is not None and (last.is_open or (last.status is Status.CANCELLED and last.answer is None))
+    reopens = last is not None and (last.is_undecided or (last.status is Status.CANCELLED and last.answer is None))
     if is_declined(parts):
         quantity = min(quantity, last.quantity) if last is not None and reopens else NOTHING
+    offered = Status.PROPOSED if held_because is None else Status.HELD
     if last is not None and reopens:
-        if last.quantity == quantity and (not quantity or last.deliver_at == deliver_at):
+        status = offered if quantity else Status.CANCELLED
+        if (last.quantity, last.status, last.held_because) == (
+            quantity,
+            status,
+            held_because if quantity else None,
+        ) and (not quantity or last.deliver_at == deliver_at):
             return None
-        status = Status.PROPOSED if quantity else Status.CANCELLED
-        return replace(last.stepped(status, quantity, now), deliver_at=deliver_at, expires_at=expires_at)
+        following = last.stepped(status, quantity, now)
+        return replace(
+            following,
+            deliver_at=deliver_at,
+            expires_at=expires_at,
+            held_because=held_because if status is Status.HELD else None,
+        )
     if not quantity:
         return None
     part = 1 if last is None else last.part + 1
@@ -233,11 +280,12 @@ def proposed(
         order_at=order_at,
         part=part,
         version=1,
-        status=Status.PROPOSED,
+        status=offered,
         quantity=quantity,
         deliver_at=deliver_at,
         expires_at=expires_at,
         issued_at=now,
+        held_because=held_because,
     )
 
 
@@ -254,7 +302,7 @@ def answered(proposal: Proposal, answer: Answer, now: datetime) -> Proposal:
             "already_answered",
             f"an answer to version {standing.version} goes before this; the proposal is {proposal.status.value}",
         )
-    if proposal.status in _FULFILMENT:
+    if proposal.status in _GOODS:
         if standing is not None and _says_the_same(answer, standing):
             return proposal
         raise IllegalStep(
@@ -292,8 +340,9 @@ def accepted_by_agreement(proposal: Proposal, now: datetime) -> Proposal:
 
 
 def expired(proposal: Proposal, now: datetime) -> Proposal | None:
-    """Return the proposal expired, if it waits for an answer for longer than agreed."""
-    if proposal.is_open and proposal.expires_at < now:
+    """Return the proposal expired, if it waits for an answer for longer than agreed, or was held past its cut-off."""
+    until = proposal.order_at if proposal.status is Status.HELD else proposal.expires_at
+    if proposal.is_undecided and until < now:
         return proposal.stepped(Status.EXPIRED, NOTHING, now)
     return None
 
@@ -339,11 +388,11 @@ def followed(proposal: Proposal, progress: Progress, now: datetime) -> Proposal 
 
     Goods never take a proposal back a step: what a correction undoes is seen in the position.
     """
-    quantity = max(progress.ordered, progress.shipped) if proposal.is_open else proposal.quantity
+    quantity = max(progress.ordered, progress.shipped) if proposal.is_undecided else proposal.quantity
     status = _reached(quantity, progress)
     if status is None or status is proposal.status or status not in STEPS[proposal.status]:
         return None
-    if status is Status.CANCELLED and proposal.is_open:
+    if status is Status.CANCELLED and proposal.is_undecided:
         return None
     return proposal.stepped(status, quantity, now)
 

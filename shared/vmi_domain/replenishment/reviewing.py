@@ -9,7 +9,7 @@ from uuid import UUID
 from vmi_domain.replenishment import proposals
 from vmi_domain.replenishment.decisions import Decision, Expected, Need, Policy, Position, decide
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity
-from vmi_domain.replenishment.proposals import Progress, Proposal, Status
+from vmi_domain.replenishment.proposals import HeldBecause, Progress, Proposal, Status
 from vmi_domain.replenishment.quantities import NOTHING, OrderRules
 from vmi_domain.stock.position import Key
 
@@ -48,6 +48,8 @@ class Case:
     live: Sequence[Proposal] = ()
     """Proposals that are not finished, and all of this opportunity."""
     progress: Mapping[UUID, Progress] = field(default_factory=dict)
+    held_because: HeldBecause | None = None
+    """Why nothing may be offered now; what is decided is kept as held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +112,13 @@ def _step(case: Case, proposal: Proposal) -> Proposal | None:
     progress = case.progress.get(proposal.proposal_id)
     if progress is not None and (followed := proposals.followed(proposal, progress, case.now)) is not None:
         return followed
-    if not proposal.is_open:
+    if not proposal.is_undecided:
         return None
-    if case.terms is None or case.terms.supplier_id != proposal.supplier_id:
+    if case.terms is None:
         return proposal.stepped(Status.CANCELLED, NOTHING, case.now)
-    if case.terms.accepts_by_itself and proposal.order_at < case.now:
+    if case.terms.supplier_id != proposal.supplier_id:
+        return proposal.stepped(Status.SUPERSEDED, NOTHING, case.now)
+    if case.terms.accepts_by_itself and proposal.is_open and proposal.order_at < case.now:
         return proposals.accepted_by_agreement(proposal, case.now)
     return proposals.expired(proposal, case.now)
 
@@ -144,6 +148,7 @@ def _reviewed(case: Case, settled: _Settled, decision: Decision | None) -> Revie
             expires_at=_expires_at(case.terms, case.opportunity, case.now),
             quantity=decision.quantity,
             now=case.now,
+            held_because=case.held_because,
         )
         if following is not None:
             supersedes = following.version - 1 or None
