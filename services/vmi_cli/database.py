@@ -9,19 +9,24 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_cli.console import Refused, err
 from vmi_cli.surroundings import connected
+from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
-from vmi_store import engine, schema_version
+from vmi_store import engine, partitions, schema_version
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, migrated: bool = True) -> AsyncIterator[AsyncEngine]:
-    """Give an engine for the database, whose schema must be this version's, or raise Refused."""
+async def opened(settings: Settings, *, migrated: bool = True, patient: bool = False) -> AsyncIterator[AsyncEngine]:
+    """Give an engine for the database, whose schema must be this version's, or raise Refused.
+
+    ``patient``: statements may take as long as they take.
+    """
     assert settings.database.url is not None
     database = engine.create(
         settings.database.url.get_secret_value(),
         application_name="vmi-cli",
         pool_size=2,
         statement_cache=settings.database.statement_cache,
+        statement_timeout_seconds=0 if patient else settings.database.statement_timeout_seconds,
     )
     try:
         if migrated:
@@ -46,4 +51,7 @@ def migrate() -> None:
 
 async def _migrate(settings: Settings) -> tuple[str | None, str]:
     async with opened(settings, migrated=False) as database:
-        return await schema_version.migrate(database)
+        before, after = await schema_version.migrate(database)
+        async with database.begin() as connection:
+            await partitions.prepare(connection, partitions.ahead(Clock().wall()))
+        return before, after

@@ -13,9 +13,10 @@ from vmi_cli.supervision import WORKERS, Supervisor
 from vmi_cli.surroundings import connected, environment_of
 from vmi_contracts.topics import ALL
 from vmi_runtime import broker
+from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
 from vmi_runtime.worker import Worker
-from vmi_store import engine, schema_version
+from vmi_store import engine, partitions, schema_version
 
 COLOURS = dict(zip(WORKERS, ("cyan", "magenta", "green", "yellow"), strict=True))
 
@@ -71,6 +72,8 @@ async def prepare(settings: Settings) -> None:
     database = engine.create(settings.database.url.get_secret_value(), application_name="vmi-prepare", pool_size=1)
     try:
         before, after = await schema_version.migrate(database)
+        async with database.begin() as connection:
+            await partitions.prepare(connection, partitions.ahead(Clock().wall()))
     finally:
         await database.dispose()
     if before != after:

@@ -7,6 +7,7 @@ from vmi_inventory.documents import read_facts
 from vmi_inventory.master_data import read_master_data, record_master_data
 from vmi_inventory.recording import Facts
 from vmi_inventory.releasing import release
+from vmi_inventory.upkeep import prepare_the_journal
 from vmi_runtime import process
 from vmi_runtime.worker import Subscription, Tick, Worker
 
@@ -18,7 +19,10 @@ WORKER = Worker(
         Subscription((CATALOGUE, AGREEMENTS), decode=read_master_data, apply=record_master_data),
         Subscription((STOCK, SALES, ORDERS), decode=read_facts, apply=FACTS.record),
     ),
-    ticks=(Tick("release what waited", every_seconds=1, do=partial(release, FACTS)),),
+    ticks=(
+        Tick("release what waited", every_seconds=1, do=partial(release, FACTS)),
+        Tick("prepare the journal", every_seconds=600, do=prepare_the_journal),
+    ),
 )
 
 if __name__ == "__main__":
