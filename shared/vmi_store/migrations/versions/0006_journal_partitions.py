@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0005_journal_partitions"
-down_revision = "0004_proposals"
+revision = "0006_journal_partitions"
+down_revision = "0005_held_proposals"
 branch_labels = None
 depends_on = None
 
