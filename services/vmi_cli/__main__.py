@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "quarantine": "vmi_cli.quarantine:app",
     "journal": "vmi_cli.journal:app",
     "forecast": "vmi_cli.forecast:app",
+    "propose": "vmi_cli.propose:propose",
     "demo": "vmi_cli.demo:demo",
 }
 """Where each command stands: a function, or an app with commands of its own."""

@@ -1,13 +1,15 @@
 """How the command line speaks: to people on a terminal, to programs as JSON, and how it fails."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 out = Console(highlight=False)
@@ -24,6 +26,20 @@ def fail(message: str) -> NoReturn:
     """Print one line on standard error and exit with status 2."""
     err.print(f"[bold red]vmi:[/] {message}", markup=True, soft_wrap=True)
     raise typer.Exit(2)
+
+
+def warn(text: str) -> None:
+    """Say what may surprise, on standard error."""
+    err.print(f"vmi: warning: {text}", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def file_progress(what: str) -> Iterator[Callable[[float], None]]:
+    """Show how much of the work is done, where somebody looks on; yields what is to be told the share."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
 
 
 def print_json(value: Any) -> None:

@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from vmi_cli.console import Refused, err
+from vmi_cli.console import Refused, err, file_progress, warn
 from vmi_domain.forecasting.panel import Period
 from vmi_files import forecasts
 from vmi_files.periods import Periods
@@ -48,9 +47,8 @@ def run(
         agreements=agreements,
     )
     try:
-        with _bar() as bar:
-            task = bar.add_task("forecasting", total=1.0)
-            count = forecasts.run(order, out, warn=_warn, told=lambda share: bar.update(task, completed=share))
+        with file_progress("forecasting") as told:
+            count = forecasts.run(order, out, warn=warn, told=told)
     except FileRefused as refused:
         raise Refused(str(refused)) from None
     err.print(f"{count:,} series, {horizon} periods from {order.periods.as_of}: {out}", markup=False)
@@ -64,12 +62,3 @@ def _probabilities(text: str) -> list[float]:
     if not found or not all(0 < one < 1 for one in found):
         raise Refused(f"--quantiles {text}: each lies between 0 and 1")
     return found
-
-
-def _warn(text: str) -> None:
-    err.print(f"vmi: warning: {text}", markup=False, soft_wrap=True)
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)

@@ -44,7 +44,7 @@ def read(path: str, periods: Periods, warn: Warn) -> AgreedRates:
         if column in table.columns:
             filled = np.array([bool(table.columns[column][row].strip()) for row in rows.tolist()], np.bool_)
             days = cells.dates(table, column, rows[filled])
-            out = rows[filled][days > today] if before else rows[filled][days <= today]
+            out = rows[filled][days > today] if before else rows[filled][days < today]
             rows = np.setdiff1d(rows, out)
     rates = cells.numbers(table, "expected_daily_demand", rows, empty=0.0, least=0.0)
     names = zip(

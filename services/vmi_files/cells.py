@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import Final, TypeVar
 
 import numpy as np
@@ -60,6 +61,24 @@ def numbers(
 
     meaning = "a number" if least is None else f"a number of {least:g} or more"
     return np.array(_each(table, column, rows, number, meaning), np.float64)
+
+
+def decimals(table: Table, column: str, rows: Rows, *, least: Decimal | None = None) -> list[Decimal]:
+    """Return exact quantities; an empty cell and a missing column are none."""
+    if column not in table.columns:
+        return [Decimal(0)] * len(rows)
+
+    def quantity(cell: str) -> Decimal:
+        try:
+            value = Decimal(cell.strip() or 0)
+        except InvalidOperation:
+            raise ValueError from None
+        if not value.is_finite() or "_" in cell or (least is not None and value < least):
+            raise ValueError
+        return value
+
+    meaning = "a number" if least is None else f"a number of {least} or more"
+    return list(_each(table, column, rows, quantity, meaning))
 
 
 def shares_in_stock(table: Table, column: str, rows: Rows) -> NDArray[np.float64]:

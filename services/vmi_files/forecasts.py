@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from vmi_domain.forecasting.ahead import DAYS_OF, Ahead, ahead
-from vmi_domain.forecasting.panel import Panel
+from vmi_domain.forecasting.panel import Floats, Panel
 from vmi_files import agreed_rates, calendars, sales, tables
+from vmi_files.calendars import Plan
 from vmi_files.periods import Periods
 from vmi_files.sales import Sales, Series
 from vmi_files.tables import Warn
@@ -41,20 +42,29 @@ def read(order: Order, warn: Warn) -> tuple[list[Series], Panel]:
     agreed = None
     if order.agreements is not None:
         rates = agreed_rates.read(order.agreements, order.periods, warn)
-        history = _with_new(history, rates.new_series())
-        days = DAYS_OF[order.periods.period]
-        agreed = np.array([rates.of(one) for one in history.series]) * days
+        history = with_new(history, rates.new_series())
+        agreed = np.array([rates.of(one) for one in history.series])
     plan = None
     if order.calendar is not None:
         plan = calendars.read(order.calendar, history, order.periods, order.horizon, warn)
     elif history.promotion:
-        warn(f"{order.sales}: promotions are taken as ordinary demand; with --calendar those ahead are known")
+        warn_of_promotions(order.sales, warn)
+    return history.series, panel_of(history, order.periods, plan, agreed)
+
+
+def warn_of_promotions(path: str, warn: Warn) -> None:
+    """Say that a history has promotions, and that nothing is known of those ahead."""
+    warn(f"{path}: promotions are taken as ordinary demand; with --calendar those ahead are known")
+
+
+def panel_of(history: Sales, periods: Periods, plan: Plan | None, daily_rates: Floats | None) -> Panel:
+    """Return a history as the models see it; ``daily_rates`` are the agreed ones, NaN for none."""
     places = {(one.customer_id, one.location_id): 0 for one in history.series}
     locations = {name: number for number, name in enumerate(places)}
     items = {name: number for number, name in enumerate({one.item_id: 0 for one in history.series})}
-    return history.series, Panel(
-        period=order.periods.period,
-        first_period=order.periods.start(history.first),
+    return Panel(
+        period=periods.period,
+        first_period=periods.start(history.first),
         demand=history.demand,
         begins=history.begins,
         location=np.array([locations[one.customer_id, one.location_id] for one in history.series], np.int64),
@@ -63,11 +73,11 @@ def read(order: Order, warn: Warn) -> tuple[list[Series], Panel]:
         event=None if plan is None else plan.event,
         price=None if plan is None else plan.price,
         closed=None if plan is None else plan.closed,
-        agreed=agreed,
+        agreed=None if daily_rates is None else daily_rates * DAYS_OF[periods.period],
     )
 
 
-def _with_new(history: Sales, named: Sequence[Series]) -> Sales:
+def with_new(history: Sales, named: Sequence[Series]) -> Sales:
     """Return the history with series that are agreed and have sold nothing yet."""
     known = set(history.series)
     series = sorted({*known, *named})

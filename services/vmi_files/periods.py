@@ -34,6 +34,17 @@ class Periods:
             return months - _month(self.as_of.toordinal())
         return np.asarray((days - self.as_of.toordinal()) // (7 if self.period is Period.WEEK else 1))
 
+    def until(self, days: float) -> float:
+        """Return how many periods, whole or not, ``days`` days from the as-of day are; of a month the part pro rata."""
+        if self.period is not Period.MONTH:
+            return days / (7.0 if self.period is Period.WEEK else 1.0)
+        whole = 0
+        day = self.as_of.toordinal() + days
+        while self.start(whole + 1).toordinal() <= day:
+            whole += 1
+        begins, ends = self.start(whole).toordinal(), self.start(whole + 1).toordinal()
+        return whole + (day - begins) / (ends - begins)
+
     def check(self, table: Table, days: NDArray[np.int64]) -> None:
         """Refuse dates that are no period's first day, and an as-of that is none.
 

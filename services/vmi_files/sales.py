@@ -45,12 +45,17 @@ class Sales:
     """Name of the promotion by place of series and period."""
 
 
-def read(path: str, periods: Periods, warn: Warn) -> Sales:
-    """Return the history before the as-of day; of later rows nothing but the date is read."""
+def read(path: str, periods: Periods, warn: Warn, *, may_be_empty: bool = False) -> Sales:
+    """Return the history before the as-of day; of later rows nothing but the date is read.
+
+    Where it ``may_be_empty`` that is a history of one period without series.
+    """
     table = tables.read(path, required=REQUIRED, optional=OPTIONAL, warn=warn)
     every = np.arange(len(table.lines), dtype=np.int64)
     days = cells.dates(table, "date", every)
     rows = np.flatnonzero(days < periods.as_of.toordinal())
+    if not rows.size and may_be_empty:
+        return Sales([], -1, np.zeros(0, np.int64), np.zeros((0, 1)), None, None, {})
     if not rows.size:
         raise FileRefused(f"{table.name}: no row before --as-of {periods.as_of}")
     _check_days(table, periods, days, rows, warn)

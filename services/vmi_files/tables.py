@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -144,8 +144,8 @@ def _texts(pyarrow: Any, path: str, name: str, column: Any) -> Sequence[str]:
     return ["" if text is None else text for text in texts.to_pylist()]
 
 
-def write(path: str, columns: Mapping[str, Sequence[str] | Sequence[date] | np.ndarray[Any, Any]]) -> None:
-    """Write a table; the file is there whole or not at all."""
+def write(path: str, columns: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]) -> None:
+    """Write a table of texts, dates, numbers and None; the file is there whole or not at all."""
     if path == STANDARD:
         _write_csv(sys.stdout, columns)
         sys.stdout.flush()
@@ -156,7 +156,8 @@ def write(path: str, columns: Mapping[str, Sequence[str] | Sequence[date] | np.n
     try:
         if _suffix(path) == ".parquet":
             pyarrow = _parquet()
-            pyarrow.parquet.write_table(pyarrow.table({name: list(cells) for name, cells in columns.items()}), partial)
+            numbers = {name: [_number(cell) for cell in cells] for name, cells in columns.items()}
+            pyarrow.parquet.write_table(pyarrow.table(numbers), partial)
         else:
             with Path(partial).open("w", encoding="utf-8", newline="") as file:
                 _write_csv(file, columns)
@@ -177,6 +178,14 @@ def _write_csv(file: Any, columns: Mapping[str, Iterable[Any]]) -> None:
 
 
 def _cells(column: Iterable[Any]) -> Iterable[Any]:
-    if isinstance(column, np.ndarray) and column.dtype.kind == "f":
-        return (f"{cell:.10g}" for cell in column.tolist())
-    return column.tolist() if isinstance(column, np.ndarray) else column
+    return (_text(cell) for cell in (column.tolist() if isinstance(column, np.ndarray) else column))
+
+
+def _text(cell: Any) -> Any:
+    if isinstance(cell, Decimal):
+        return f"{cell.normalize():f}"
+    return f"{cell:.10g}" if isinstance(cell, float) else cell
+
+
+def _number(cell: Any) -> Any:
+    return float(cell) if isinstance(cell, Decimal) else cell

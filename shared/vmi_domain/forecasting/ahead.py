@@ -19,6 +19,9 @@ from vmi_domain.forecasting.windows import PROBABILITIES, SMALLEST_FACTOR, VIEWS
 
 DAYS_OF: Final = {Period.DAY: 1.0, Period.WEEK: 7.0, Period.MONTH: 30.4375}
 
+EVENLY: Final = (np.arange(100) + 0.5) / 100
+"""Probabilities that stand for a hundredth of all outcomes each."""
+
 Told = Callable[[float], None]
 """Called with the share of the work that is behind."""
 
@@ -53,12 +56,7 @@ def ahead(panel: Panel, horizon: int, probabilities: Sequence[float], *, told: T
     past, planned = _past(panel, horizon)
     sums = [Window(0, end) for end in sorted({1, -(-horizon // 4), -(-horizon // 2), horizon})]
     single = [] if horizon == 1 else [Window(horizon - 1, horizon)]
-    needed = {origin for window in (*sums, *single) for origin in batch.origins(panel.periods, window)}
-    smoothed = windows.levels(past, [*sorted(needed), panel.periods])
-    fitted: dict[Window, WindowDemand] = {}
-    for window in (*sums, *single):
-        told(len(fitted) / (len(sums) + len(single)))
-        fitted[window] = batch.window_demand(past, smoothed, window)
+    fitted = _fitted(panel, past, [*sums, *single], told)
     totals = past.factors[:, panel.periods :].cumsum(axis=1)
     cumulative_mean, cumulative = _sums(sums, fitted, totals, wanted)
     mean = np.maximum(np.diff(cumulative_mean, axis=1, prepend=0.0), 0.0)
@@ -66,10 +64,58 @@ def ahead(panel: Panel, horizon: int, probabilities: Sequence[float], *, told: T
     cumulative_mean = mean.cumsum(axis=1)
     first, last = fitted[sums[0]], fitted[single[0] if single else sums[0]]
     quantiles = _periods(first, last, past.factors[:, panel.periods :], mean, past.counts, wanted)
-    found = Ahead(mean, quantiles, cumulative_mean, cumulative, *_reasons(panel, fitted[sums[-1]], planned))
-    found = _with_agreed(panel, past, found, wanted)
+    agreed = _Agreed.of(panel, past, wanted)
+    model, reason = _reasons(panel, fitted[sums[-1]], planned)
+    found = Ahead(
+        *agreed.mixed(mean, quantiles, past.factors[:, panel.periods :]),
+        *agreed.mixed(cumulative_mean, cumulative, totals),
+        model,
+        agreed.told(reason),
+    )
     told(1.0)
     return _whole(found) if past.counts else found
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Demand of the sum of the first h periods, h = 1 … N, of n series; base units."""
+
+    mean: Floats
+    """n × N."""
+    variance: Floats
+    """n × N."""
+    counts: bool
+    """Demand comes in whole units."""
+    model: Sequence[str]
+    reason: Sequence[str]
+
+
+def totals_ahead(panel: Panel, horizon: int, ends: Sequence[int], *, told: Told = silent) -> Totals:
+    """Return the demand of the sum of the first h periods, modelled as such at ``ends``: when orders arrive.
+
+    It is what ``ahead`` says of sums, with a fit at each of the ends and none of single periods.
+    """
+    past, planned = _past(panel, horizon)
+    sums = [Window(0, end) for end in sorted({min(max(end, 1), horizon) for end in ends})]
+    fitted = _fitted(panel, past, sums, told)
+    totals = past.factors[:, panel.periods :].cumsum(axis=1)
+    mean, quantiles = _sums(sums, fitted, totals, EVENLY)
+    agreed = _Agreed.of(panel, past, EVENLY)
+    mean, quantiles = agreed.mixed(mean, quantiles, totals)
+    variance = np.maximum(quantiles.var(axis=2), mean if past.counts else 0.0)
+    model, reason = _reasons(panel, fitted[sums[-1]], planned)
+    told(1.0)
+    return Totals(mean, variance, past.counts, model, agreed.told(reason))
+
+
+def _fitted(panel: Panel, past: Past, wanted: Sequence[Window], told: Told) -> dict[Window, WindowDemand]:
+    needed = {origin for window in wanted for origin in batch.origins(panel.periods, window)}
+    smoothed = windows.levels(past, [*sorted(needed), panel.periods])
+    fitted: dict[Window, WindowDemand] = {}
+    for window in wanted:
+        told(len(fitted) / len(wanted))
+        fitted[window] = batch.window_demand(past, smoothed, window)
+    return fitted
 
 
 def _past(panel: Panel, horizon: int) -> tuple[Past, bool]:
@@ -154,37 +200,41 @@ def _quantiles(mean: Floats, variance: Floats, counts: bool, wanted: Floats) -> 
     return spread.quantile(wanted)
 
 
-def _with_agreed(panel: Panel, past: Past, found: Ahead, wanted: Floats) -> Ahead:
-    """Return forecasts in which an agreed rate counts as long as the history is short (as in the live worker)."""
-    if panel.agreed is None:
-        return found
-    rate = np.nan_to_num(panel.agreed)
-    days = DAYS_OF[panel.period]
-    worth = np.clip(DISPERSION / (DOUBT**2 * np.maximum(rate / days, 1e-9)), FEWEST_DAYS, MOST_DAYS) / days
-    age = np.maximum(panel.periods - panel.begins, 0)
-    part = np.where(rate > 0, worth / (worth + age), 0.0)[:, None]
-    factors = past.factors[:, panel.periods :]
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    """An agreed rate, which counts as long as the history is short (as in the live worker)."""
 
-    def both(mean: Floats, quantiles: Floats, usual: Floats) -> tuple[Floats, Floats]:
-        agreed = rate[:, None] * usual
+    rate: Floats
+    part: Floats
+    wanted: Floats
+
+    @classmethod
+    def of(cls, panel: Panel, past: Past, wanted: Floats) -> "_Agreed":
+        rate = np.zeros(len(panel.demand)) if panel.agreed is None else np.nan_to_num(panel.agreed)
+        days = DAYS_OF[panel.period]
+        worth = np.clip(DISPERSION / (DOUBT**2 * np.maximum(rate / days, 1e-9)), FEWEST_DAYS, MOST_DAYS) / days
+        age = np.maximum(panel.periods - panel.begins, 0)
+        return cls(rate, np.where(rate > 0, worth / (worth + age), 0.0), wanted)
+
+    def mixed(self, mean: Floats, quantiles: Floats, usual: Floats) -> tuple[Floats, Floats]:
+        """Return mean and quantiles with what is agreed in them; ``usual`` periods it is of."""
+        if not self.part.any():
+            return mean, quantiles
+        part = self.part[:, None]
+        agreed = self.rate[:, None] * usual
         shape = quantiles.shape
         variance = DISPERSION * agreed + (DOUBT * agreed) ** 2
         of_agreed = by_the_data(
             np.broadcast_to(agreed[..., None], shape), np.broadcast_to(variance[..., None], shape)
-        ).quantile(wanted)
+        ).quantile(self.wanted)
         mixed = (1 - part[..., None]) * quantiles + part[..., None] * of_agreed
         return (1 - part) * mean + part * agreed, mixed
 
-    told = [
-        f"{one}; the agreed rate counts {share:.0%}" if share > 0.005 else one
-        for one, share in zip(found.reason, part[:, 0], strict=True)
-    ]
-    return Ahead(
-        *both(found.mean, found.quantiles, factors),
-        *both(found.cumulative_mean, found.cumulative_quantiles, factors.cumsum(axis=1)),
-        found.model,
-        told,
-    )
+    def told(self, reasons: Sequence[str]) -> list[str]:
+        return [
+            f"{one}; the agreed rate counts {share:.0%}" if share > 0.005 else one
+            for one, share in zip(reasons, self.part.tolist(), strict=True)
+        ]
 
 
 def _whole(found: Ahead) -> Ahead:

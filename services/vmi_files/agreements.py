@@ -1,0 +1,130 @@
+"""The agreements file: what is agreed for which series, in the agreement's own words, ``*`` meaning all."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import product
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from vmi_contracts.inbound import AgreementMade
+from vmi_domain.replenishment.reviewing import Terms
+from vmi_files import tables
+from vmi_files.sales import Series
+from vmi_files.tables import FileRefused, Table, Warn
+from vmi_replenishment.terms import terms_of
+
+ALL: Final = "*"
+REQUIRED: Final = ("location_id", "item_id")
+NAMES: Final = ("customer_id", "location_id", "item_id")
+NO_SUPPLIER: Final = "default"
+ZONE: Final = "UTC"
+"""A file knows days, and no time zones."""
+DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What is agreed for a series on the as-of day."""
+
+    agreement: AgreementMade
+    terms: Terms
+    ends: date | None = None
+    """The last day of it, where nothing follows; None: it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreements:
+    """Rows by the identifiers they name, ``*`` for all."""
+
+    rows: Mapping[tuple[str, ...], Sequence[AgreementMade]]
+    as_of: date
+
+    def of(self, series: Series) -> Agreed | None:
+        """Return what is agreed for a series: of the rows in force the most specific one, of these the newest."""
+        found = self._in_force(series, self.as_of)
+        if found is None:
+            return None
+        ends = found.effective_to
+        if ends is not None and self._in_force(series, ends + DAY) is not None:
+            ends = None
+        return Agreed(found, _terms(found), ends)
+
+    def named(self) -> list[Series]:
+        """Return the series that are named in full."""
+        return [Series(*names) for names in self.rows if ALL not in names]
+
+    def _in_force(self, series: Series, day: date) -> AgreementMade | None:
+        for names in _most_specific_first(series):
+            fitting = [
+                one
+                for one in self.rows.get(names, ())
+                if one.effective_from <= day and (one.effective_to is None or one.effective_to >= day)
+            ]
+            if fitting:
+                return max(fitting, key=lambda one: one.effective_from)
+        return None
+
+
+def _most_specific_first(series: Series) -> Iterator[tuple[str, ...]]:
+    masks = sorted(product((True, False), repeat=len(NAMES)), key=lambda mask: (sum(mask), mask), reverse=True)
+    for mask in masks:
+        yield tuple(name if own else ALL for name, own in zip(series, mask, strict=True))
+
+
+def _terms(agreement: AgreementMade) -> Terms:
+    return terms_of(agreement, zone=ZONE)
+
+
+def read(path: str, as_of: date, warn: Warn) -> Agreements:
+    """Return every row, checked; those that are not in force on the as-of day too."""
+    table = tables.read(path, required=REQUIRED, optional=tuple(AgreementMade.model_fields), warn=warn)
+    rows: dict[tuple[str, ...], list[AgreementMade]] = {}
+    seen: dict[tuple[str, ...], int] = {}
+    for row in range(len(table.lines)):
+        made = _agreement(table, row)
+        names = (made.customer_id, made.location_id, made.item_id)
+        of_a_day = (*names, made.effective_from.isoformat())
+        if of_a_day in seen:
+            said = f"the same as {table.row_word} {table.lines[seen[of_a_day]]}: one agreement at a time for a series"
+            raise FileRefused(f"{table.place(row, 'item_id')}: {said}")
+        seen[of_a_day] = row
+        rows.setdefault(names, []).append(made)
+    return Agreements(rows, as_of)
+
+
+def _agreement(table: Table, row: int) -> AgreementMade:
+    said: dict[str, Any] = {
+        column: values[row].strip() for column, values in table.columns.items() if values[row].strip()
+    }
+    for name in NAMES:
+        said.setdefault(name, ALL)
+    said.setdefault("supplier_id", NO_SUPPLIER)
+    if "order_weekdays" in said:
+        said["order_weekdays"] = re.findall(r"\w+", said["order_weekdays"])
+    for column in said.keys() & DATES:
+        said[column] = said[column][:10]
+    try:
+        return AgreementMade.model_validate(said)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        message = wrong["msg"].removeprefix("Value error, ")
+        column = str(wrong["loc"][0]) if wrong["loc"] else _named_in(message)
+        what = f"{said[column]!r}: " if wrong["loc"] and column in said else ""
+        raise FileRefused(f"{table.place(row, column)}: {what}{message}") from None
+
+
+DATES: Final = frozenset({"effective_from", "effective_to"})
+
+
+def _named_in(message: str) -> str:
+    words = re.findall(r"\w+", message)
+    return next((word for word in words if word in AgreementMade.model_fields), "policy")
+
+
+def rates(agreed: Sequence[Agreed | None]) -> list[float]:
+    """Return the expected daily demand of each, NaN where none is agreed."""
+    found = [None if one is None else one.agreement.expected_daily_demand for one in agreed]
+    return [float("nan") if rate is None else rate for rate in found]
