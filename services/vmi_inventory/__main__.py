@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from vmi_contracts.topics import AGREEMENTS, CATALOGUE, ORDERS, SALES, STOCK
+from vmi_contracts.topics import AGREEMENTS, CATALOGUE, DEMAND_PLANS, ORDERS, SALES, STOCK
 from vmi_inventory.documents import read_facts
 from vmi_inventory.master_data import read_master_data, record_master_data
 from vmi_inventory.recording import Facts
@@ -17,7 +17,7 @@ WORKER = Worker(
     "inventory",
     subscriptions=(
         Subscription((CATALOGUE, AGREEMENTS), decode=read_master_data, apply=record_master_data),
-        Subscription((STOCK, SALES, ORDERS), decode=read_facts, apply=FACTS.record),
+        Subscription((STOCK, SALES, ORDERS, DEMAND_PLANS), decode=read_facts, apply=FACTS.record),
     ),
     ticks=(
         Tick("release what waited", every_seconds=1, do=partial(release, FACTS)),

@@ -24,6 +24,16 @@ from vmi_contracts.inbound import (
     StockReported,
     StockTransferred,
 )
+from vmi_contracts.plans import DOCUMENTS as PLANS
+from vmi_contracts.plans import (
+    DemandBooked,
+    DemandPlanned,
+    DemandSurveyed,
+    ForecastOverridden,
+    HistoryAdjusted,
+    PromotionPlanned,
+    RangeChanged,
+)
 from vmi_inventory.rejections import Reason, document_error, line_errors, rejected
 from vmi_runtime.worker import Record, recorded_at
 from vmi_store import inbox
@@ -47,6 +57,13 @@ FactDocument = (
     | OrderPlaced
     | ShipmentDispatched
     | GoodsReceived
+    | DemandPlanned
+    | DemandBooked
+    | ForecastOverridden
+    | HistoryAdjusted
+    | PromotionPlanned
+    | DemandSurveyed
+    | RangeChanged
 )
 
 _MOVEMENTS: Final = (SalesRecorded, StockAdjusted, StockTransferred, GoodsReceived)
@@ -150,6 +167,7 @@ _HAPPENED_AT: Final[Mapping[type[FactDocument], Callable[[Any], datetime | date]
     OrderPlaced: attrgetter("placed_at"),
     ShipmentDispatched: attrgetter("shipped_at"),
     GoodsReceived: attrgetter("received_at"),
+    **dict.fromkeys(PLANS, attrgetter("stated_at")),
 }
 
 

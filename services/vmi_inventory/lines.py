@@ -27,12 +27,15 @@ from vmi_contracts.inbound import (
     StockTransferred,
     TransferLine,
 )
+from vmi_contracts.plans import DOCUMENTS as PLANS
+from vmi_contracts.plans import DemandPlan
 from vmi_contracts.values import plain
 from vmi_domain.stock.position import Key, Kind
 from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
 from vmi_domain.units import QuantityTooLargeError, UnitNotConvertibleError, to_base
 from vmi_inventory.documents import FactDocument, Told
 from vmi_inventory.known import Known
+from vmi_inventory.planning import Draft, stated_lines
 from vmi_inventory.rejections import Reason, rejected
 from vmi_store.catalogue import Item, LocationKey
 from vmi_store.journal import JournalLine, line_id
@@ -45,6 +48,8 @@ class Accepted:
 
     lines: list[JournalLine] = field(default_factory=list)
     supply: list[tuple[Key, Fact]] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+    """Plans, each with the lines that can be read."""
     reached: dict[LocationKey, datetime] = field(default_factory=dict)
     """The latest time that each location's facts have reached, never later than when we were told."""
     rejected: list[Rejected] = field(default_factory=list)
@@ -71,6 +76,8 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
     if not isinstance(happened, datetime):  # a report that names a day means its end at the site (S6)
         happened = known.sites[places[0]].end_of(happened)
     read = _READERS[type(told.body)]
+    if isinstance(told.body, DemandPlan):
+        accepted.drafts.append(Draft(told))
     items = known.items[customer_id]
     entered = False
     for number, line in told.numbered:
@@ -88,7 +95,7 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
             entered = True
         except _Refused as refusal:
             accepted.rejected.append(_refused(told, number, line, refusal))
-    if entered:
+    if entered or getattr(told.body, "withdrawn", False):
         moment = min(happened, told.recorded_at)
         for place in places:
             _reach(accepted.reached, place, moment)
@@ -272,6 +279,12 @@ def _read_receipt(entry: _Entry, body: GoodsReceived, line: ReceiptLine, accepte
     _add_supply(entry, Kind.RECEIPT, fact, accepted)
 
 
+def _read_plan(entry: _Entry, body: DemandPlan, line: ItemLine, accepted: Accepted) -> None:
+    quantities = {name: getattr(line, name, None) for name in ("quantity", "change_per_day")}
+    base = {name: entry.base(quantity) for name, quantity in quantities.items() if quantity is not None}
+    accepted.drafts[-1].lines.extend(stated_lines(body, line, entry.number, base))
+
+
 def _add_supply(entry: _Entry, kind: Kind, fact: Ordered | Shipped | Received, accepted: Accepted) -> None:
     """A document about supply stands in the journal with all it says, so that supply can be made anew from there."""
     said = {name: getattr(fact, name) for name in fact.__slots__ if name not in _IN_THE_JOURNAL}
@@ -291,6 +304,7 @@ _READERS: Final[Mapping[type[FactDocument], Callable[[_Entry, Any, Any, Accepted
     OrderPlaced: _read_order,
     ShipmentDispatched: _read_shipment,
     GoodsReceived: _read_receipt,
+    **dict.fromkeys(PLANS, _read_plan),
 }
 """What each kind of document says in a line."""
 

@@ -4,15 +4,16 @@ from collections.abc import Iterable, Sequence
 
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply_facts import Fact
-from vmi_inventory import publishing
+from vmi_inventory import planning, publishing
 from vmi_inventory.documents import Post, Told
 from vmi_inventory.known import Known, MasterData
 from vmi_inventory.lines import Accepted, accept, locations_of
 from vmi_inventory.rejections import Reason, rejected
 from vmi_runtime.worker import Transaction
-from vmi_store import folding, inbox, journal, quarantine, supply, watermarks
+from vmi_store import folding, inbox, journal, positions, quarantine, supply, watermarks
 from vmi_store.catalogue import LocationKey
 from vmi_store.engine import Connection
+from vmi_store.folding import Changed
 from vmi_store.inbox import Seen
 from vmi_store.quarantine import Rejected
 
@@ -63,15 +64,31 @@ async def _new(connection: Connection, told: Sequence[Told]) -> tuple[list[Told]
 
 
 async def enter(connection: Connection, accepted: Accepted, known: Known) -> None:
-    """Enter facts in the journal and bring everything that follows from them up to date."""
+    """Enter facts in the journal and plans beside it, and bring everything that follows from them up to date."""
     entered = await journal.enter(connection, accepted.lines)
-    if not entered:
+    planned, outdated = await planning.concerned(connection, accepted.drafts)
+    await quarantine.add(connection, outdated)
+    if not entered and not planned.plans:
         return
-    changed = await folding.fold(connection, entered, known.sites)
+    if planned.plans:
+        await positions.lock(connection, [*entered, *planned.learn_from])
+    changed: Sequence[Changed] = await folding.fold(connection, entered, known.sites)
+    if planned.plans:
+        changed = _once([*changed, *await planning.enter(connection, planned)])
     # Of a line that the journal knew already, supply knows too; and its key's lock is not had.
     await _follow_supply(connection, [(key, fact) for key, fact in accepted.supply if key in entered])
     reached = await watermarks.advance(connection, accepted.reached)
     await publishing.tell(connection, changed, reached)
+
+
+def _once(changed: Sequence[Changed]) -> Sequence[Changed]:
+    """Return each key once, with its last version and its earliest day, in their order."""
+    found: dict[Key, Changed] = {}
+    for one in changed:
+        before = found.get(one.key)
+        days = [day for day in (one.demand_from, before and before.demand_from) if day is not None]
+        found[one.key] = one if before is None else one._replace(demand_from=min(days, default=None))
+    return [found[key] for key in sorted(found)]
 
 
 async def _follow_supply(connection: Connection, facts: Sequence[tuple[Key, Fact]]) -> None:

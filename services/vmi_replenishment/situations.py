@@ -7,19 +7,23 @@ from decimal import Decimal
 from typing import Final
 
 from vmi_domain.days import SiteCalendar
-from vmi_domain.replenishment.decisions import Expected, PolicyKind, Position
+from vmi_domain.forecasting.plans import AHEAD, PlanKind, PlanLine, learned_uplift
+from vmi_domain.replenishment.decisions import Basis, Expected, PolicyKind, Position
 from vmi_domain.replenishment.expectations import Question, expectations
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_opportunity
 from vmi_domain.replenishment.reviewing import Case
 from vmi_domain.stock.position import Key, Supply, stock
+from vmi_domain.stock.supply import Stage
 from vmi_replenishment.master_data import Agreed, Copies, MasterData, Site
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import forecasts, positions, proposals, watermarks
+from vmi_store import forecasts, plans, positions, proposals, supply, watermarks
 from vmi_store.positions import PositionRow
 
 NO_SUPPLY: Final = Supply()
-NO_STOCK: Final = Position(Decimal(0))
+NOTHING: Final = Decimal(0)
+UNDER_WAY: Final = frozenset({Stage.ORDERED, Stage.SHIPPED})
+NO_STOCK: Final = Position(NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,16 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
     copies = await master_data.as_of_now(transaction, {key.customer_id for key in keys})
     calendars = await copies.calendars(now)
     holdings = await _holdings(keys, now, calendars, copies)
+    said = await _said(keys, now, calendars, transaction)
+    holdings = {key: one for key, one in holdings.items() if not _has_ended(said.get(key, ()), one, calendars[key[:2]])}
     rows = {row.key: row for row in await positions.read(connection, keys)}
     standing = await proposals.standing(
         connection, [(key, holdings[key].opportunity.order_at if key in holdings else None) for key in keys]
     )
     decided = [key for key in keys if key in holdings and _is_known(rows.get(key))]
-    expected = await _expected(decided, now, calendars, holdings, transaction)
+    expected = await _expected(decided, now, calendars, holdings, said, transaction)
+    ordered_since = await _ordered_since(expected, said, transaction)
+    interchangeable = await _of_predecessors(decided, said, transaction)
     cases = []
     for key in keys:
         holding, row = holdings.get(key), rows.get(key)
@@ -67,7 +75,13 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
             Case(
                 key=key,
                 now=now[key[:2]],
-                position=NO_STOCK if row is None or holding is None else _position(row, holding.agreed),
+                position=(
+                    ordered_since[key]
+                    if key in ordered_since
+                    else NO_STOCK
+                    if row is None or holding is None
+                    else _position(row, holding.agreed, interchangeable.get(key, NOTHING))
+                ),
                 terms=None if holding is None else holding.agreed.terms,
                 opportunity=None if holding is None or not _is_known(row) else holding.opportunity,
                 expected=expected.get(key),
@@ -83,10 +97,10 @@ def _is_known(row: PositionRow | None) -> bool:
     return row is not None and (row.version > 0 or row.supply != NO_SUPPLY)
 
 
-def _position(row: PositionRow, agreed: Agreed) -> Position:
+def _position(row: PositionRow, agreed: Agreed, interchangeable: Decimal) -> Position:
     held = stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis)
     return Position(
-        usable=held.usable,
+        usable=held.usable + interchangeable,
         received_unconfirmed=held.usable_unconfirmed,
         in_transit=held.in_transit,
         on_order=held.on_order,
@@ -129,6 +143,7 @@ async def _expected(
     now: Mapping[Site, datetime],
     calendars: Mapping[Site, SiteCalendar],
     holdings: Mapping[Key, Holding],
+    said: Mapping[Key, Sequence[PlanLine]],
     transaction: Transaction,
 ) -> dict[Key, Expected | None]:
     """Return what demand to expect of each key whose policy asks for it."""
@@ -136,6 +151,8 @@ async def _expected(
     if not asking:
         return {}
     learned = await forecasts.read(transaction.connection, asking)
+    promoted = [key for key in asking if any(one.kind is PlanKind.PROMOTION for one in said.get(key, ()))]
+    uplifts = await plans.uplifts(transaction.connection, promoted)
     questions = []
     for key in asking:
         forecast, calendar = learned.get(key), calendars[key[:2]]
@@ -147,6 +164,61 @@ async def _expected(
                 zone=calendar.zone,
                 day_ends_at=calendar.day_ends_at,
                 state=None if forecast is None else forecast.state,
+                plans=said.get(key, ()),
+                uplift=learned_uplift(*uplifts[key]) if key in uplifts else 1.0,
             )
         )
     return dict(zip(asking, expectations(questions), strict=True))
+
+
+_SAID: Final = AHEAD | {PlanKind.ENDING, PlanKind.SUCCESSION}
+
+
+async def _said(
+    keys: Sequence[Key], now: Mapping[Site, datetime], calendars: Mapping[Site, SiteCalendar], transaction: Transaction
+) -> Mapping[Key, Sequence[PlanLine]]:
+    """Return what people said of demand to come; most keys have nothing said of them."""
+    if not keys:
+        return {}
+    today = min(calendars[site].day_of(moment) for site, moment in now.items())
+    return await plans.read(transaction.connection, keys, since=today, kinds=_SAID)
+
+
+def _has_ended(said: Sequence[PlanLine], holding: Holding, calendar: SiteCalendar) -> bool:
+    """Whether the next opportunity comes after the item's last order day (S21): it is as if nothing were agreed."""
+    endings = [line.first_day for line in said if line.kind is PlanKind.ENDING]
+    return bool(endings) and calendar.day_of(holding.opportunity.order_at) > min(endings)
+
+
+async def _ordered_since(
+    expected: Mapping[Key, Expected | None], said: Mapping[Key, Sequence[PlanLine]], transaction: Transaction
+) -> dict[Key, Position]:
+    """Return, for keys of a net plan, what was ordered since it was stated: it knows of all that was before."""
+    keys = [key for key, one in expected.items() if one is not None and one.basis is Basis.NET_PLAN]
+    if not keys:
+        return {}
+    lines = await supply.lines(transaction.connection, keys)
+    found = {}
+    for key in keys:
+        stated_at = max(line.stated_at for line in said[key] if line.net)
+        since = [line for line in lines[key] if line.since is not None and line.since > stated_at]
+        on_its_way = sum((line.quantity for line in since if line.stage in UNDER_WAY), NOTHING)
+        found[key] = Position(NOTHING, on_order=on_its_way)
+    return found
+
+
+async def _of_predecessors(
+    keys: Sequence[Key], said: Mapping[Key, Sequence[PlanLine]], transaction: Transaction
+) -> dict[Key, Decimal]:
+    """Return what stands there of each item's predecessor and serves as well, in the item's own units."""
+    predecessors = {
+        key: (Key(key.customer_id, key.location_id, line.other_item), Decimal(repr(line.factor or 1.0)))
+        for key in keys
+        for line in said.get(key, ())
+        if line.kind is PlanKind.SUCCESSION and line.interchangeable and line.other_item is not None
+    }
+    if not predecessors:
+        return {}
+    rows = await positions.read(transaction.connection, [key for key, _ in predecessors.values()])
+    physical = {row.key: max(row.balance.counted + row.balance.moved + row.balance.received, NOTHING) for row in rows}
+    return {key: physical.get(before, NOTHING) * ratio for key, (before, ratio) in predecessors.items()}

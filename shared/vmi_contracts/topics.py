@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from pydantic import BaseModel
 
-from vmi_contracts import inbound, internal, outbound
+from vmi_contracts import inbound, internal, outbound, plans
 
 DAY_MS: Final = 86_400_000
 
@@ -73,6 +73,7 @@ ORDERS = Topic(
     key="customer|location",
     retention_days=None,
 )
+DEMAND_PLANS = Topic("vmi.demand-plans.v1", plans.DOCUMENTS, key="customer|location", retention_days=None)
 POSITIONS = Topic("vmi.positions.v1", (internal.PositionsChanged,), key="customer|location", retention_days=7)
 FORECASTS = Topic("vmi.forecasts.v1", (internal.ForecastsChanged,), key="customer|location", retention_days=7)
 PROPOSALS = Topic("vmi.proposals.v1", (outbound.ProposalsIssued,), key="customer|location", retention_days=None)
@@ -86,6 +87,7 @@ ALL: Final = (
     STOCK,
     SALES,
     ORDERS,
+    DEMAND_PLANS,
     POSITIONS,
     FORECASTS,
     PROPOSALS,

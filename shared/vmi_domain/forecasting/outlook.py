@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vmi_domain.distributions import Demand, Family, by_the_data
 from vmi_domain.forecasting import weekdays
+from vmi_domain.forecasting.plans import Usual
 from vmi_domain.forecasting.state import (
     AGREED,
     BROKEN,
@@ -169,3 +170,16 @@ def _between(rungs: Floats, length: Floats) -> Floats:
     growth = np.clip(np.log2(np.maximum(last, 1e-12) / np.maximum(half, 1e-12)), 1.0, 2.0)
     beyond = last * (np.maximum(length, HORIZONS[-1]) / HORIZONS[-1]) ** growth
     return np.where(length > HORIZONS[-1], beyond, inside * length)
+
+
+def usual_days(state: States, first_day: date, days: float, *, elapsed: float = 0.0) -> Usual:
+    """Return one series' demand over a horizon as ``demand_over`` has it, day by day: what plans are laid over."""
+    one = np.atleast_2d(state)
+    columns = np.ascontiguousarray(one.T)
+    profile = weekdays.profile(columns, columns[WEEKDAYS_ELSEWHERE])[:, 0].astype(np.float64)
+    count = max(int(np.ceil(elapsed + days)), 1)
+    place = np.arange(count)
+    shares = np.clip(np.minimum(place + 1, elapsed + days) - np.maximum(place, elapsed), 0.0, 1.0)
+    means = daily_rate(one)[0] * profile[(first_day.toordinal() - 1 + place) % WEEK] * shares
+    variance = float(demands_over(one, first_day, days, elapsed=elapsed).variance[0])
+    return Usual(first_day, shares, np.asarray(means), variance)

@@ -82,6 +82,23 @@ class Basis(StrEnum):
     HISTORY = "history"
     AGREED_RATE = "agreed_rate"
     """No history yet: the agreement's expected daily demand."""
+    PLAN = "plan"
+    """History or agreed rate, and plans laid over them."""
+    NET_PLAN = "net_plan"
+    """The customer's own requirement, in which stock and receipts are netted already (S13)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNote:
+    """A plan that changed what is expected until the next arrival, and by how much; base units."""
+
+    kind: str
+    plan_id: str
+    before: float
+    after: float
+    factor: float | None = None
+    author: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +141,7 @@ class Expected:
     """Needed by the measures that tell the cycle's shortage from what was short before (fill rate, cost)."""
     lead_time_sd_days: float = 0.0
     """s_L: it widens demand by μ² s_L², μ the mean of one day (formulas.md 5.2)."""
+    plans: tuple[PlanNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmi_domain import forecasting
+from vmi_domain.distributions import Demand, Family, by_the_data
+from vmi_domain.forecasting import plans
+from vmi_domain.forecasting.outlook import usual_days
+from vmi_domain.forecasting.plans import Layer, PlanLine, Planned
 from vmi_domain.forecasting.state import AGE, AGREED, OBSERVED
-from vmi_domain.replenishment.decisions import Basis, Expected, Outlook, ServiceMeasure, outlooks
+from vmi_domain.replenishment.decisions import Basis, Expected, Outlook, PlanNote, ServiceMeasure, outlooks
 from vmi_domain.replenishment.opportunities import Opportunity, Span, span
 from vmi_domain.replenishment.reviewing import Terms
 
@@ -28,6 +32,10 @@ class Question:
     day_ends_at: time
     state: NDArray[np.float32] | None
     """None where there is no forecast."""
+    plans: Sequence[PlanLine] = ()
+    """What was said of demand to come."""
+    uplift: float = 1.0
+    """What promotions do to the item, as far as it was learned."""
 
 
 def expectations(questions: Sequence[Question]) -> list[Expected | None]:
@@ -48,7 +56,7 @@ def expectations(questions: Sequence[Question]) -> list[Expected | None]:
             until_arrival[place] = outlook
     known = ((states[:, AGE] > 0) | (states[:, AGREED] > 0)).tolist()
     observed = (states[:, OBSERVED] > 0).tolist()
-    return [
+    found: list[Expected | None] = [
         Expected(
             Basis.HISTORY if learned else Basis.AGREED_RATE,
             until_next,
@@ -61,6 +69,49 @@ def expectations(questions: Sequence[Question]) -> list[Expected | None]:
             questions, known, observed, until_next_arrival, until_arrival, strict=True
         )
     ]
+    for place, question in enumerate(questions):
+        if question.plans:
+            found[place] = _with_plans(question, states[place], found[place])
+    return found
+
+
+def _with_plans(question: Question, state: NDArray[np.float32], without: Expected | None) -> Expected | None:
+    """Return what to expect with all that was said of it; as without, where nothing said is about the time to come."""
+    opportunity = question.opportunity
+    until_next, basis = _planned(question, state, opportunity.next_deliver_at)
+    if not until_next.layers:
+        return without
+    until = None
+    if _asks_for_the_arrival(question.terms):
+        until = _outlook(question, opportunity.deliver_at, _planned(question, state, opportunity.deliver_at)[0])
+    notes = tuple(_note(layer) for layer in until_next.layers)
+    spread = 0.0 if basis is Basis.NET_PLAN else question.terms.lead_time_sd_days
+    return Expected(basis, _outlook(question, opportunity.next_deliver_at, until_next), until, spread, notes)
+
+
+def _planned(question: Question, state: NDArray[np.float32], arrival: datetime) -> tuple[Planned, Basis]:
+    horizon = span(question.now, arrival, zone=question.zone, day_ends_at=question.day_ends_at)
+    usual = usual_days(state, horizon.first_day, horizon.days, elapsed=horizon.elapsed)
+    required = plans.net_requirement(usual, question.plans)
+    if required is not None:
+        return required, Basis.NET_PLAN
+    return plans.planned(usual, question.plans, learned_uplift=question.uplift), Basis.PLAN
+
+
+def _outlook(question: Question, arrival: datetime, said: Planned) -> Outlook:
+    """Return the outlook on planned demand. What people stand by may be surer than chance: then it is a normal."""
+    days = span(question.now, arrival, zone=question.zone, day_ends_at=question.day_ends_at).days
+    mean, variance = np.array([said.mean]), np.array([said.variance])
+    demand = by_the_data(mean, variance)
+    if said.variance < said.mean:
+        demand = Demand(mean, variance, np.array([Family.NORMAL], np.int8))
+    return outlooks([days], demand)[0]
+
+
+def _note(layer: Layer) -> PlanNote:
+    line = layer.line
+    before, after = round(layer.before, 3), round(layer.after, 3)
+    return PlanNote(line.kind.value, line.plan_id, before, after, layer.factor, line.author, line.reason)
 
 
 def _asks_for_the_arrival(terms: Terms) -> bool:

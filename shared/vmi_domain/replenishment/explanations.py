@@ -1,7 +1,7 @@
 """Why a quantity is what it is: written so that the quantity can be recomputed from the explanation alone (F56)."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -14,6 +14,7 @@ from vmi_domain.replenishment.decisions import (
     LevelSource,
     Need,
     Outlook,
+    PlanNote,
     Policy,
     PolicyKind,
     Position,
@@ -97,11 +98,21 @@ def in_words(decision: Decision) -> str:
     expected = decision.need.expected
     days = "" if expected is None else f" for {expected.until_next_arrival.days:.1f} days of demand"
     level = f"{_BY[decision.source]} {_text(decision.level)}{days}"
-    new = f" ({NO_HISTORY})" if expected is None or expected.basis is Basis.AGREED_RATE else ""
+    new = f" ({NO_HISTORY})" if expected is None or expected.basis is Basis.AGREED_RATE else _by_plan(expected)
     return (
         f"Position {position} is {_plain(decision.missing)} below the {level}{new}; "
         f"{_BOUND[decision.binding]} {_plain(decision.quantity)}."
     )
+
+
+def _by_plan(expected: Expected) -> str:
+    """Return which plans had a say, and what was usual before them."""
+    if not expected.plans:
+        return ""
+    names = ", ".join(dict.fromkeys(f"{note.kind} {note.plan_id}" for note in expected.plans))
+    if expected.basis is Basis.NET_PLAN:
+        return f" ({names}: stock and receipts netted by the customer)"
+    return f" ({names}: {expected.plans[0].before:.4g} → {expected.until_next_arrival.mean:.4g} expected)"
 
 
 _BY: Final = {
@@ -142,6 +153,7 @@ def _expected(expected: Expected) -> dict[str, Any]:
         "until_next_arrival": _outlook(expected.until_next_arrival),
         "until_arrival": None if until_arrival is None else _outlook(until_arrival),
         "lead_time_sd_days": expected.lead_time_sd_days,
+        **({"plans": [asdict(note) for note in expected.plans]} if expected.plans else {}),
     }
 
 
@@ -221,6 +233,7 @@ def _read_expected(demand: Mapping[str, Any]) -> Expected:
         until_next_arrival=_read_outlook(demand["until_next_arrival"]),
         until_arrival=None if until_arrival is None else _read_outlook(until_arrival),
         lead_time_sd_days=demand["lead_time_sd_days"],
+        plans=tuple(PlanNote(**note) for note in demand.get("plans", ())),
     )
 
 
