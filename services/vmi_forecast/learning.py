@@ -60,7 +60,7 @@ class Learned:
 async def tasks(
     transaction: Transaction, keys: Sequence[Key], late: Mapping[Key, date], through: Mapping[Location, date]
 ) -> list[Task]:
-    """Return what is to be learned of these keys, whose locks the caller holds; what is up to date is left out."""
+    """Return what is to be learned of these keys; what is up to date is left out. The caller has their turn."""
     standing = await forecasts.read(transaction.connection, keys)
     redone = [(key, day) for key, day in late.items() if key in standing and day <= standing[key].through]
     checkpoints = await forecasts.checkpoints_before(transaction.connection, redone)

@@ -26,7 +26,7 @@ NAMESPACE: Final = UUID("0f2f6a44-6f0b-5b8e-8c37-5a3d5f6f0c1e")
 async def tell(transaction: Transaction, learned: Sequence[Learned]) -> None:
     """Write what was learned, and put into the outbox what changed by enough to matter.
 
-    The caller holds the locks of the keys.
+    The caller has the turn at their locations.
     """
     if not learned:
         return

@@ -9,8 +9,9 @@ from vmi_forecast import learning, telling
 from vmi_forecast.changes import Changes
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import forecasts, positions, quarantine
+from vmi_store import forecasts, quarantine, turns
 from vmi_store.forecasts import Location, Site
+from vmi_store.turns import Work
 
 CLOSING_GRACE: Final = timedelta(hours=12)
 """So long after its end a day is closed by the clock where no fact has closed it: feeds may be late."""
@@ -23,6 +24,7 @@ DemandFrom = Mapping[str, date | None]
 async def follow_positions(changes: Changes, transaction: Transaction) -> None:
     """Learn what the changes make known. A day is closed when the location's watermark has passed it."""
     await quarantine.add(transaction.connection, changes.rejected)
+    await turns.take(transaction.connection, Work.FORECASTING, changes.demand_from)
     sites = await forecasts.sites(transaction.connection, sorted(changes.demand_from))
     closed = {location: _last_closed(site, site.reached_at) for location, site in sites.items()}
     await _keep_up(changes.demand_from, sites, closed, transaction)
@@ -33,7 +35,9 @@ async def close_quiet_days(transaction: Transaction) -> bool:
     if transaction.clock.mode is ClockMode.EVENTS:
         return False
     by_now = transaction.clock.wall() - CLOSING_GRACE
-    sites = await forecasts.sites_behind(transaction.connection, by_now, at_most=LOCATIONS_AT_ONCE)
+    behind = await forecasts.locations_behind(transaction.connection, by_now, at_most=LOCATIONS_AT_ONCE)
+    await turns.take(transaction.connection, Work.FORECASTING, behind)
+    sites = await forecasts.sites(transaction.connection, behind)
     closed = {location: _last_closed(site, by_now) for location, site in sites.items()}
     await _keep_up({location: {} for location in sites}, sites, closed, transaction)
     return len(sites) == LOCATIONS_AT_ONCE
@@ -51,6 +55,7 @@ async def _keep_up(
     closed: Mapping[Location, date | None],
     transaction: Transaction,
 ) -> None:
+    """Bring locations up to their closed days. The caller has their turns."""
     connection = transaction.connection
     through = {location: day for location, day in closed.items() if day is not None}
     closing = [location for location, day in sorted(through.items()) if day != sites[location].closed_through]
@@ -64,8 +69,6 @@ async def _keep_up(
     keys = sorted({*new, *late, *everyone, *everything})
     if not keys and not closing:
         return
-    # Locks before reads: what is read from here on stays as it is until the commit.
-    await positions.lock(connection, keys)
     tasks = await learning.tasks(transaction, keys, late, through)
     if tasks:
         await telling.tell(transaction, await learning.learn(transaction, tasks, sites, closing))

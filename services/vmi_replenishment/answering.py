@@ -17,10 +17,11 @@ from vmi_replenishment.reading import Answered, Answers, rejected
 from vmi_replenishment.reconsidering import bind, reconsider
 from vmi_replenishment.situations import nows
 from vmi_runtime.worker import Transaction
-from vmi_store import inbox, positions, proposals, quarantine
+from vmi_store import inbox, positions, proposals, quarantine, turns
 from vmi_store.inbox import Seen
 from vmi_store.proposals import Offer
 from vmi_store.quarantine import Rejected
+from vmi_store.turns import Work
 
 ProposalName = tuple[str, UUID]
 """Customer and proposal id."""
@@ -60,9 +61,11 @@ async def take_answers(answers: Answers, transaction: Transaction, master_data: 
         for number, line in zip(document.numbers, document.document.lines, strict=True)
     ]
     keys = await proposals.keys_of(connection, sorted({word.proposal for word in words})) if words else {}
-    await positions.lock(connection, sorted(set(keys.values())))
+    await turns.take(connection, Work.REPLENISHING, {key[:2] for key in keys.values()})
     settled, refused = await _settled(words, keys, transaction)
     await quarantine.add(connection, [*answers.rejected, *held, *refused])
+    # All at once, and in their order: what is bound now, and what the agreement accepts when they are decided again.
+    await positions.lock(connection, [proposal.key for _, proposal in settled])
     await _write(settled, transaction, master_data)
     await reconsider((proposal.key for _, proposal in settled), transaction, master_data)
 
@@ -99,7 +102,7 @@ async def _new(documents: Sequence[Answered], transaction: Transaction) -> tuple
 async def _settled(
     words: Sequence[Word], keys: Mapping[ProposalName, Key], transaction: Transaction
 ) -> tuple[list[tuple[Proposal, Proposal]], list[Rejected]]:
-    """Put words to their proposals, whose keys are locked. Return what changed (before, after) and what is refused."""
+    """Put words to their proposals, whose turn we have. Return what changed (before, after) and what is refused."""
     connection = transaction.connection
     offers = await proposals.offers(
         connection, sorted({(*word.proposal, word.line.version) for word in words if word.proposal in keys})

@@ -10,7 +10,8 @@ from vmi_replenishment.reconsidering import reconsider
 from vmi_replenishment.situations import nows
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import due, quarantine
+from vmi_store import due, quarantine, turns
+from vmi_store.turns import Work
 
 KEYS_AT_ONCE: Final = 1000
 """Keys that one tick looks at in one transaction."""
@@ -25,6 +26,7 @@ class Replenishment:
     async def follow_changes(self, changes: Changes, transaction: Transaction) -> None:
         """Decide again on the keys that changed, each once however often it was named."""
         await quarantine.add(transaction.connection, changes.rejected)
+        await turns.take(transaction.connection, Work.REPLENISHING, {key[:2] for key in changes.keys})
         passed = await self._passed(changes.keys, transaction)
         await reconsider(changes.keys.union(passed), transaction, self._master_data)
 
@@ -37,6 +39,7 @@ class Replenishment:
         if transaction.clock.mode is ClockMode.EVENTS:
             return False
         waiting = await due.before(transaction.connection, transaction.clock.wall(), at_most=KEYS_AT_ONCE)
+        await turns.take(transaction.connection, Work.REPLENISHING, {key[:2] for key in waiting})
         await reconsider(waiting, transaction, self._master_data)
         return len(waiting) == KEYS_AT_ONCE
 

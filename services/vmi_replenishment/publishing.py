@@ -40,7 +40,7 @@ class Issued:
 
 
 async def publish(issued: Sequence[Issued], transaction: Transaction, master_data: MasterData) -> None:
-    """Write the versions and put their messages into the outbox. The caller holds the locks of their keys."""
+    """Write the versions and put their messages into the outbox. The caller has the turn at their locations."""
     if not issued:
         return
     connection = transaction.connection

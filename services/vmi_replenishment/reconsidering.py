@@ -15,11 +15,13 @@ from vmi_store import due, positions, supply
 
 
 async def reconsider(keys: Iterable[Key], transaction: Transaction, master_data: MasterData) -> None:
-    """Decide on keys again, all in the transaction. Locks come before reads, in sorted order."""
+    """Decide on keys again, all in the transaction. The caller has the turn at their locations.
+
+    Nobody is kept from taking in facts meanwhile: what changes after this read leads to another look (``turns``).
+    """
     ordered = sorted(set(keys))
     if not ordered:
         return
-    await positions.lock(transaction.connection, ordered)
     found = await situations.read(ordered, transaction, master_data)
     reviews = review(found.cases)
     issued = [
@@ -37,7 +39,7 @@ def _accepted_by_agreement(reviews: Sequence[Review]) -> list[Proposal]:
 
 
 async def bind(transaction: Transaction, accepted: Sequence[Proposal]) -> None:
-    """Let what was accepted count as supply on order. The caller holds the locks of the keys."""
+    """Let what was accepted count as supply on order. This takes the locks of the keys' positions."""
     facts = [
         (
             proposal.key,
@@ -53,6 +55,7 @@ async def bind(transaction: Transaction, accepted: Sequence[Proposal]) -> None:
         for proposal in accepted
     ]
     if facts:
+        await positions.lock(transaction.connection, [key for key, _ in facts])
         await supply.record(transaction.connection, facts)
         await supply.refold(transaction.connection, [key for key, _ in facts])
 

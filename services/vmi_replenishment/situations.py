@@ -51,7 +51,10 @@ async def nows(sites: Sequence[Site], transaction: Transaction) -> Mapping[Site,
 
 
 async def read(keys: Sequence[Key], transaction: Transaction, master_data: MasterData) -> Situations:
-    """Return the case of each key whose site has a now, in the order of ``keys``. The caller holds their locks."""
+    """Return the case of each key whose site has a now, in the order of ``keys``. The caller has the
+    turn at their sites.
+
+    Position, proposals and goods of a key are read in one statement: they are those of one instant."""
     connection = transaction.connection
     now = await nows(sorted({key[:2] for key in keys}), transaction)
     keys = [key for key in keys if key[:2] in now]
@@ -60,17 +63,16 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
     holdings = await _holdings(keys, now, calendars, copies)
     said = await _said(keys, now, calendars, transaction)
     holdings = {key: one for key, one in holdings.items() if not _has_ended(said.get(key, ()), one, calendars[key[:2]])}
-    rows = {row.key: row for row in await positions.read(connection, keys)}
     standing = await proposals.standing(
         connection, [(key, holdings[key].opportunity.order_at if key in holdings else None) for key in keys]
     )
-    decided = [key for key in keys if key in holdings and _is_known(rows.get(key))]
+    decided = [key for key in keys if key in holdings and _is_known(standing[key].position)]
     expected = await _expected(decided, now, calendars, holdings, said, transaction)
     ordered_since = await _ordered_since(expected, said, transaction)
     interchangeable = await _of_predecessors(decided, said, transaction)
     cases = []
     for key in keys:
-        holding, row = holdings.get(key), rows.get(key)
+        holding, row = holdings.get(key), standing[key].position
         cases.append(
             Case(
                 key=key,

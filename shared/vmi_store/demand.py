@@ -25,7 +25,7 @@ async def read(
 ) -> list[History]:
     """Return the demand of each key from its day up to ``until``, in the order asked; days without demand are left out.
 
-    The caller holds the locks of the keys. Returns and corrections count on their original day; a day on
+    The caller has the turn of forecasting there. Returns and corrections count on their original day; a day on
     which more came back than went is a day without demand.
     """
     asked = {**_columns([key for key, _ in since]), "firsts": [day for _, day in since], "until": until}

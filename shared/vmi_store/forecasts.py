@@ -1,4 +1,7 @@
-"""Forecasts: the state of each key, some of its past ones, and up to which day each location is closed."""
+"""Forecasts: the state of each key, some of its past ones, and up to which day each location is closed.
+
+Who writes them has the turn of forecasting at their locations (``vmi_store.turns``).
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -78,27 +81,20 @@ _SITES = text(f"""
 """)  # noqa: S608 - our own words
 
 
-async def sites_behind(connection: AsyncConnection, reached_at: datetime, *, at_most: int) -> dict[Location, Site]:
+async def locations_behind(connection: AsyncConnection, reached_at: datetime, *, at_most: int) -> list[Location]:
     """Return some of the locations that have not closed all their days that are over at ``reached_at``."""
     # No day anywhere is more than 14 hours ahead of UTC's: what has closed that one is not behind.
     latest = (reached_at + _FARTHEST_EAST).date() - timedelta(days=1)
-    result = await connection.execute(_SITES_BEHIND, {"latest": latest})
-    found = ((_location(row), _site(row)) for row in result)
-    behind = (
-        (location, site)
-        for location, site in found
-        if site.closed_through is not None and site.closed_through < site.calendar.last_closed_day(reached_at)
-    )
-    return dict(islice(behind, at_most))
+    result = await connection.execute(_LOCATIONS_BEHIND, {"latest": latest})
+    behind = (_location(row) for row in result if row.through_day < _calendar(row).last_closed_day(reached_at))
+    return list(islice(behind, at_most))
 
 
 _FARTHEST_EAST = timedelta(hours=14)
-_SITES_BEHIND = text("""
-    SELECT customer_id, location_id, location.time_zone, location.day_ends_at, location_watermark.reached_at,
-           forecast_location.through_day
+_LOCATIONS_BEHIND = text("""
+    SELECT customer_id, location_id, location.time_zone, location.day_ends_at, forecast_location.through_day
     FROM forecast_location
     LEFT JOIN location USING (customer_id, location_id)
-    LEFT JOIN location_watermark USING (customer_id, location_id)
     WHERE forecast_location.through_day < :latest
     ORDER BY customer_id, location_id
 """)
@@ -159,7 +155,7 @@ _KEYS_WITH_A_POSITION = text(f"""
 
 
 async def write(connection: AsyncConnection, forecasts: Sequence[Forecast]) -> None:
-    """Put forecasts in the place of those there were. The caller holds the locks of their keys."""
+    """Put forecasts in the place of those there were."""
     if forecasts:
         await connection.execute(
             _WRITE,
@@ -218,7 +214,7 @@ _CHECKPOINTS_BEFORE = text("""
 
 
 async def keep_checkpoints(connection: AsyncConnection, checkpoints: Sequence[Checkpoint]) -> None:
-    """Keep past states, in the place of those of the same days. The caller holds the locks of their keys."""
+    """Keep past states, in the place of those of the same days."""
     if checkpoints:
         await connection.execute(
             _KEEP_CHECKPOINTS,
@@ -296,8 +292,11 @@ def _location(row: Row[tuple[object, ...]]) -> Location:
 
 
 def _site(row: Row[tuple[object, ...]]) -> Site:
-    calendar = SiteCalendar() if row.time_zone is None else SiteCalendar(row.time_zone, row.day_ends_at)
-    return Site(calendar, row.reached_at, row.through_day)
+    return Site(_calendar(row), row.reached_at, row.through_day)
+
+
+def _calendar(row: Row[tuple[object, ...]]) -> SiteCalendar:
+    return SiteCalendar() if row.time_zone is None else SiteCalendar(row.time_zone, row.day_ends_at)
 
 
 def _key(row: Row[tuple[object, ...]]) -> Key:

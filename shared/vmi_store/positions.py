@@ -1,11 +1,14 @@
-"""Positions as they stand. Their rows are also the locks of their keys."""
+"""Positions as they stand. Their rows are also the locks of their keys, for those who take in facts.
+
+Who decides from positions locks no row here (``vmi_store.turns``), unless what is decided becomes supply.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.position import Balance, Key, Supply
@@ -89,29 +92,31 @@ _ENSURE = text(f"""
 async def read(connection: AsyncConnection, keys: Sequence[Key]) -> list[PositionRow]:
     """Return the positions there are of these keys, in the keys' order."""
     result = await connection.execute(_READ, _columns(sorted(set(keys))))
-    return [_position(row) for row in result]
+    return [position(Key(customer, location, item), values) for customer, location, item, *values in result]
 
 
-def _position(row: Row[tuple[object, ...]]) -> PositionRow:
-    return PositionRow(
-        Key(row.customer_id, row.location_id, row.item_id),
-        row.version,
-        Balance(
-            counted_at=row.counted_at,
-            counted=row.counted,
-            unavailable=row.unavailable,
-            reserved=row.reserved,
-            backlog=row.backlog,
-            moved=row.moved,
-            received=row.received,
-        ),
-        Supply(row.on_order, row.in_transit, row.probably_received),
-    )
+COLUMNS: Final = (
+    "version",
+    "counted_at",
+    "counted",
+    "unavailable",
+    "reserved",
+    "backlog",
+    "moved",
+    "received",
+    "on_order",
+    "in_transit",
+    "probably_received",
+)
+
+
+def position(key: Key, values: Sequence[Any]) -> PositionRow:
+    """Return the position of these values, which stand in the order of ``COLUMNS``."""
+    return PositionRow(key, values[0], Balance(*values[1:8]), Supply(*values[8:]))
 
 
 _READ = text(f"""
-    SELECT customer_id, location_id, item_id, version, counted_at, counted, unavailable, reserved, backlog, moved,
-           received, on_order, in_transit, probably_received
+    SELECT customer_id, location_id, item_id, {", ".join(COLUMNS)}
     FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
     JOIN position USING (customer_id, location_id, item_id)
     ORDER BY customer_id, location_id, item_id

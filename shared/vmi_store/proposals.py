@@ -1,10 +1,13 @@
-"""Proposals as they stand, their versions, and when keys are due. Callers hold the locks of the keys they touch."""
+"""Proposals as they stand, their versions, and when keys are due.
+
+Who writes them has the turn of replenishing at their locations (``vmi_store.turns``).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -23,7 +26,8 @@ from vmi_domain.replenishment.proposals import (
 )
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply import Stage, SupplyLine
-from vmi_store import columns
+from vmi_store import columns, positions
+from vmi_store.positions import PositionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,10 @@ class Offer:
 
 @dataclass(slots=True)
 class Standing:
-    """How a key stands."""
+    """How a key stands, all of it at one instant."""
 
+    position: PositionRow | None = None
+    """None where no position was ever made."""
     due_at: datetime | None = None
     """When it is to be looked at again, as noted last."""
     live: list[Proposal] = field(default_factory=list)
@@ -63,7 +69,10 @@ class Standing:
 async def standing(
     connection: AsyncConnection, opportunities: Sequence[tuple[Key, datetime | None]]
 ) -> dict[Key, Standing]:
-    """Return how each key stands, with the proposals of the opportunity that is given with it."""
+    """Return how each key stands, with the proposals of the opportunity that is given with it.
+
+    In one statement, so that goods that a document names count in the position and with their proposal, or in neither.
+    """
     result = await connection.execute(
         _STANDING,
         {
@@ -74,10 +83,14 @@ async def standing(
         },
     )
     found = {key: Standing() for key, _ in opportunities}
-    for place, due_at, stages, ordered, quantities, *values in result:
+    for row in result:
+        place, due_at, stages, ordered, quantities = row[:5]
+        held, values = row[5:_PROPOSAL], row[_PROPOSAL:]
         key = opportunities[place - 1][0]
         one = found[key]
         one.due_at = due_at
+        if one.position is None and held[0] is not None:
+            one.position = positions.position(key, held)
         if values[0] is None:
             continue
         proposal = _proposal(key, values)
@@ -95,17 +108,22 @@ _COLUMNS = """
     held_because, answer_id, answer_kind, answer_version, answer_at, answer_offered, answer_quantity,
     answer_deliver_at, answer_party, answer_reason
 """
+_PROPOSAL: Final = 5 + len(positions.COLUMNS)
+"""Where in a row of ``_STANDING`` the proposal begins."""
+_HELD = ", ".join(f"position.{column}" for column in positions.COLUMNS)
+_FOUND = ", ".join(f"found.{column.strip()}" for column in _COLUMNS.split(","))
 _OF_THE_KEY = """
     proposal.customer_id = wanted.customer_id AND proposal.location_id = wanted.location_id
     AND proposal.item_id = wanted.item_id
 """
 _STANDING = text(f"""
-    SELECT wanted.place, due.due_at, goods.stages, goods.by_order, goods.quantities, {_COLUMNS}
+    SELECT wanted.place, due.due_at, goods.stages, goods.by_order, goods.quantities, {_HELD}, {_FOUND}
     FROM ROWS FROM (
         string_to_table(CAST(:customers AS text), chr(10)), string_to_table(CAST(:locations AS text), chr(10)),
         string_to_table(CAST(:items AS text), chr(10)), string_to_table(CAST(:order_ats AS text), chr(10), '')
     ) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, opportunity, place)
     LEFT JOIN replenishment_due AS due USING (customer_id, location_id, item_id)
+    LEFT JOIN position USING (customer_id, location_id, item_id)
     LEFT JOIN LATERAL (
         SELECT finished, {_COLUMNS} FROM proposal WHERE {_OF_THE_KEY} AND NOT finished
         UNION ALL

@@ -20,7 +20,7 @@ from vmi_forecast import upkeep
 from vmi_forecast.changes import read_changes
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import agreements, catalogue, forecasts
+from vmi_store import agreements, catalogue, forecasts, positions
 from vmi_store.forecasts import Forecast
 from vmi_testing import builders
 from vmi_testing.records import record
@@ -51,6 +51,7 @@ class Site:
     async def sells(self, item: str, demand: Sequence[float], first: date = FIRST) -> None:
         """Write daily demand down, telling nobody."""
         async with self.engine.begin() as connection:
+            await positions.ensure(connection, [self.key(item)])
             for ahead, quantity in enumerate(demand):
                 if quantity:
                     await connection.execute(_SELL, self._row(item, first + timedelta(days=ahead), quantity))
