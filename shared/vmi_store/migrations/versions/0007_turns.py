@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0005_turns"
-down_revision = "0004_proposals"
+revision = "0007_turns"
+down_revision = "0006_journal_partitions"
 branch_labels = None
 depends_on = None
 
