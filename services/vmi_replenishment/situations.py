@@ -51,10 +51,10 @@ async def nows(sites: Sequence[Site], transaction: Transaction) -> Mapping[Site,
 
 
 async def read(keys: Sequence[Key], transaction: Transaction, master_data: MasterData) -> Situations:
-    """Return the case of each key whose site has a now, in the order of ``keys``. The caller has the
-    turn at their sites.
+    """Return the case of each key whose site has a now, in the order of ``keys``. The caller has the sites' turn.
 
-    Position, proposals and goods of a key are read in one statement: they are those of one instant."""
+    Position, proposals and goods of a key are read in one statement: they are those of one instant.
+    """
     connection = transaction.connection
     now = await nows(sorted({key[:2] for key in keys}), transaction)
     keys = [key for key in keys if key[:2] in now]

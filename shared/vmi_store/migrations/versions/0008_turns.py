@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0007_turns"
-down_revision = "0006_journal_partitions"
+revision = "0008_turns"
+down_revision = "0007_demand_plans"
 branch_labels = None
 depends_on = None
 
