@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "watch": "vmi_cli.watching:watch",
     "status": "vmi_cli.status:status",
     "position": "vmi_cli.positions:app",
+    "exceptions": "vmi_cli.exceptions:app",
     "quarantine": "vmi_cli.quarantine:app",
     "journal": "vmi_cli.journal:app",
     "forecast": "vmi_cli.forecast:app",

@@ -145,6 +145,9 @@ def _line(line: Any) -> str:
             f"{line['item_id']}: {line['quantity']} {line.get('unit', '')} {line['status']} (v{line['version']})"
             f" for {line['deliver_at']}: {line['reason']}"
         )
+    if "exception_id" in line:
+        about = " ".join(line[name] for name in ("item_id", "subject") if line.get(name))
+        return f"{line['kind']} {about}: {line['status']} (v{line['version']}): {line['reason']}"
     return ", ".join(f"{name} {value}" for name, value in line.items() if not isinstance(value, (dict, list)))
 
 

@@ -7,9 +7,11 @@ from typing import Final
 
 from vmi_contracts.inbound import AgreementMade
 from vmi_domain.days import SiteCalendar
+from vmi_domain.exceptions.rules import Thresholds
 from vmi_domain.replenishment.reviewing import Terms
 from vmi_domain.stock.position import Authority, Basis, Key
 from vmi_replenishment.terms import terms_of
+from vmi_runtime.raising import thresholds_of
 from vmi_runtime.worker import Transaction
 from vmi_store import agreements, catalogue
 
@@ -28,6 +30,7 @@ class Agreed:
     terms: Terms
     authority: Authority
     basis: Basis
+    thresholds: Thresholds
 
 
 @dataclass(slots=True)
@@ -119,6 +122,7 @@ class Copies:
             terms_of(agreement, zone=calendar.zone),
             Authority(agreement.stock_authority.value),
             Basis(agreement.stock_basis.value),
+            thresholds_of(agreement),
         )
         if len(self._shared) >= MOST_AGREEMENTS:
             self._shared.clear()

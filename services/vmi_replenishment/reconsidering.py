@@ -1,6 +1,7 @@
 """Looking at keys again: what follows is issued, and when to look next is noted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from vmi_domain.replenishment.proposals import Proposal, Status, message_id
 from vmi_domain.replenishment.reviewing import Review, review
@@ -10,6 +11,7 @@ from vmi_replenishment import situations
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.publishing import Issued, publish
 from vmi_replenishment.situations import Situations
+from vmi_replenishment.watching import watch
 from vmi_runtime.worker import Transaction
 from vmi_store import due, positions, supply
 
@@ -31,7 +33,8 @@ async def reconsider(keys: Iterable[Key], transaction: Transaction, master_data:
     ]
     await publish(issued, transaction, master_data)
     await bind(transaction, _accepted_by_agreement(reviews))
-    await _note_due(found, reviews, transaction)
+    watched = await watch(found, reviews, transaction)
+    await _note_due(found, reviews, watched, transaction)
 
 
 def _accepted_by_agreement(reviews: Sequence[Review]) -> list[Proposal]:
@@ -60,12 +63,14 @@ async def bind(transaction: Transaction, accepted: Sequence[Proposal]) -> None:
         await supply.refold(transaction.connection, [key for key, _ in facts])
 
 
-async def _note_due(found: Situations, reviews: Sequence[Review], transaction: Transaction) -> None:
+async def _note_due(
+    found: Situations, reviews: Sequence[Review], watched: Mapping[Key, datetime], transaction: Transaction
+) -> None:
     """Write when each key is due, where that changed: once an opportunity, not once an event."""
-    changed = {
-        case.key: result.due_at
-        for case, noted, result in zip(found.cases, found.due_ats, reviews, strict=True)
-        if result.due_at != noted
-    }
+    changed = {}
+    for case, noted, result in zip(found.cases, found.due_ats, reviews, strict=True):
+        moments = [at for at in (result.due_at, watched.get(case.key)) if at is not None]
+        if (due_at := min(moments, default=None)) != noted:
+            changed[case.key] = due_at
     await due.note(transaction.connection, {key: at for key, at in changed.items() if at is not None})
     await due.forget(transaction.connection, [key for key, at in changed.items() if at is None])

@@ -40,6 +40,18 @@ class Situations:
 
     cases: Sequence[Case]
     due_ats: Sequence[datetime | None]
+    watched: "Sequence[Watched | None]"
+    """What exceptions are seen by; None where nothing is agreed, or the key is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A key's facts beside its case."""
+
+    row: PositionRow
+    holding: Holding
+    expected: Expected | None
+    """Also where no quantity follows from it."""
 
 
 async def nows(sites: Sequence[Site], transaction: Transaction) -> Mapping[Site, datetime]:
@@ -67,10 +79,12 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
         connection, [(key, holdings[key].opportunity.order_at if key in holdings else None) for key in keys]
     )
     decided = [key for key in keys if key in holdings and _is_known(standing[key].position)]
-    expected = await _expected(decided, now, calendars, holdings, said, transaction)
+    outlooks = await _expected(decided, now, calendars, holdings, said, transaction)
+    expected = {key: one for key, one in outlooks.items() if _asks_for_demand(holdings[key])}
     ordered_since = await _ordered_since(expected, said, transaction)
     interchangeable = await _of_predecessors(decided, said, transaction)
     cases = []
+    watched = []
     for key in keys:
         holding, row = holdings.get(key), standing[key].position
         cases.append(
@@ -91,7 +105,14 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
                 progress=standing[key].goods,
             )
         )
-    return Situations(cases, [standing[key].due_at for key in keys])
+        known = holding is not None and row is not None and _is_known(row)
+        watched.append(Watched(row, holding, outlooks.get(key)) if known and row and holding else None)
+    return Situations(cases, [standing[key].due_at for key in keys], watched)
+
+
+def _asks_for_demand(holding: Holding) -> bool:
+    """Whether quantities follow expected demand; by a minimum and maximum they follow these alone."""
+    return holding.agreed.terms.policy.kind is PolicyKind.ORDER_UP_TO
 
 
 def _is_known(row: PositionRow | None) -> bool:
@@ -148,15 +169,14 @@ async def _expected(
     said: Mapping[Key, Sequence[PlanLine]],
     transaction: Transaction,
 ) -> dict[Key, Expected | None]:
-    """Return what demand to expect of each key whose policy asks for it."""
-    asking = [key for key in keys if holdings[key].agreed.terms.policy.kind is PolicyKind.ORDER_UP_TO]
-    if not asking:
+    """Return what demand to expect of each key: most quantities follow it, and stock-outs are projected by it."""
+    if not keys:
         return {}
-    learned = await forecasts.read(transaction.connection, asking)
-    promoted = [key for key in asking if any(one.kind is PlanKind.PROMOTION for one in said.get(key, ()))]
+    learned = await forecasts.read(transaction.connection, keys)
+    promoted = [key for key in keys if any(one.kind is PlanKind.PROMOTION for one in said.get(key, ()))]
     uplifts = await plans.uplifts(transaction.connection, promoted)
     questions = []
-    for key in asking:
+    for key in keys:
         forecast, calendar = learned.get(key), calendars[key[:2]]
         questions.append(
             Question(
@@ -170,7 +190,7 @@ async def _expected(
                 uplift=learned_uplift(*uplifts[key]) if key in uplifts else 1.0,
             )
         )
-    return dict(zip(asking, expectations(questions), strict=True))
+    return dict(zip(keys, expectations(questions), strict=True))
 
 
 _SAID: Final = AHEAD | {PlanKind.ENDING, PlanKind.SUCCESSION}

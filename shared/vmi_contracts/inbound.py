@@ -379,6 +379,31 @@ class AgreementMade(Part):
     """Base units a day, for an item that has no history yet."""
     unit_price: Annotated[Quantity, Field(ge=0)] | None = None
 
+    stock_cadence_hours: Annotated[float, Field(gt=0, le=8760)] | None = None
+    """How old the newest stock report or count may be, its way to us included. Older than this by an hour, the feed is
+    stale, and proposals are held. Without it the feed is not watched."""
+    sales_cadence_hours: Annotated[float, Field(gt=0, le=8760)] | None = None
+    """The same for sales."""
+    orders_cadence_hours: Annotated[float, Field(gt=0, le=8760)] | None = None
+    """The same for orders, shipments and receipts."""
+
+    recovery_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """An exception for too little stock ends this share above its threshold, so that it does not come and go."""
+    above_maximum_tolerance: Annotated[float, Field(ge=0)] = 0.05
+    """The share by which the maximum may be exceeded before it is an exception."""
+    overdue_grace_hours: Annotated[float, Field(ge=0, le=8760)] = 24
+    """After its expected arrival a shipment or order without a receipt is an exception."""
+    negative_after_hours: Annotated[float, Field(ge=0, le=8760)] = 24
+    """Stock that stays below zero for longer is an exception: late facts make it so for a while."""
+    unanswered_after_hours: Annotated[float, Field(gt=0, le=8760)] | None = None
+    """A proposal that waits longer for its answer is an exception; from its cut-off on where it is missing."""
+    drift_tolerance: Amount | None = None
+    """Base units by which a count or report may differ from the facts."""
+    drift_tolerance_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """The same as a share of what was expected, and at least two units; used where ``drift_tolerance`` is missing."""
+    receipt_tolerance_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The share of what was shipped by which a receipt may differ."""
+
     @property
     def key(self) -> str:
         return "|".join(

@@ -84,3 +84,75 @@ class ProposalsIssued(Document):
     issued_at: Instant
 
     lines: Annotated[tuple[ProposalLine, ...], Field(min_length=1)]
+
+
+class ExceptionKind(StrEnum):
+    """What a person must act on; nothing else alarms (F63 to F65)."""
+
+    STOCK_OUT = "stock_out"
+    STOCK_OUT_PROJECTED = "stock_out_projected"
+    """It will run out before what can be ordered next arrives."""
+    BELOW_MINIMUM = "below_minimum"
+    """Now, or within the lead time."""
+    ABOVE_MAXIMUM = "above_maximum"
+    STALE_FEED = "feed_stale"
+    SHIPMENT_OVERDUE = "shipment_overdue"
+    RECEIPT_MISMATCH = "receipt_mismatch"
+    DRIFT = "drift"
+    """A count or report differs from the facts by more than is tolerated."""
+    NEGATIVE_STOCK = "negative_stock"
+    """More has gone than ever came, and late facts have not explained it."""
+    UNANSWERED = "proposal_unanswered"
+    SUPPLY_SHORT = "supply_short"
+
+
+class ExceptionStatus(StrEnum):
+    """Where an exception stands."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    SUPPRESSED = "suppressed"
+    CLOSED = "closed"
+    """Its cause is gone (or, where it cannot go, a person has settled it)."""
+
+
+class ExceptionLine(Line):
+    """One exception in one version. Apply it only if its version is higher than what you hold."""
+
+    exception_id: UUID
+    """The same whenever it happens again: kind, customer, location, item and subject."""
+
+    version: Annotated[int, Field(ge=1)]
+    occurrence: Annotated[int, Field(ge=1)]
+    """Counts how often it has been opened."""
+
+    kind: ExceptionKind
+    status: ExceptionStatus
+
+    item_id: ItemId | None = None
+    """Missing where it concerns the location as a whole."""
+    subject: str | None = None
+    """What of it: a shipment, an order, a supplier, a kind of document."""
+
+    opened_at: Instant
+    closed_at: Instant | None = None
+
+    reason: str
+    """One sentence, as it was when it opened."""
+    details: Mapping[str, str]
+    """The figures behind it."""
+
+    author: str | None = None
+    """Who acknowledged or suppressed it."""
+    note: str | None = None
+    suppressed_until: Instant | None = None
+
+
+class ExceptionsChanged(Document):
+    """Exceptions of one location that opened, closed, or were taken up by a person."""
+
+    message_type: ClassVar[str] = "vmi.exceptions-changed.v1"
+
+    changed_at: Instant
+
+    lines: Annotated[tuple[ExceptionLine, ...], Field(min_length=1)]

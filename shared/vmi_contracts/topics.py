@@ -80,6 +80,7 @@ PROPOSALS = Topic("vmi.proposals.v1", (outbound.ProposalsIssued,), key="customer
 PROPOSAL_ANSWERS = Topic(
     "vmi.proposal-answers.v1", (inbound.ProposalAnswered,), key="customer|location", retention_days=None
 )
+EXCEPTIONS = Topic("vmi.exceptions.v1", (outbound.ExceptionsChanged,), key="customer|location", retention_days=None)
 
 ALL: Final = (
     CATALOGUE,
@@ -92,6 +93,7 @@ ALL: Final = (
     FORECASTS,
     PROPOSALS,
     PROPOSAL_ANSWERS,
+    EXCEPTIONS,
 )
 
 

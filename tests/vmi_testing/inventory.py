@@ -124,7 +124,10 @@ class Desk:
         """Return what the other workers were told, in order."""
         async with self.engine.connect() as connection:
             result = await connection.execute(
-                text("SELECT payload FROM outbox WHERE customer_id = :customer ORDER BY sequence"),
+                text("""
+                    SELECT payload FROM outbox
+                    WHERE customer_id = :customer AND aggregatetype = 'vmi.positions.v1' ORDER BY sequence
+                """),
                 {"customer": self.customer},
             )
             return [PositionsChanged.model_validate_json(row.payload) for row in result]

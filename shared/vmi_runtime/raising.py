@@ -1,0 +1,137 @@
+"""Raising exceptions: what workers see is put to how they stand; what changes is written and told with the batch."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final
+from uuid import UUID, uuid5
+
+from vmi_contracts import topics
+from vmi_contracts.inbound import AgreementMade
+from vmi_contracts.outbound import ExceptionKind, ExceptionLine, ExceptionsChanged, ExceptionStatus
+from vmi_domain.exceptions.lifecycle import NAMESPACE, Kind, Observation, Standing, Step, Subject, observed
+from vmi_domain.exceptions.rules import Thresholds
+from vmi_store import exceptions, outbox
+from vmi_store.engine import Connection
+from vmi_store.exceptions import ItemAt
+from vmi_store.outbox import OutboxMessage
+
+SOURCE: Final = "vmi/exceptions"
+MOST_LINES: Final = 500
+"""Of one message."""
+
+Nows = Mapping[tuple[str, str], datetime]
+"""What *now* means at each customer's location."""
+
+
+def thresholds_of(agreement: AgreementMade) -> Thresholds:
+    """Return from when on something is wrong, as it is agreed."""
+    after = agreement.unanswered_after_hours
+    return Thresholds(
+        recovery_margin=agreement.recovery_margin,
+        above_maximum_tolerance=agreement.above_maximum_tolerance,
+        overdue_grace=timedelta(hours=agreement.overdue_grace_hours),
+        negative_after=timedelta(hours=agreement.negative_after_hours),
+        unanswered_after=None if after is None else timedelta(hours=after),
+        drift_tolerance=agreement.drift_tolerance,
+        drift_tolerance_share=agreement.drift_tolerance_share,
+        receipt_tolerance_share=agreement.receipt_tolerance_share,
+    )
+
+
+async def settle(
+    connection: Connection,
+    items: Sequence[ItemAt],
+    kinds: Collection[Kind],
+    seen: Sequence[Observation],
+    now: Nows,
+) -> dict[ItemAt, datetime]:
+    """Bring the exceptions of these kinds and items up to date with all that was seen of them.
+
+    What is active and not in ``seen`` is over. The caller holds the locks of the items. Return when an item is to be
+    looked at again though nothing happens, where one is to be.
+    """
+    standing = {one.exception_id: one for one in await exceptions.active(connection, items, kinds)}
+    named = {one.subject.exception_id for one in seen}
+    over = [Observation(one.subject, False) for name, one in standing.items() if name not in named]
+    changed = await note(connection, [*seen, *over], now, standing)
+    due: dict[ItemAt, datetime] = {}
+    for one in (standing | {step.standing.exception_id: step.standing for step in changed}).values():
+        if one.is_active and one.due_at is not None and one.due_at > _at(one.subject, now):
+            at: ItemAt = (one.subject.customer_id, one.subject.location_id, one.subject.item_id)
+            due[at] = min(one.due_at, due.get(at, one.due_at))
+    return due
+
+
+async def note(
+    connection: Connection, seen: Sequence[Observation], now: Nows, standing: Mapping[UUID, Standing]
+) -> list[Step]:
+    """Take observations to how exceptions stand (``standing``: the active ones); write and tell what changes."""
+    may_change = [
+        one for one in seen if observed(standing.get(one.subject.exception_id), one, _at(one.subject, now)) is not None
+    ]
+    if not may_change:
+        return []
+    # A person may have said something meanwhile: what counts is how they stand once their rows are held.
+    held = await exceptions.lock(
+        connection, {(one.subject.customer_id, one.subject.exception_id) for one in may_change}
+    )
+    steps = [observed(held.get(one.subject.exception_id), one, _at(one.subject, now)) for one in may_change]
+    changed = [step for step in steps if step is not None]
+    await write(connection, changed)
+    return changed
+
+
+def _at(subject: Subject, now: Nows) -> datetime:
+    return now[subject.customer_id, subject.location_id]
+
+
+async def write(connection: Connection, steps: Sequence[Step]) -> None:
+    """Write exceptions that changed, and put what is told of them into the outbox. The caller holds their rows."""
+    await exceptions.save(connection, [step.standing for step in steps])
+    await outbox.add(connection, list(_messages([step.standing for step in steps if step.is_told])))
+
+
+def _messages(told: Sequence[Standing]) -> Iterator[OutboxMessage]:
+    def place(one: Standing) -> tuple[str, str]:
+        return (one.subject.customer_id, one.subject.location_id)
+
+    for (customer_id, location_id), group in groupby(sorted(told, key=place), key=place):
+        of_place = sorted(group, key=lambda one: one.exception_id)
+        for first in range(0, len(of_place), MOST_LINES):
+            some = of_place[first : first + MOST_LINES]
+            document = ExceptionsChanged(
+                customer_id=customer_id,
+                location_id=location_id,
+                changed_at=max(one.changed_at for one in some),
+                lines=tuple(_line(one) for one in some),
+            )
+            yield OutboxMessage(
+                topic=topics.EXCEPTIONS.name,
+                key=document.key,
+                customer_id=customer_id,
+                type=document.message_type,
+                message_id=uuid5(NAMESPACE, "|".join(f"{one.exception_id}:{one.version}" for one in some)),
+                source=SOURCE,
+                payload=document.model_dump_json(exclude_none=True).encode(),
+                time=document.changed_at,
+            )
+
+
+def _line(one: Standing) -> ExceptionLine:
+    return ExceptionLine(
+        exception_id=one.exception_id,
+        version=one.version,
+        occurrence=one.occurrence,
+        kind=ExceptionKind(one.subject.kind.value),
+        status=ExceptionStatus(one.status.value),
+        item_id=one.subject.item_id or None,
+        subject=one.subject.name or None,
+        opened_at=one.opened_at or one.seen_at,
+        closed_at=one.closed_at,
+        reason=one.sentence,
+        details=one.details,
+        author=one.author or None,
+        note=one.note or None,
+        suppressed_until=one.suppressed_until,
+    )
