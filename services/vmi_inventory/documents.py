@@ -17,11 +17,15 @@ from vmi_contracts.inbound import (
     GoodsReceived,
     ItemLine,
     OrderPlaced,
+    OrdersRetracted,
+    Retraction,
     SalesRecorded,
+    SalesRetracted,
     ShipmentDispatched,
     StockAdjusted,
     StockCounted,
     StockReported,
+    StockRetracted,
     StockTransferred,
 )
 from vmi_contracts.plans import DOCUMENTS as PLANS
@@ -34,6 +38,8 @@ from vmi_contracts.plans import (
     PromotionPlanned,
     RangeChanged,
 )
+from vmi_domain.stock import corrections
+from vmi_domain.stock.corrections import Target
 from vmi_inventory.rejections import Reason, document_error, line_errors, rejected
 from vmi_runtime.worker import Record, recorded_at
 from vmi_store import inbox
@@ -64,10 +70,16 @@ FactDocument = (
     | PromotionPlanned
     | DemandSurveyed
     | RangeChanged
+    | Retraction
 )
 
-_MOVEMENTS: Final = (SalesRecorded, StockAdjusted, StockTransferred, GoodsReceived)
-"""What adds to the stock: a revision of it must not be added as well."""
+_RETRACTIONS: Final = frozenset({StockRetracted, SalesRetracted, OrdersRetracted})
+_CHANGES: Final = frozenset({OrderPlaced, ShipmentDispatched})
+"""Documents whose revisions go on from each other; those of others take each other's place."""
+
+
+_PLANS: Final = frozenset(PLANS)
+"""Their revisions take each other's place by the plan's own name."""
 
 
 @dataclass(slots=True)
@@ -82,10 +94,21 @@ class Told:
     recorded_at: datetime
     numbers: Sequence[int] | None = None
     """The place of each of the body's lines in the document as it was sent, from 1; None where all are there."""
+    name_key: bytes = b""
+    """The document's inbox key in revision 0: its name."""
+    supersedes: Sequence[Target] = ()
+    """What it takes the place of, or takes back, by their names' inbox keys."""
+    may_be_superseded: bool = False
+    """Whether something may have been said about it before it came."""
+
+    @property
+    def is_fact(self) -> bool:
+        """Whether it tells what happened; a retraction tells of other documents alone."""
+        return type(self.body) not in _RETRACTIONS
 
     @property
     def numbered(self) -> Iterable[tuple[int, ItemLine]]:
-        lines: Sequence[ItemLine] = self.body.lines
+        lines = cast(Sequence[ItemLine], self.body.lines)
         return enumerate(lines, 1) if self.numbers is None else zip(self.numbers, lines, strict=True)
 
 
@@ -137,7 +160,9 @@ def unknown_type(record: Record, message_type: str) -> Rejected:
 def _take(post: Post, record: Record, message: Envelope, body: FactDocument, numbers: Sequence[int] | None) -> None:
     """Add a readable document to the post, unless it says what cannot be."""
     told_at = recorded_at(record)
-    happened = _HAPPENED_AT[type(body)](body)
+    kind = type(body)
+    is_fact = kind not in _RETRACTIONS
+    happened = _HAPPENED_AT[kind](body) if is_fact else told_at
     if isinstance(happened, datetime):
         happened = happened.astimezone(UTC)
     refusal = _refusal(body, happened, told_at)
@@ -153,8 +178,34 @@ def _take(post: Post, record: Record, message: Envelope, body: FactDocument, num
         message_id=message.message_id,
         revision=body.revision,
         payload=message.data,
+        declaration="" if is_fact else "retraction",
+        location_id=body.location_id if is_fact else None,
+        happened=happened if is_fact else None,
     )
-    post.told.append(Told(record, letter, body, happened, told_at, numbers))
+    told = Told(record, letter, body, happened, told_at, numbers, letter.message_key)
+    if not is_fact or (kind not in _PLANS and (body.revision or body.replaces)):  # type: ignore[union-attr]
+        _correct(told, message)
+    post.told.append(told)
+
+
+def _correct(told: Told, message: Envelope) -> None:
+    """Note what a document says about others, and about itself as it was before."""
+    body: Any = told.body
+
+    def name(source: str | None, message_id: str) -> bytes:
+        return inbox.message_key(
+            customer_id=body.customer_id, source=source or message.source, message_id=message_id, revision=0
+        )
+
+    own = name(None, message.message_id)
+    if isinstance(body, Retraction):
+        others = [(name(one.source, one.message_id), one.revision) for one in body.retracts] or [(own, None)]
+        told.supersedes = corrections.targets(b"", 0, others)  # it has no name that others could refer to
+        return
+    told.name_key = own
+    told.may_be_superseded = body.revision > 0
+    others = [(name(one.source, one.message_id), one.revision) for one in body.replaces]
+    told.supersedes = corrections.targets(own, body.revision, others, revises=type(body) not in _CHANGES)
 
 
 # By the very type: asking pydantic's models whether they are instances takes longer than reading them.
@@ -175,10 +226,6 @@ def _refusal(body: FactDocument, happened: datetime | date, told_at: datetime) -
     """Return why a document as a whole is not taken in, or None. The past is not bounded."""
     if (happened if isinstance(happened, datetime) else _begin(happened)) > told_at + FUTURE_SKEW:
         return Reason.FUTURE_TIME, f"it is of {happened.isoformat()}, and was recorded at {told_at.isoformat()}"
-    if body.revision and type(body) in _MOVEMENTS:
-        return Reason.CORRECTION_NOT_SUPPORTED, (
-            f"revision {body.revision} of movements: send the difference as a document of its own"
-        )
     if type(body) is StockTransferred and body.to_location_id == body.location_id:
         return Reason.INVALID, "to_location_id: it is where the stock is already"
     start: datetime | None = getattr(body, "period_start", None)

@@ -16,6 +16,7 @@ from vmi_contracts.inbound import (
     OrderLine,
     OrderPlaced,
     ReceiptLine,
+    Retraction,
     SalesLine,
     SalesRecorded,
     ShipmentDispatched,
@@ -46,18 +47,26 @@ from vmi_store.quarantine import Rejected
 class Accepted:
     """What a batch of documents adds to the facts, and what of it is refused."""
 
+    told: list[Told] = field(default_factory=list)
+    """The documents that were taken in, be it without some of their lines."""
     lines: list[JournalLine] = field(default_factory=list)
     supply: list[tuple[Key, Fact]] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
     """Plans, each with the lines that can be read."""
     reached: dict[LocationKey, datetime] = field(default_factory=dict)
     """The latest time that each location's facts have reached, never later than when we were told."""
+    withdrawn: list[tuple[Key, UUID]] = field(default_factory=list)
+    """What was said about supply, and is taken back."""
+    corrected_at: set[LocationKey] = field(default_factory=set)
+    """Where something is taken back: not always at the locations of the documents that say so."""
     rejected: list[Rejected] = field(default_factory=list)
 
 
 def locations_of(told: Told) -> list[LocationKey]:
     """Return the locations whose stock a document is about."""
     body = told.body
+    if isinstance(body, Retraction):
+        return []
     here = (body.customer_id, body.location_id)
     if type(body) is StockTransferred:
         return [here, (body.customer_id, body.to_location_id)]
@@ -71,6 +80,9 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
         if place not in known.sites:
             accepted.rejected.append(_unknown_location(told, place))
             return
+    accepted.told.append(told)
+    if not places:
+        return
     customer_id = told.body.customer_id
     happened = told.happened
     if not isinstance(happened, datetime):  # a report that names a day means its end at the site (S6)
@@ -98,7 +110,7 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
     if entered or getattr(told.body, "withdrawn", False):
         moment = min(happened, told.recorded_at)
         for place in places:
-            _reach(accepted.reached, place, moment)
+            reach(accepted.reached, place, moment)
 
 
 def _unknown_location(told: Told, place: LocationKey) -> Rejected:
@@ -135,7 +147,8 @@ class _Refused(Exception):
         """Whether the item's catalogue entry may help."""
 
 
-def _reach(reached: dict[LocationKey, datetime], at: LocationKey, moment: datetime) -> None:
+def reach(reached: dict[LocationKey, datetime], at: LocationKey, moment: datetime) -> None:
+    """Note that a location's facts have reached a moment."""
     before = reached.get(at)
     if before is None or before < moment:
         reached[at] = moment

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from vmi_domain.stock.position import Key
-from vmi_domain.stock.supply_facts import Fact
 from vmi_inventory import planning, publishing
+from vmi_inventory.correcting import correct, names_of
 from vmi_inventory.documents import Post, Told
 from vmi_inventory.known import Known, MasterData
 from vmi_inventory.lines import Accepted, accept, locations_of
@@ -15,6 +15,7 @@ from vmi_store.catalogue import LocationKey
 from vmi_store.engine import Connection
 from vmi_store.folding import Changed
 from vmi_store.inbox import Seen
+from vmi_store.journal import OfKeys
 from vmi_store.quarantine import Rejected
 
 
@@ -32,23 +33,48 @@ class Facts:
         accepted = Accepted()
         for told in new:
             accept(told, known, accepted)
+        await correct(connection, accepted)
         await quarantine.add(connection, [*post.rejected, *conflicting, *accepted.rejected])
-        await enter(connection, accepted, known)
+        await self.enter(connection, accepted, known)
 
     async def known(self, connection: Connection, told: Iterable[Told]) -> Known:
         """Return what is known of all that documents speak of."""
         places: set[LocationKey] = set()
         items: dict[str, set[str]] = {}
         for one in told:
+            if not one.is_fact:
+                continue
             places.update(locations_of(one))
             items.setdefault(one.body.customer_id, set()).update([line.item_id for line in one.body.lines])
         return await self._master_data.of(connection, places, items)
 
+    async def enter(self, connection: Connection, accepted: Accepted, known: Known) -> None:
+        """Enter facts in the journal and plans beside it, and bring everything that follows from them up to date."""
+        entered = await journal.enter(connection, accepted.lines)
+        planned, outdated = await planning.concerned(connection, accepted.drafts)
+        await quarantine.add(connection, outdated)
+        if not entered and not planned.plans:
+            return
+        if planned.plans:
+            await positions.lock(connection, [*entered, *planned.learn_from])
+        sites = known.sites
+        if elsewhere := accepted.corrected_at - sites.keys():
+            sites = {**sites, **(await self._master_data.of(connection, elsewhere, {})).sites}
+        changed: Sequence[Changed] = await folding.fold(connection, entered, sites)
+        if planned.plans:
+            changed = _once([*changed, *await planning.enter(connection, planned)])
+        await _follow_supply(connection, accepted, entered)
+        reached = await watermarks.advance(connection, accepted.reached)
+        await publishing.tell(connection, changed, reached)
+
 
 async def _new(connection: Connection, told: Sequence[Told]) -> tuple[list[Told], list[Rejected]]:
     """Return the documents that were not there yet, and those that came under a name that is taken."""
-    verdicts = await inbox.receive(connection, [one.letter for one in told])
-    new = [one for one, seen in zip(told, verdicts, strict=True) if seen is Seen.NEW]
+    verdicts = await inbox.receive(connection, [one.letter for one in told], names_of(told))
+    new = [one for one, seen in zip(told, verdicts, strict=True) if seen in (Seen.NEW, Seen.AWAITED)]
+    for one, seen in zip(told, verdicts, strict=True):
+        if seen is Seen.AWAITED:
+            one.may_be_superseded = True
     conflicting = [
         rejected(
             one.record,
@@ -63,24 +89,6 @@ async def _new(connection: Connection, told: Sequence[Told]) -> tuple[list[Told]
     return new, conflicting
 
 
-async def enter(connection: Connection, accepted: Accepted, known: Known) -> None:
-    """Enter facts in the journal and plans beside it, and bring everything that follows from them up to date."""
-    entered = await journal.enter(connection, accepted.lines)
-    planned, outdated = await planning.concerned(connection, accepted.drafts)
-    await quarantine.add(connection, outdated)
-    if not entered and not planned.plans:
-        return
-    if planned.plans:
-        await positions.lock(connection, [*entered, *planned.learn_from])
-    changed: Sequence[Changed] = await folding.fold(connection, entered, known.sites)
-    if planned.plans:
-        changed = _once([*changed, *await planning.enter(connection, planned)])
-    # Of a line that the journal knew already, supply knows too; and its key's lock is not had.
-    await _follow_supply(connection, [(key, fact) for key, fact in accepted.supply if key in entered])
-    reached = await watermarks.advance(connection, accepted.reached)
-    await publishing.tell(connection, changed, reached)
-
-
 def _once(changed: Sequence[Changed]) -> Sequence[Changed]:
     """Return each key once, with its last version and its earliest day, in their order."""
     found: dict[Key, Changed] = {}
@@ -91,8 +99,16 @@ def _once(changed: Sequence[Changed]) -> Sequence[Changed]:
     return [found[key] for key in sorted(found)]
 
 
-async def _follow_supply(connection: Connection, facts: Sequence[tuple[Key, Fact]]) -> None:
-    """Keep what documents say about supply, and make the supply lines of their keys anew."""
-    if facts:
-        await supply.record(connection, facts)
-        await supply.refold(connection, [key for key, _ in facts])
+async def _follow_supply(connection: Connection, accepted: Accepted, entered: OfKeys) -> None:
+    """Keep what documents say about supply, and make the supply lines of their keys anew.
+
+    Of a line that the journal knew already, supply knows too; and its key's lock is perhaps not had.
+    """
+    if not accepted.supply and not accepted.withdrawn:
+        return
+    new = {line.line_id for lines in entered.values() for line in lines}
+    facts = [(key, fact) for key, fact in accepted.supply if fact.fact_id.bytes in new]
+    withdrawn = [(key, fact_id) for key, fact_id in accepted.withdrawn if key in entered]
+    await supply.record(connection, facts)
+    await supply.withdraw(connection, withdrawn)
+    await supply.refold(connection, [key for key, _ in (*facts, *withdrawn)])

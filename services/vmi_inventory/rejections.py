@@ -33,8 +33,6 @@ class Reason(StrEnum):
     """Waits until the catalogue says what the unit is."""
     CONFLICTING_DUPLICATE = "conflicting_duplicate"
     """Another document came under this name before."""
-    CORRECTION_NOT_SUPPORTED = "correction_not_supported"
-    """A revision of movements: it would have to take the first ones back, and must not be added to them."""
     OUTDATED_BASE = "outdated_base"
     """A plan that was made from another revision than the one that stands."""
 

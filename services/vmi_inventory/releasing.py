@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from itertools import groupby
 
+from vmi_inventory.correcting import correct, names_of
 from vmi_inventory.documents import read_facts
 from vmi_inventory.lines import Accepted, accept
-from vmi_inventory.recording import Facts, enter
+from vmi_inventory.recording import Facts
 from vmi_runtime.worker import FetchedRecord, Transaction
-from vmi_store import quarantine
+from vmi_store import inbox, quarantine
 from vmi_store.quarantine import Held, Rejected
 
 AT_ONCE = 500
@@ -25,7 +26,11 @@ async def release(facts: Facts, transaction: Transaction) -> bool:
         return False
     accepted = Accepted()
     read = [(list(held), read_facts([_record(held[0].rejected)])) for held in _by_record(due)]
-    known = await facts.known(connection, [told for _, post in read for told in post.told])
+    waited = [told for _, post in read for told in post.told]
+    for told in waited:
+        told.may_be_superseded = True  # something may have been said about it while it waited
+    known = await facts.known(connection, waited)
+    await inbox.hold(connection, names_of(waited))
     for held, post in read:
         # A record as a whole waited for its location: all its lines go on, but those that cannot be read.
         whole = any(one.rejected.line is None for one in held)
@@ -33,7 +38,8 @@ async def release(facts: Facts, transaction: Transaction) -> bool:
         accepted.rejected += post.rejected
         for told in post.told:
             accept(told, known, accepted, numbers)
-    await enter(connection, accepted, known)
+    await correct(connection, accepted)
+    await facts.enter(connection, accepted, known)
     held_ids = {one.id for one in due}
     again = {one.id: one for one in accepted.rejected}
     await quarantine.keep(connection, [one for id_, one in sorted(again.items()) if id_ in held_ids])

@@ -85,7 +85,7 @@ async def _new(documents: Sequence[Answered], transaction: Transaction) -> tuple
         for one in documents
     ]
     verdicts = await inbox.receive(transaction.connection, letters)
-    new = [one for one, seen in zip(documents, verdicts, strict=True) if seen is Seen.NEW]
+    new = [one for one, seen in zip(documents, verdicts, strict=True) if seen in (Seen.NEW, Seen.AWAITED)]
     conflicts = [
         rejected(
             one.record,

@@ -24,6 +24,44 @@ from vmi_contracts.values import (
 )
 
 
+class Reference(Part):
+    """Another document, by the CloudEvents source and id under which it travels."""
+
+    message_id: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
+
+    source: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00]*$")] | None = None
+    """The same source as that of the document that refers to it, where it is missing."""
+
+    revision: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Its revisions up to this one; all of them where it is missing."""
+
+
+References = Annotated[tuple[Reference, ...], Field(max_length=100)]
+
+
+class CorrectableDocument(Document):
+    """A document about what happened at a location. A higher ``revision`` of it takes the place of the lower ones."""
+
+    replaces: References = ()
+    """Documents whose place this one takes (a corrected report), whether they came before it or are still to come. What
+    is replaced stays so: if it was right after all, it is sent again under a new id."""
+
+
+class Retraction(Document):
+    """Documents that should never have been sent: what they said is taken back, as of when it happened.
+
+    It may reuse the id of the document it retracts, as an EPCIS error declaration does; it is no duplicate of it.
+    """
+
+    retracts: References = ()
+    """Without any it is the document that travels under the retraction's own source and id, in all its revisions."""
+
+    reason: Literal["did_not_occur", "incorrect_data", "other"] = "other"
+
+    lines: Annotated[tuple[Line, ...], Field(max_length=MOST_LINES)] = ()
+    """Whole documents are retracted; lines say nothing."""
+
+
 class ItemLine(Line):
     """A line about one item."""
 
@@ -52,7 +90,7 @@ class StockLine(ItemLine):
     """Owed to the customer's own buyers."""
 
 
-class StockReported(Document):
+class StockReported(CorrectableDocument):
     """Stock records, absolute, as of a time: what the customer's system says is there."""
 
     message_type: ClassVar[str] = "vmi.stock-reported.v1"
@@ -63,7 +101,7 @@ class StockReported(Document):
     lines: Annotated[tuple[StockLine, ...], Field(min_length=1, max_length=MOST_LINES)]
 
 
-class StockCounted(Document):
+class StockCounted(CorrectableDocument):
     """A physical count: people looked, and this is there."""
 
     message_type: ClassVar[str] = "vmi.stock-counted.v1"
@@ -80,7 +118,7 @@ class AdjustmentLine(ItemLine):
     reason: Literal["damaged", "expired", "lost", "found", "correction", "returned_to_supplier", "other"] = "other"
 
 
-class StockAdjusted(Document):
+class StockAdjusted(CorrectableDocument):
     """Stock that changed without being sold, received or moved: found, written off, sent back."""
 
     message_type: ClassVar[str] = "vmi.stock-adjusted.v1"
@@ -94,7 +132,7 @@ class TransferLine(ItemLine):
     quantity: Amount
 
 
-class StockTransferred(Document):
+class StockTransferred(CorrectableDocument):
     """Stock that left this location for another one of the same customer."""
 
     message_type: ClassVar[str] = "vmi.stock-transferred.v1"
@@ -104,6 +142,12 @@ class StockTransferred(Document):
     to_location_id: LocationId
 
     lines: Annotated[tuple[TransferLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+
+class StockRetracted(Retraction):
+    """Reports, counts, adjustments or transfers that are taken back."""
+
+    message_type: ClassVar[str] = "vmi.stock-retracted.v1"
 
 
 # Sales ---------------------------------------------------------------------------------------------------------------
@@ -122,7 +166,7 @@ class SalesLine(ItemLine):
     """Asked for and not there: demand, but no movement of stock."""
 
 
-class SalesRecorded(Document):
+class SalesRecorded(CorrectableDocument):
     """What a customer sold on to its own buyers (sell-out, not our sell-in), at a moment or over a period."""
 
     message_type: ClassVar[str] = "vmi.sales-recorded.v1"
@@ -142,6 +186,12 @@ class SalesRecorded(Document):
         return self
 
 
+class SalesRetracted(Retraction):
+    """Sales that are taken back: they were not made, or not so."""
+
+    message_type: ClassVar[str] = "vmi.sales-retracted.v1"
+
+
 # Orders, shipments, receipts -----------------------------------------------------------------------------------------
 
 
@@ -156,7 +206,7 @@ class OrderLine(ItemLine):
     """When the goods should arrive."""
 
 
-class OrderPlaced(Document):
+class OrderPlaced(CorrectableDocument):
     """A replenishment order placed, or changed (a higher ``revision`` of the same order)."""
 
     message_type: ClassVar[str] = "vmi.order-placed.v1"
@@ -174,7 +224,7 @@ class ShipmentLine(ItemLine):
     proposal_id: UUID | None = None
 
 
-class ShipmentDispatched(Document):
+class ShipmentDispatched(CorrectableDocument):
     """Goods on their way to the location (despatch advice, ASN)."""
 
     message_type: ClassVar[str] = "vmi.shipment-dispatched.v1"
@@ -197,7 +247,7 @@ class ReceiptLine(ItemLine):
     """Nothing more will come of this line, whatever was shipped."""
 
 
-class GoodsReceived(Document):
+class GoodsReceived(CorrectableDocument):
     """Goods that arrived at the location (receiving advice)."""
 
     message_type: ClassVar[str] = "vmi.goods-received.v1"
@@ -206,6 +256,12 @@ class GoodsReceived(Document):
     received_at: Instant
 
     lines: Annotated[tuple[ReceiptLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+
+class OrdersRetracted(Retraction):
+    """Orders, shipments or receipts that are taken back as errors. An order is cancelled by ordering 0 of it."""
+
+    message_type: ClassVar[str] = "vmi.orders-retracted.v1"
 
 
 # Catalogue and agreements --------------------------------------------------------------------------------------------

@@ -62,14 +62,22 @@ AGREEMENTS = Topic(
 )
 STOCK = Topic(
     "vmi.stock.v1",
-    (inbound.StockReported, inbound.StockCounted, inbound.StockAdjusted, inbound.StockTransferred),
+    (
+        inbound.StockReported,
+        inbound.StockCounted,
+        inbound.StockAdjusted,
+        inbound.StockTransferred,
+        inbound.StockRetracted,
+    ),
     key="customer|location",
     retention_days=None,
 )
-SALES = Topic("vmi.sales.v1", (inbound.SalesRecorded,), key="customer|location", retention_days=None)
+SALES = Topic(
+    "vmi.sales.v1", (inbound.SalesRecorded, inbound.SalesRetracted), key="customer|location", retention_days=None
+)
 ORDERS = Topic(
     "vmi.orders.v1",
-    (inbound.OrderPlaced, inbound.ShipmentDispatched, inbound.GoodsReceived),
+    (inbound.OrderPlaced, inbound.ShipmentDispatched, inbound.GoodsReceived, inbound.OrdersRetracted),
     key="customer|location",
     retention_days=None,
 )

@@ -11,6 +11,7 @@ from vmi_domain.days import SiteCalendar
 from vmi_domain.forecasting import NO_DEMAND, History
 from vmi_domain.stock.position import Key, Kind
 from vmi_store.forecasts import Location
+from vmi_store.journal import STANDS
 
 YEAR_1 = date(1, 1, 1)
 DAY = timedelta(days=1)
@@ -90,8 +91,8 @@ _ZERO_COUNTS = text(f"""
     FROM {_SINCE}
     CROSS JOIN LATERAL (
         SELECT occurred_at, quantity, lead(occurred_at) OVER (ORDER BY occurred_at) AS next_at
-        FROM journal
-        WHERE {_OF_THE_KEY} AND kind IN ({Kind.REPORT:d}, {Kind.COUNT:d})
+        FROM journal AS line
+        WHERE {_OF_THE_KEY} AND {STANDS} AND kind IN ({Kind.REPORT:d}, {Kind.COUNT:d})
           AND occurred_at >= wanted.first - 2 AND occurred_at < CAST(:until AS date) + 3
     ) AS count
     WHERE quantity <= 0

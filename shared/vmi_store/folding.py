@@ -33,14 +33,19 @@ async def fold(
 
     Takes the keys' locks. A movement after the anchor (the last count) adds its delta; one before it changes its day
     alone. A count that is the new anchor refolds its key: from daily balances, and from the journal of the anchor's
-    own day. An older count changes nothing.
+    own day. An older count changes nothing. Where a count is taken back that may be the anchor, the last one that
+    stands is looked for.
     """
     if not entered:
         return []
     locked = await positions.lock(connection, list(entered))
     changes = [_added_up(key, of_key, locked[key].counted_at, sites[key[:2]]) for key, of_key in entered.items()]
     await _apply(connection, changes)
-    anchors = {change.key: change.anchor for change in changes if change.anchor is not None}
+    anchors = {change.key: change.anchor for change in changes if change.anchor is not None and not change.is_voided}
+    if voided := [change.key for change in changes if change.is_voided]:
+        standing = await _last_counts(connection, voided)
+        anchors |= standing
+        await _unanchor(connection, [key for key in voided if key not in standing])
     if anchors:
         await _refold(connection, anchors, sites)
     return [Changed(change.key, locked[change.key].version + 1, change.demand_from) for change in changes]
@@ -60,6 +65,8 @@ class _Change(NamedTuple):
     """The as-of time of a count that is not older than the anchor."""
     is_plain: bool
     """Whether there is nothing but plain sales, none at the very end of a day."""
+    is_voided: bool = False
+    """Whether a count is taken back that may have been the anchor."""
 
     @property
     def demand_from(self) -> date | None:
@@ -78,7 +85,7 @@ def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | Non
         return _Change(key, effects, after, NOTHING, None, len(effects) == 1)
     moved = received = NOTHING
     anchor: datetime | None = None
-    is_plain = True
+    is_plain, is_voided = True, False
     days: dict[date, DayEffect] = {}
     for line in lines:
         kind, occurred_at = line.kind, line.occurred_at
@@ -87,6 +94,8 @@ def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | Non
             if counted_at is None or occurred_at >= counted_at:
                 anchor = occurred_at if anchor is None else max(anchor, occurred_at)
             continue
+        if kind is Kind.VOID:
+            is_voided = is_voided or counted_at is None or occurred_at >= counted_at
         effects = daily.effects(kind, line.quantity, occurred_at, sales_of(line), site)
         if kind is not Kind.SALE or line.details is not None or len(effects) > 1:
             is_plain = False
@@ -99,7 +108,7 @@ def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | Non
             else:
                 moved += line.quantity
     ordered = list(days.values()) if len(days) < 2 else [days[day] for day in sorted(days)]
-    return _Change(key, ordered, moved, received, anchor, is_plain)
+    return _Change(key, ordered, moved, received, anchor, is_plain, is_voided)
 
 
 async def _apply(connection: AsyncConnection, changes: Sequence[_Change]) -> None:
@@ -233,7 +242,7 @@ _REFOLD = text(f"""
             CAST(:anchors AS timestamptz[]), CAST(:days AS date[]), CAST(:day_ends AS timestamptz[])
         ) AS wanted (customer_id, location_id, item_id, occurred_at, day, day_ends)
         JOIN journal AS line USING (customer_id, location_id, item_id, occurred_at)
-        WHERE line.kind IN ({Kind.REPORT:d}, {Kind.COUNT:d})
+        WHERE line.kind IN ({Kind.REPORT:d}, {Kind.COUNT:d}) AND {journal.STANDS}
         ORDER BY line.customer_id, line.location_id, line.item_id,
                  coalesce((line.details ->> 'revision')::int, 0) DESC, line.kind DESC, line.line_id DESC
     )
@@ -265,6 +274,47 @@ _REFOLD = text(f"""
     WHERE position.customer_id = anchor.customer_id AND position.location_id = anchor.location_id
       AND position.item_id = anchor.item_id
 """)  # noqa: S608 - our own words
+
+
+async def _last_counts(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, datetime]:
+    """Return the as-of time of the last count that stands, of each key that has one."""
+    return {Key(*row[:3]): row.occurred_at for row in await connection.execute(_LAST_COUNTS, _columns(keys))}
+
+
+_LAST_COUNTS = text(f"""
+    SELECT wanted.customer_id, wanted.location_id, wanted.item_id, count.occurred_at
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+        AS wanted (customer_id, location_id, item_id)
+    CROSS JOIN LATERAL (
+        SELECT occurred_at FROM journal AS line
+        WHERE line.customer_id = wanted.customer_id AND line.location_id = wanted.location_id
+          AND line.item_id = wanted.item_id AND line.kind IN ({Kind.REPORT:d}, {Kind.COUNT:d}) AND {journal.STANDS}
+        ORDER BY occurred_at DESC LIMIT 1
+    ) AS count
+""")  # noqa: S608 - our own words
+
+
+async def _unanchor(connection: AsyncConnection, keys: Sequence[Key]) -> None:
+    """Fold keys anew that have no count any more: all that ever moved is what is there."""
+    if keys:
+        await connection.execute(_UNANCHOR, _columns(keys))
+
+
+_UNANCHOR = text("""
+    UPDATE position SET
+        counted_at = NULL, counted = 0, unavailable = 0, reserved = 0, backlog = 0, probably_received = 0,
+        moved = total.moved, received = total.received
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+        AS wanted (customer_id, location_id, item_id)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(balance.moved), 0) AS moved, coalesce(sum(balance.received), 0) AS received
+        FROM daily_balance AS balance
+        WHERE balance.customer_id = wanted.customer_id AND balance.location_id = wanted.location_id
+          AND balance.item_id = wanted.item_id
+    ) AS total
+    WHERE position.customer_id = wanted.customer_id AND position.location_id = wanted.location_id
+      AND position.item_id = wanted.item_id
+""")
 
 
 async def count_days_anew(

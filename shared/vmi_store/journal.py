@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import Row, text
@@ -11,8 +11,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.daily import Sales
-from vmi_domain.stock.position import Key, Kind
+from vmi_domain.stock.position import MOVING, NOTHING, Key, Kind
 from vmi_store import columns
+
+DOCUMENT_BYTES: Final = 12
 
 
 class JournalLine(NamedTuple):
@@ -34,10 +36,68 @@ class JournalLine(NamedTuple):
     def key(self) -> Key:
         return Key(self.customer_id, self.location_id, self.item_id)
 
+    @property
+    def document(self) -> bytes:
+        """What the lines of one document have in common: the begin of its inbox key."""
+        return self.line_id[:DOCUMENT_BYTES]
+
+    @property
+    def is_reversal(self) -> bool:
+        """Whether it takes another line back: the one whose id differs in the reversal bit alone."""
+        return bool(self.line_id[_REVERSAL_BYTE] & _REVERSAL_BIT)
+
+
+_REVERSAL_BYTE: Final = 12
+_REVERSAL_BIT: Final = 0x80
+"""The highest bit of a line's number, which no document is long enough to need."""
+
+
+def reversal(line: JournalLine, recorded_at: datetime) -> JournalLine:
+    """Return the line that takes another one back: of the same time, and recorded when we learned of it (S8).
+
+    What moved stock or was sold is taken back by its opposite, so that sums over lines need not know of corrections.
+    What set the stock, or was about supply, is voided: who reads such lines leaves out those that have a void.
+    """
+    reversed_id = bytearray(line.line_id)
+    reversed_id[_REVERSAL_BYTE] |= _REVERSAL_BIT
+    opposite = line._replace(line_id=bytes(reversed_id), recorded_at=recorded_at)
+    if line.kind not in MOVING:
+        return opposite._replace(kind=Kind.VOID, quantity=NOTHING, details=None)
+    details = None if line.details is None else orjson.dumps(_opposite(orjson.loads(line.details))).decode()
+    return opposite._replace(quantity=-line.quantity, details=details)
+
+
+_QUANTITIES: Final = ("sold", "returned", "lost")
+"""Those among the details of lines that move stock."""
+
+
+def _opposite(details: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(-Decimal(value)) if name in _QUANTITIES else value for name, value in details.items()}
+
+
+def standing(lines: Iterable[JournalLine]) -> list[JournalLine]:
+    """Return those of some keys' lines that nothing among them has taken back; reversals are none of them."""
+    known = list(lines)
+    gone = {(*line[:4], _original(line.line_id)) for line in known if line.is_reversal}
+    return [line for line in known if not line.is_reversal and line[:5] not in gone]
+
+
+def _original(reversal_id: bytes) -> bytes:
+    original = bytearray(reversal_id)
+    original[_REVERSAL_BYTE] &= ~_REVERSAL_BIT
+    return bytes(original)
+
+
+STANDS: Final = """NOT EXISTS (
+    SELECT FROM journal AS void
+    WHERE void.customer_id = line.customer_id AND void.location_id = line.location_id AND void.item_id = line.item_id
+      AND void.occurred_at = line.occurred_at AND void.line_id = set_byte(line.line_id, 12, 128))"""
+"""In SQL: whether nothing has taken the journal's row ``line`` back. What moves stock needs no such question."""
+
 
 def line_id(message_key: bytes, number: int) -> bytes:
     """Return the identity of a document's line: the begin of the document's inbox key, then the line's place."""
-    return message_key[:12] + number.to_bytes(4, "big")
+    return message_key[:DOCUMENT_BYTES] + number.to_bytes(4, "big")
 
 
 OfKeys = Mapping[Key, Sequence[JournalLine]]
@@ -158,14 +218,78 @@ async def of_keys(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[K
     return found
 
 
-_OF_KEYS = text("""
-    SELECT customer_id, location_id, item_id, occurred_at, line_id, kind, quantity, recorded_at,
-           details::text AS details
+_COLUMNS = """
+    customer_id, location_id, item_id, occurred_at, line_id, kind, quantity, recorded_at, details::text AS details
+"""
+_OF_KEYS = text(f"""
+    SELECT {_COLUMNS}
     FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
         AS wanted (customer_id, location_id, item_id)
     JOIN journal USING (customer_id, location_id, item_id)
     ORDER BY customer_id, location_id, item_id, occurred_at, line_id
-""")
+""")  # noqa: S608 - our own words
+
+
+async def of_documents(connection: AsyncConnection, documents: Sequence[tuple[str, bytes]]) -> list[JournalLine]:
+    """Return the lines of documents, given by customer and inbox key, as far as they have come; reversals aside.
+
+    The inbox says where and when they are; what stands at other locations too (a transfer's arrival) is found by what
+    they say.
+    """
+    result = await connection.execute(
+        _OF_DOCUMENTS,
+        {"customers": [customer for customer, _ in documents], "keys": [key for _, key in documents]},
+    )
+    found = [_line(row) for row in result]
+    elsewhere = [line._replace(location_id=there) for line in found if (there := _arrives_at(line)) is not None]
+    return found + (await _of_identities(connection, elsewhere) if elsewhere else [])
+
+
+def _arrives_at(line: JournalLine) -> str | None:
+    if line.kind is not Kind.TRANSFER or line.details is None:
+        return None
+    there: str | None = orjson.loads(line.details).get("to")
+    return there
+
+
+# A day named alone begins and ends within a day of its days in UTC.
+_OF_DOCUMENTS = text(f"""
+    WITH document AS MATERIALIZED (
+        SELECT inbox.customer_id, inbox.location_id, substring(inbox.message_key FOR 12) AS of_it,
+               coalesce(occurred_at, (occurred_on - 1)::timestamp AT TIME ZONE 'UTC') AS first,
+               coalesce(occurred_at, (occurred_on + 3)::timestamp AT TIME ZONE 'UTC') AS last
+        FROM unnest(CAST(:customers AS text[]), CAST(:keys AS bytea[])) AS wanted (customer_id, message_key)
+        JOIN inbox USING (customer_id, message_key)
+        WHERE inbox.location_id IS NOT NULL
+    )
+    SELECT line.* FROM document
+    JOIN position USING (customer_id, location_id)
+    CROSS JOIN LATERAL (
+        SELECT {_COLUMNS} FROM journal
+        WHERE journal.customer_id = document.customer_id AND journal.location_id = document.location_id
+          AND journal.item_id = position.item_id
+          AND journal.occurred_at BETWEEN document.first AND document.last
+          AND substring(journal.line_id FOR 12) = document.of_it AND get_byte(journal.line_id, 12) < 128
+    ) AS line
+""")  # noqa: S608 - our own words
+
+
+async def _of_identities(connection: AsyncConnection, lines: Sequence[JournalLine]) -> list[JournalLine]:
+    customers, locations, items, times, ids, *_ = zip(*lines, strict=True)
+    result = await connection.execute(
+        _OF_IDENTITIES,
+        {"customers": customers, "locations": locations, "items": items, "times": times, "ids": ids},
+    )
+    return [_line(row) for row in result]
+
+
+_OF_IDENTITIES = text(f"""
+    SELECT {_COLUMNS}
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:times AS timestamptz[]),
+        CAST(:ids AS bytea[])) AS wanted (customer_id, location_id, item_id, occurred_at, line_id)
+    JOIN journal USING (customer_id, location_id, item_id, occurred_at, line_id)
+""")  # noqa: S608 - our own words
 
 
 def _line(row: Row[tuple[object, ...]]) -> JournalLine:

@@ -65,6 +65,23 @@ def _columns_of(fact: Fact) -> _Columns:
             return ("received", fact.receipt_id, 0, None, fact.order_id, fact.shipment_id, fact.completed, None)
 
 
+async def withdraw(connection: AsyncConnection, facts: Sequence[tuple[Key, UUID]]) -> None:
+    """Forget what documents said that are superseded; the journal keeps it. To be followed by ``refold``."""
+    if facts:
+        await connection.execute(
+            _WITHDRAW, {**_columns([key for key, _ in facts]), "ids": [fact_id for _, fact_id in facts]}
+        )
+
+
+_WITHDRAW = text("""
+    DELETE FROM supply_fact AS fact
+    USING unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:ids AS uuid[]))
+        AS withdrawn (customer_id, location_id, item_id, fact_id)
+    WHERE fact.customer_id = withdrawn.customer_id AND fact.location_id = withdrawn.location_id
+      AND fact.item_id = withdrawn.item_id AND fact.fact_id = withdrawn.fact_id
+""")
+
+
 async def refold(connection: AsyncConnection, keys: Sequence[Key]) -> None:
     """Make the supply lines of ``keys`` anew from their facts, and bring their positions' supply up to date."""
     ordered = sorted(set(keys))

@@ -38,7 +38,7 @@ from vmi_contracts.inbound import AgreementMade, ItemDefined, LocationDefined, S
 from vmi_inventory.documents import Post, read_facts
 from vmi_inventory.lines import Accepted, accept
 from vmi_inventory.master_data import Entries, record_master_data
-from vmi_inventory.recording import Facts, enter
+from vmi_inventory.recording import Facts
 from vmi_runtime.clock import Clock
 from vmi_runtime.worker import FetchedRecord, Record, Transaction
 from vmi_store import engine as engines
@@ -238,7 +238,7 @@ async def _once(facts: Facts, post: Post, connection: AsyncConnection, clock: "_
     for told in post.told:
         accept(told, known, accepted)
     async with clock.running():
-        await enter(connection, accepted, known)
+        await facts.enter(connection, accepted, known)
         await transaction.commit()
 
 

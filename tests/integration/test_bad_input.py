@@ -102,7 +102,6 @@ BAD_DOCUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"occurred_at": "9999-12-31T23:59:59Z"}, "invalid"),
     ({"occurred_at": "2025-03-04T12:00:00"}, "invalid"),
     ({"occurred_at": "2025-03-04T12:00:00Z", "period_start": "2023-03-04T12:00:00Z"}, "invalid"),
-    ({"revision": 1}, "correction_not_supported"),
     ({"location_id": ""}, "invalid"),
     ({"location_id": "moon"}, "unknown_location"),
 ]

@@ -102,6 +102,10 @@ class Desk:
         row = await self.row(item_id, location_id)
         return stock(row.balance, row.supply, authority=authority, basis=basis)
 
+    async def told(self, document: Any, name: str, **more: Any) -> None:
+        """Take in a document under a name of its own."""
+        await self.deliver([record(document, message_id=name, **more)])
+
     async def days(self, item_id: str = "milk", location_id: str = "store-1") -> dict[str, tuple[Decimal, ...]]:
         """Return each day's moved, received, sold, returned and lost."""
         async with self.engine.connect() as connection:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from vmi_domain.days import SiteCalendar
-from vmi_domain.stock.position import ABSOLUTE, NOTHING, Kind
+from vmi_domain.stock.position import MOVING, NOTHING, Kind
 
 
 class DayEffect(NamedTuple):
@@ -68,7 +68,7 @@ def effects(
             if first == moved_on:
                 return [DayEffect(first, quantity, NOTHING, -quantity)]
         return _of_sales(sales or Sales(-quantity), occurred_at, site)
-    if kind in ABSOLUTE or kind in (Kind.ORDER, Kind.SHIPMENT):
+    if kind not in MOVING:
         return []
     day = site.day_up_to(occurred_at)
     return [DayEffect(day, received=quantity)] if kind is Kind.RECEIPT else [DayEffect(day, moved=quantity)]

@@ -34,10 +34,15 @@ class Kind(IntEnum):
     """A physical count, absolute. Of two at one instant, people beat the record."""
     ORDER = 7
     SHIPMENT = 8
+    VOID = 9
+    """Takes back a line that set the stock, or was about supply alone; what moved stock its opposite takes back."""
 
 
 ABSOLUTE: Final = frozenset({Kind.REPORT, Kind.COUNT})
-"""Kinds that set the stock; the others add to it, or concern supply alone."""
+"""Kinds that set the stock."""
+
+MOVING: Final = frozenset({Kind.SALE, Kind.ADJUSTMENT, Kind.TRANSFER, Kind.RECEIPT})
+"""Kinds that add to the stock."""
 
 
 @dataclass(frozen=True, slots=True)
