@@ -1,7 +1,9 @@
 """From documents to facts, and from facts to what follows: inbox, journal, positions, supply, outbox."""
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
+from vmi_contracts.inbound import ItemLine
 from vmi_domain.stock.position import Key
 from vmi_inventory import planning, publishing
 from vmi_inventory.correcting import correct, names_of
@@ -45,7 +47,8 @@ class Facts:
             if not one.is_fact:
                 continue
             places.update(locations_of(one))
-            items.setdefault(one.body.customer_id, set()).update([line.item_id for line in one.body.lines])
+            lines = cast(Sequence[ItemLine], one.body.lines)
+            items.setdefault(one.body.customer_id, set()).update([line.item_id for line in lines])
         return await self._master_data.of(connection, places, items)
 
     async def enter(self, connection: Connection, accepted: Accepted, known: Known) -> None:
