@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0008_corrections"
-down_revision = "0007_demand_plans"
+revision = "0010_corrections"
+down_revision = "0009_exceptions"
 branch_labels = None
 depends_on = None
 
