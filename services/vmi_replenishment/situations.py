@@ -8,8 +8,8 @@ from typing import Final
 
 from vmi_domain.days import SiteCalendar
 from vmi_domain.forecasting.plans import AHEAD, PlanKind, PlanLine, learned_uplift
-from vmi_domain.replenishment.decisions import Basis, Expected, PolicyKind, Position
 from vmi_domain.replenishment.expectations import Question, expectations
+from vmi_domain.replenishment.needs import Basis, Expected, PolicyKind, Position
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_opportunity
 from vmi_domain.replenishment.reviewing import Case
 from vmi_domain.stock.position import Key, Supply, stock
@@ -112,7 +112,10 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
 
 def _asks_for_demand(holding: Holding) -> bool:
     """Whether quantities follow expected demand; by a minimum and maximum they follow these alone."""
-    return holding.agreed.terms.policy.kind is PolicyKind.ORDER_UP_TO
+    return holding.agreed.terms.policy.kind not in _WITHOUT_DEMAND
+
+
+_WITHOUT_DEMAND: Final = {PolicyKind.MINIMUM_MAXIMUM, PolicyKind.ONE_TO_ONE}
 
 
 def _is_known(row: PositionRow | None) -> bool:

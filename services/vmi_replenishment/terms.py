@@ -1,10 +1,12 @@
 """From the agreement as it crosses the wire to the terms that decisions are made by."""
 
 from datetime import timedelta
+from typing import Final
 
 from vmi_contracts.inbound import AgreementMade, Approval
+from vmi_contracts.inbound import Policy as AgreedPolicy
 from vmi_contracts.inbound import ServiceMeasure as AgreedMeasure
-from vmi_domain.replenishment.decisions import Policy, PolicyKind, ServiceMeasure
+from vmi_domain.replenishment.needs import BufferFactors, Policy, PolicyKind, ServiceMeasure, UnmetDemand
 from vmi_domain.replenishment.opportunities import Calendar
 from vmi_domain.replenishment.quantities import OrderRules, Rounding
 from vmi_domain.replenishment.reviewing import Terms
@@ -21,13 +23,7 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
             weekdays=None if agreement.order_weekdays is None else frozenset(agreement.order_weekdays),
             lead_time_days=agreement.lead_time_days,
         ),
-        policy=Policy(
-            kind=PolicyKind(agreement.policy.value),
-            service_measure=ServiceMeasure(agreement.service_measure.value),
-            service_target=_target(agreement),
-            minimum=agreement.minimum,
-            maximum=agreement.maximum,
-        ),
+        policy=policy_of(agreement),
         rules=OrderRules(
             multiple=agreement.multiple or agreement.pack,
             minimum_order=agreement.minimum_order,
@@ -43,6 +39,39 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
         ),
         accepts_by_itself=agreement.approval is Approval.AUTOMATIC,
     )
+
+
+def policy_of(agreement: AgreementMade) -> Policy:
+    """Return when an agreement orders and up to where."""
+    return Policy(
+        kind=_KINDS[agreement.policy],
+        service_measure=ServiceMeasure(agreement.service_measure.value),
+        service_target=_target(agreement),
+        minimum=agreement.minimum,
+        maximum=agreement.maximum,
+        unmet_demand=UnmetDemand(agreement.unmet_demand),
+        order_quantity=agreement.order_quantity,
+        order_cost_periods=agreement.order_cost / agreement.holding_cost if agreement.holding_cost else 0.0,
+        minimum_days=agreement.minimum_days,
+        maximum_days=agreement.maximum_days,
+        buffer=BufferFactors(agreement.lead_time_factor, agreement.variability_factor, agreement.order_cycle_days),
+        shelf_life_days=agreement.shelf_life_days,
+    )
+
+
+_KINDS: Final = {
+    AgreedPolicy.ORDER_UP_TO: PolicyKind.ORDER_UP_TO,
+    AgreedPolicy.BASE_STOCK: PolicyKind.ORDER_UP_TO,
+    AgreedPolicy.REORDER_POINT_QUANTITY: PolicyKind.REORDER_POINT_QUANTITY,
+    AgreedPolicy.REORDER_POINT_LEVEL: PolicyKind.REORDER_POINT_LEVEL,
+    AgreedPolicy.PERIODIC_REORDER_POINT_LEVEL: PolicyKind.REORDER_POINT_LEVEL,
+    AgreedPolicy.MINIMUM_MAXIMUM: PolicyKind.MINIMUM_MAXIMUM,
+    AgreedPolicy.DAYS_OF_SUPPLY: PolicyKind.DAYS_OF_SUPPLY,
+    AgreedPolicy.ONE_TO_ONE: PolicyKind.ONE_TO_ONE,
+    AgreedPolicy.DDMRP: PolicyKind.DDMRP,
+    AgreedPolicy.NEWSVENDOR: PolicyKind.NEWSVENDOR,
+}
+"""Base stock is (R, S), and (s, S) is (R, s, S), at whatever the calendar makes R."""
 
 
 def _target(agreement: AgreementMade) -> float:

@@ -354,10 +354,28 @@ class ServiceMeasure(StrEnum):
 
 
 class Policy(StrEnum):
+    """When is ordered and up to where. R is the time between order opportunities, as the calendar has it."""
+
     ORDER_UP_TO = "order_up_to"
-    """(R, S): at every opportunity up to S."""
+    """(R, S): at every opportunity up to S, which follows from demand and the service measure."""
+    BASE_STOCK = "base_stock"
+    """The same, by the name it has with an opportunity every period."""
+    REORDER_POINT_QUANTITY = "reorder_point_quantity"
+    """(s, Q): at or below s the order quantity, or as many of it as lift the position above s."""
+    REORDER_POINT_LEVEL = "reorder_point_level"
+    """(s, S): at or below s up to S = s + order quantity; by cost with an order cost both are optimal."""
+    PERIODIC_REORDER_POINT_LEVEL = "periodic_reorder_point_level"
+    """(R, s, S): the same, by the name it has where opportunities are seldom."""
     MINIMUM_MAXIMUM = "minimum_maximum"
     """At or below the agreed minimum, up to the agreed maximum."""
+    DAYS_OF_SUPPLY = "days_of_supply"
+    """Minimum and maximum as days of the demand after the day of the arrival: they follow the season."""
+    ONE_TO_ONE = "one_to_one"
+    """What was taken is sent again: up to the agreed maximum at every opportunity."""
+    DDMRP = "ddmrp"
+    """A buffer of red, yellow and green: at or below the top of yellow up to the top of green."""
+    NEWSVENDOR = "newsvendor"
+    """Short life: what is left at the end of the shelf life is scrapped, each order stands alone."""
 
 
 class Rounding(StrEnum):
@@ -402,6 +420,22 @@ class AgreementMade(Part):
     shortage_cost: Annotated[float, Field(gt=0)] | None = None
     """A base unit lost, or a base unit and day while backordered."""
     unmet_demand: Literal["lost", "backordered"] = "lost"
+    """What becomes of demand that finds an empty shelf: it decides which theory sizes the order."""
+    order_cost: Annotated[float, Field(ge=0)] = 0.0
+    """What an order costs, whatever its quantity; in the unit of the holding cost."""
+    order_quantity: Annotated[Quantity, Field(gt=0)] | None = None
+    """Q of a reorder point policy, base units; the economic quantity of order and holding cost where it is missing."""
+    minimum_days: Annotated[float, Field(ge=0, le=730)] | None = None
+    maximum_days: Annotated[float, Field(ge=0, le=730)] | None = None
+    """Of a days_of_supply policy."""
+    lead_time_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of a DDMRP buffer: 0.2 to 0.4 for a long lead time, up to 0.6 for a medium one, up to 1 for a short one."""
+    variability_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Of a DDMRP buffer: 0.2 to 0.4 for low variability, up to 0.6 for medium, up to 1 for high."""
+    order_cycle_days: Annotated[float, Field(ge=0, le=366)] = 0.0
+    """Of a DDMRP buffer: the desired order cycle."""
+    shelf_life_days: Annotated[float, Field(gt=0)] | None = None
+    """From the arrival to the end of sale, for the newsvendor; up to the next arrival where it is missing."""
 
     minimum: Amount | None = None
     """The reorder point of a minimum-maximum agreement, base units."""
@@ -472,6 +506,14 @@ class AgreementMade(Part):
             raise ValueError("effective_to lies before effective_from")
         if self.policy is Policy.MINIMUM_MAXIMUM and (self.minimum is None or self.maximum is None):
             raise ValueError("a minimum_maximum policy needs both a minimum and a maximum")
+        if self.policy is Policy.ONE_TO_ONE and self.maximum is None:
+            raise ValueError("a one_to_one policy needs a maximum, the stock that is kept")
+        if self.policy is Policy.DAYS_OF_SUPPLY and (self.minimum_days is None or self.maximum_days is None):
+            raise ValueError("a days_of_supply policy needs both minimum_days and maximum_days")
+        if self.minimum_days is not None and self.maximum_days is not None and self.minimum_days > self.maximum_days:
+            raise ValueError("minimum_days is above maximum_days")
+        if self.order_cost and self.holding_cost is None:
+            raise ValueError("an order_cost counts against a holding_cost, which is missing")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("the minimum is above the maximum")
         if self.service_measure is ServiceMeasure.COST and (self.holding_cost is None or self.shortage_cost is None):

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 
 from vmi_domain.distributions import by_the_data
 from vmi_domain.replenishment.decisions import (
+    Arrival,
     Basis,
+    BufferFactors,
     Expected,
     Need,
     Outlook,
@@ -17,6 +19,7 @@ from vmi_domain.replenishment.decisions import (
     PolicyKind,
     Position,
     ServiceMeasure,
+    UnmetDemand,
     decide,
     outlooks,
 )
@@ -33,7 +36,7 @@ multiples = st.decimals("0.5", 500, places=1)
 
 @st.composite
 def positions(draw: st.DrawFn) -> Position:
-    return Position(*[draw(units) for _ in range(7)])
+    return Position(*[draw(units) for _ in range(8)])
 
 
 @st.composite
@@ -77,8 +80,16 @@ def needs(draw: st.DrawFn) -> Need:
         service_target=draw(st.sampled_from([0.5, 0.9, 0.95, 0.98, 0.995])),
         minimum=low if banded else None,
         maximum=high if banded else None,
+        unmet_demand=draw(st.sampled_from(UnmetDemand)),
+        order_quantity=draw(st.none() | st.decimals(1, 500, places=1)),
+        order_cost_periods=draw(st.sampled_from([0.0, 5.0, 100.0])),
+        minimum_days=draw(st.floats(0, 9)),
+        maximum_days=draw(st.floats(9, 30)),
+        buffer=BufferFactors(draw(st.floats(0.2, 1)), draw(st.floats(0, 1)), draw(st.floats(0, 9))),
+        shelf_life_days=draw(st.none() | st.floats(0.5, 30)),
     )
-    return Need(draw(positions()), policy, draw(rules()), draw(st.none() | expectations()))
+    arrivals = draw(st.lists(st.builds(Arrival, st.floats(-1, 40), units), max_size=3))
+    return Need(draw(positions()), policy, draw(rules()), draw(st.none() | expectations()), tuple(arrivals))
 
 
 @given(needs())

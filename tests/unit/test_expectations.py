@@ -1,5 +1,6 @@
 """What demand an order must cover: from now until the next one arrives, by forecast or agreed rate."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 
 from vmi_domain import forecasting
-from vmi_domain.replenishment.decisions import Basis, Policy, ServiceMeasure
 from vmi_domain.replenishment.expectations import Question, expectations
+from vmi_domain.replenishment.needs import Basis, Policy, PolicyKind, ServiceMeasure
 from vmi_domain.replenishment.opportunities import Calendar, next_opportunity
 from vmi_domain.replenishment.quantities import OrderRules
 from vmi_domain.replenishment.reviewing import Terms
@@ -70,16 +71,24 @@ def test_where_nothing_is_known_nothing_is_expected() -> None:
     assert expectations([question(terms()), question(terms(), nothing_sold)]) == [None, None]
 
 
-def test_a_fill_rate_asks_for_the_demand_until_the_arrival_too() -> None:
-    by_fill, by_cycle = expectations(
-        [question(terms(10.0, ServiceMeasure.FILL_RATE)), question(terms(10.0))],
-    )
+def test_the_demand_until_the_arrival_is_told_apart() -> None:
+    [expected] = expectations([question(terms(10.0))])
 
-    assert by_fill is not None
-    assert by_fill.until_arrival is not None
-    assert by_fill.until_arrival.mean == pytest.approx(30)
-    assert by_cycle is not None
-    assert by_cycle.until_arrival is None
+    assert expected is not None
+    assert expected.until_arrival is not None
+    assert expected.until_arrival.mean == pytest.approx(30)
+
+
+def test_days_of_supply_are_counted_from_the_end_of_the_day_of_the_arrival() -> None:
+    agreed = replace(terms(10.0), policy=Policy(PolicyKind.DAYS_OF_SUPPLY, minimum_days=2, maximum_days=5))
+
+    [expected] = expectations([question(agreed)])
+
+    assert expected is not None
+    assert expected.until_minimum is not None
+    assert expected.until_minimum.days == 3 + 1 + 2
+    assert expected.until_maximum is not None
+    assert expected.until_maximum.mean == pytest.approx(90)
 
 
 def test_no_questions_no_expectations() -> None:

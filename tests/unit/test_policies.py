@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from vmi_domain import distributions
-from vmi_domain.replenishment.policies import (
+from vmi_domain.replenishment.policies.cycles import Cycles
+from vmi_domain.replenishment.policies.levels import (
     fill_rate_of_level,
-    fill_rate_of_quantity,
-    interval_sd,
     level_for_cost,
     level_for_cycle_service,
     level_for_fill_rate,
+)
+from vmi_domain.replenishment.policies.normal import (
+    fill_rate_of_quantity,
+    interval_sd,
     normal_loss,
     order_up_to_level,
     reorder_point,
@@ -102,7 +105,7 @@ def test_the_level_of_a_fill_rate_is_solved_from_the_distribution(
     tau = review_days + LEAD
     until_next = distributions.normal([tau * MEAN], [tau * SD**2])
 
-    level = level_for_fill_rate(until_arrival, until_next, 0.99)
+    level = level_for_fill_rate(Cycles(until_arrival, until_next, np.array([review_days])), 0.99)
 
     assert round(float(level[0]) - tau * MEAN) == safety
     assert round(float(until_next.cdf(level)[0]), 3) == cycle_service
@@ -115,7 +118,7 @@ def test_the_level_of_counted_demand_is_the_least_whole_one_that_reaches_the_fil
     until_arrival = distributions.poisson([3.0, 0.2, 40.0])
     until_next = distributions.poisson([10.0, 0.9, 110.0])
 
-    level = level_for_fill_rate(until_arrival, until_next, [0.98, 0.98, 0.98])
+    level = level_for_fill_rate(Cycles(until_arrival, until_next, np.ones(3)), [0.98, 0.98, 0.98])
     at = fill_rate_of_level(level=level, until_arrival=until_arrival, until_next_arrival=until_next)
     below = fill_rate_of_level(level=level - 1, until_arrival=until_arrival, until_next_arrival=until_next)
 
@@ -124,27 +127,32 @@ def test_the_level_of_counted_demand_is_the_least_whole_one_that_reaches_the_fil
     assert (below < 0.98).all()
 
 
-def test_the_level_by_cost_of_a_daily_review_is_near_the_critical_quantile() -> None:
-    """R = 1: F_{L+1}(S) = p / (p + h); the average over the day lies a little below."""
-    until_arrival = distributions.poisson([10.0])
+def test_the_level_by_cost_of_a_review_every_period_is_the_critical_quantile() -> None:
+    """formulas.md 5.3: R = 1, F_{L+1}(S) = p / (p + h)."""
     until_next = distributions.poisson([15.0])
+    cycles = Cycles(distributions.poisson([10.0]), until_next, np.ones(1))
 
-    by_cost = float(level_for_cost(until_arrival, until_next, 0.9)[0])
-
-    assert float(until_arrival.quantile(0.9)[0]) < by_cost <= float(until_next.quantile(0.9)[0])
+    assert level_for_cost(cycles, 0.9)[0] == until_next.quantile(0.9)[0]
 
 
-def test_the_level_by_cost_of_a_long_review_is_below_the_quantile_of_the_whole_interval() -> None:
-    until_arrival = distributions.normal([10.0], [10.0])
-    until_next = distributions.normal([150.0], [150.0])
+@pytest.mark.parametrize("periods", [7, 28])
+def test_the_level_by_cost_of_a_long_review_averages_the_ends_of_its_periods(periods: int) -> None:
+    """formulas.md 5.3: (1/R) Σ F_{L+j}(S) ≥ p / (p + h), and one unit less does not."""
+    cycles = Cycles(
+        distributions.poisson([4.0]), distributions.poisson([4.0 + 2.0 * periods]), np.array([float(periods)])
+    )
 
-    assert level_for_cost(until_arrival, until_next, 0.9)[0] < 0.95 * until_next.quantile(0.9)[0]
+    [level] = level_for_cost(cycles, 0.9)
+    ends = distributions.poisson(4.0 + 2.0 * np.arange(1, periods + 1))
+
+    assert ends.cdf(level).mean() >= 0.9 > ends.cdf(level - 1).mean()
+    assert level < cycles.until_next_arrival.quantile(0.9)[0], "F_{L+R} alone overstocks"
 
 
 def test_where_nothing_is_wanted_nothing_is_kept() -> None:
     nothing = distributions.poisson([0.0])
 
-    assert level_for_fill_rate(nothing, nothing, 0.99)[0] == 0
+    assert level_for_fill_rate(Cycles(nothing, nothing, np.ones(1)), 0.99)[0] == 0
     assert level_for_cycle_service(nothing, 0.99)[0] == 0
 
 

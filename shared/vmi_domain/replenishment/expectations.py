@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from vmi_domain.forecasting import plans
 from vmi_domain.forecasting.outlook import usual_days
 from vmi_domain.forecasting.plans import Layer, PlanLine, Planned
 from vmi_domain.forecasting.state import AGE, AGREED, OBSERVED
-from vmi_domain.replenishment.decisions import Basis, Expected, Outlook, PlanNote, ServiceMeasure, outlooks
+from vmi_domain.replenishment.needs import Basis, Expected, Outlook, PlanNote, PolicyKind, outlooks
 from vmi_domain.replenishment.opportunities import Opportunity, Span, span
 from vmi_domain.replenishment.reviewing import Terms
 
@@ -47,13 +47,8 @@ def expectations(questions: Sequence[Question]) -> list[Expected | None]:
         return []
     states = _states(questions)
     until_next_arrival = _outlooks(questions, states, [one.opportunity.next_deliver_at for one in questions])
-    until_arrival: list[Outlook | None] = [None] * len(questions)
-    places = [place for place, one in enumerate(questions) if _asks_for_the_arrival(one.terms)]
-    if places:
-        some = [questions[place] for place in places]
-        arrivals = _outlooks(some, states[places], [one.opportunity.deliver_at for one in some])
-        for place, outlook in zip(places, arrivals, strict=True):
-            until_arrival[place] = outlook
+    until_arrival = _outlooks(questions, states, [one.opportunity.deliver_at for one in questions])
+    until_minimum, until_maximum = _until_days_of_supply(questions, states)
     known = ((states[:, AGE] > 0) | (states[:, AGREED] > 0)).tolist()
     observed = (states[:, OBSERVED] > 0).tolist()
     found: list[Expected | None] = [
@@ -62,11 +57,13 @@ def expectations(questions: Sequence[Question]) -> list[Expected | None]:
             until_next,
             until,
             question.terms.lead_time_sd_days,
+            until_minimum=until_minimum.get(place),
+            until_maximum=until_maximum.get(place),
         )
         if something
         else None
-        for question, something, learned, until_next, until in zip(
-            questions, known, observed, until_next_arrival, until_arrival, strict=True
+        for place, (question, something, learned, until_next, until) in enumerate(
+            zip(questions, known, observed, until_next_arrival, until_arrival, strict=True)
         )
     ]
     for place, question in enumerate(questions):
@@ -81,9 +78,7 @@ def _with_plans(question: Question, state: NDArray[np.float32], without: Expecte
     until_next, basis = _planned(question, state, opportunity.next_deliver_at)
     if not until_next.layers:
         return without
-    until = None
-    if _asks_for_the_arrival(question.terms):
-        until = _outlook(question, opportunity.deliver_at, _planned(question, state, opportunity.deliver_at)[0])
+    until = _outlook(question, opportunity.deliver_at, _planned(question, state, opportunity.deliver_at)[0])
     notes = tuple(_note(layer) for layer in until_next.layers)
     spread = 0.0 if basis is Basis.NET_PLAN else question.terms.lead_time_sd_days
     return Expected(basis, _outlook(question, opportunity.next_deliver_at, until_next), until, spread, notes)
@@ -114,8 +109,20 @@ def _note(layer: Layer) -> PlanNote:
     return PlanNote(line.kind.value, line.plan_id, before, after, layer.factor, line.author, line.reason)
 
 
-def _asks_for_the_arrival(terms: Terms) -> bool:
-    return terms.policy.service_measure is not ServiceMeasure.CYCLE_SERVICE
+def _until_days_of_supply(
+    questions: Sequence[Question], states: forecasting.States
+) -> tuple[dict[int, Outlook], dict[int, Outlook]]:
+    """Return the demand up to the minimum and the maximum days of supply after the day of the arrival, by place."""
+    places = [place for place, one in enumerate(questions) if one.terms.policy.kind is PolicyKind.DAYS_OF_SUPPLY]
+    some = [questions[place] for place in places]
+    found = []
+    for days in ("minimum_days", "maximum_days"):
+        ends = [
+            one.opportunity.deliver_at + timedelta(days=1 + (getattr(one.terms.policy, days) or 0.0)) for one in some
+        ]
+        told = _outlooks(some, states[places], ends) if some else []
+        found.append(dict(zip(places, told, strict=True)))
+    return found[0], found[1]
 
 
 def _states(questions: Sequence[Question]) -> forecasting.States:

@@ -1,26 +1,25 @@
 """Why a quantity is what it is: written so that the quantity can be recomputed from the explanation alone (F56)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from vmi_domain.distributions import Family
-from vmi_domain.replenishment.decisions import (
+from vmi_domain.replenishment.decisions import Decision, LevelSource, ReasonForZero, decide
+from vmi_domain.replenishment.needs import (
+    Arrival,
     Basis,
-    Decision,
+    BufferFactors,
     Expected,
-    LevelSource,
     Need,
     Outlook,
-    PlanNote,
     Policy,
     PolicyKind,
     Position,
-    ReasonForZero,
     ServiceMeasure,
-    decide,
+    UnmetDemand,
 )
 from vmi_domain.replenishment.opportunities import Opportunity
 from vmi_domain.replenishment.proposals import HeldBecause, Proposal, Status
@@ -32,7 +31,14 @@ Explanation = Mapping[str, Any]
 FORMULAS: Final = {
     LevelSource.CYCLE_SERVICE: "least S with P(demand until the next arrival ≤ S) ≥ target",
     LevelSource.FILL_RATE: "least S with 1 − (E[(D_next − S)⁺] − E[(D_this − S)⁺]) / (E D_next − E D_this) ≥ target",
-    LevelSource.COST: "least S with P(no shortage), averaged between the two arrivals, ≥ target = p / (p + h)",
+    LevelSource.COST: "least S with (1/R) Σ_{j=1..R} F_{L+j}(S) ≥ target = p / (p + h)",
+    LevelSource.CYCLE_SERVICE_LOST_SALES: "least S with F_next(S) / F_this(S) ≥ target",
+    LevelSource.FILL_RATE_LOST_SALES: "least S with β(S) / F_this(S) ≥ target, β as if unmet demand waited",
+    LevelSource.COST_LOST_SALES: "least S with h Σ_{j=1..R} F_{L+j}(S) ≥ p (F_this(S) − F_next(S))",
+    LevelSource.ORDER_COST: "the (s, S) of least order, holding and shortage cost",
+    LevelSource.DAYS_OF_SUPPLY: "demand until this arrival's period has ended and the agreed days after it",
+    LevelSource.BUFFER: "top of green = red + yellow + green; ordered at or below the top of yellow",
+    LevelSource.SHORT_LIFE: "least S with P(demand while the goods last ≤ S) ≥ target",
     LevelSource.AGREED_MAXIMUM: "the agreed maximum, ordered up to at or below the agreed minimum",
     LevelSource.NONE: "none: no history, no agreed daily demand, no agreed minimum and maximum",
 }
@@ -51,14 +57,9 @@ def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) 
         },
         "inputs": {
             "position": _position(need.position),
+            "arrivals": [{"days": one.days, "quantity": _plain(one.quantity)} for one in need.arrivals],
             "demand": None if need.expected is None else _expected(need.expected),
-            "policy": {
-                "kind": need.policy.kind.value,
-                "service_measure": need.policy.service_measure.value,
-                "target": need.policy.service_target,
-                "minimum": _text(need.policy.minimum),
-                "maximum": _text(need.policy.maximum),
-            },
+            "policy": _policy(need.policy),
             "rules": {
                 "multiple": _plain(need.rules.multiple),
                 "minimum_order": _plain(need.rules.minimum_order),
@@ -94,15 +95,17 @@ def in_words(decision: Decision) -> str:
     """Return one sentence for a planner."""
     position = _plain(decision.need.position.inventory_position)
     if decision.reason_for_zero is not None:
-        return _ZERO[decision.reason_for_zero].format(position=position, level=_text(decision.level))
+        told = {"position": position, "level": _text(decision.level), "point": _point(decision)}
+        return _ZERO[decision.reason_for_zero].format(**told)
     expected = decision.need.expected
     days = "" if expected is None else f" for {expected.until_next_arrival.days:.1f} days of demand"
-    level = f"{_BY[decision.source]} {_text(decision.level)}{days}"
+    level = f"{_BY.get(decision.source, 'order-up-to level')} {_text(decision.level)}{days}"
     new = f" ({NO_HISTORY})" if expected is None or expected.basis is Basis.AGREED_RATE else _by_plan(expected)
-    return (
-        f"Position {position} is {_plain(decision.missing)} below the {level}{new}; "
-        f"{_BOUND[decision.binding]} {_plain(decision.quantity)}."
-    )
+    bound = f"{_BOUND[decision.binding]} {_plain(decision.quantity)}."
+    if decision.need.policy.kind is PolicyKind.REORDER_POINT_QUANTITY and decision.reorder_point is not None:
+        point = _plain(decision.reorder_point)
+        return f"Position {position} is at or below the reorder point {point}{days}{new}; {bound}"
+    return f"Position {position} is {_plain(decision.missing)} below the {level}{new}; {bound}"
 
 
 def _by_plan(expected: Expected) -> str:
@@ -116,10 +119,20 @@ def _by_plan(expected: Expected) -> str:
 
 
 _BY: Final = {
-    LevelSource.CYCLE_SERVICE: "order-up-to level",
-    LevelSource.FILL_RATE: "order-up-to level",
-    LevelSource.COST: "order-up-to level",
     LevelSource.AGREED_MAXIMUM: "agreed maximum",
+    LevelSource.DAYS_OF_SUPPLY: "maximum days of supply, which are",
+    LevelSource.BUFFER: "top of green",
+}
+_POINT: Final = {
+    LevelSource.AGREED_MAXIMUM: "the agreed minimum",
+    LevelSource.DAYS_OF_SUPPLY: "the minimum days of supply",
+    LevelSource.BUFFER: "the top of yellow",
+}
+_BY_SERVICE: Final = frozenset(LevelSource) - {
+    LevelSource.AGREED_MAXIMUM,
+    LevelSource.DAYS_OF_SUPPLY,
+    LevelSource.BUFFER,
+    LevelSource.NONE,
 }
 _BOUND: Final = {
     Constraint.NEED: "that makes",
@@ -130,12 +143,16 @@ _BOUND: Final = {
 }
 _ZERO: Final = {
     ReasonForZero.COVERED: "Position {position} covers the order-up-to level {level}.",
-    ReasonForZero.ABOVE_REORDER_POINT: "Position {position} is above the agreed minimum.",
+    ReasonForZero.ABOVE_REORDER_POINT: "Position {position} is above {point}.",
     ReasonForZero.AT_MAXIMUM: "Position {position} leaves no room for one multiple below the maximum.",
     ReasonForZero.BELOW_LARGEST_ORDER: "The largest order allows less than one multiple.",
     ReasonForZero.LESS_THAN_ROUNDING: "Position {position} is below the level {level} by less than rounding cares for.",
     ReasonForZero.DEMAND_UNKNOWN: "Nothing is known of the demand: no history, no agreed daily demand, no agreed band.",
 }
+
+
+def _point(decision: Decision) -> str:
+    return _POINT.get(decision.source, "the reorder point")
 
 
 # Writing
@@ -146,18 +163,48 @@ def _position(position: Position) -> dict[str, str]:
     return named | {"inventory_position": _plain(position.inventory_position)}
 
 
+def _policy(policy: Policy) -> dict[str, Any]:
+    """Return what of the policy is used; what its kind does not know is left out."""
+    told: dict[str, Any] = {
+        "kind": policy.kind.value,
+        "service_measure": policy.service_measure.value,
+        "target": policy.service_target,
+        "unmet_demand": policy.unmet_demand.value,
+        "minimum": _text(policy.minimum),
+        "maximum": _text(policy.maximum),
+    }
+    match policy.kind:
+        case PolicyKind.REORDER_POINT_QUANTITY | PolicyKind.REORDER_POINT_LEVEL:
+            told["order_quantity"] = _text(policy.order_quantity)
+            told["order_cost_periods"] = policy.order_cost_periods
+        case PolicyKind.DAYS_OF_SUPPLY:
+            told |= {"minimum_days": policy.minimum_days, "maximum_days": policy.maximum_days}
+        case PolicyKind.DDMRP:
+            told["buffer"] = {field.name: getattr(policy.buffer, field.name) for field in fields(BufferFactors)}
+        case PolicyKind.NEWSVENDOR:
+            told["shelf_life_days"] = policy.shelf_life_days
+    return told
+
+
 def _expected(expected: Expected) -> dict[str, Any]:
-    until_arrival = expected.until_arrival
-    return {
+    told = {
         "basis": expected.basis.value,
         "until_next_arrival": _outlook(expected.until_next_arrival),
-        "until_arrival": None if until_arrival is None else _outlook(until_arrival),
+        "until_arrival": _outlook(expected.until_arrival),
         "lead_time_sd_days": expected.lead_time_sd_days,
-        **({"plans": [asdict(note) for note in expected.plans]} if expected.plans else {}),
+        "period_days": expected.period_days,
     }
+    if expected.until_minimum is not None or expected.until_maximum is not None:
+        told |= {
+            "until_minimum": _outlook(expected.until_minimum),
+            "until_maximum": _outlook(expected.until_maximum),
+        }
+    return told
 
 
-def _outlook(outlook: Outlook) -> dict[str, Any]:
+def _outlook(outlook: Outlook | None) -> dict[str, Any] | None:
+    if outlook is None:
+        return None
     return {
         "days": outlook.days,
         "mean": outlook.mean,
@@ -171,14 +218,14 @@ def _steps(decision: Decision) -> list[dict[str, Any]]:
         {"step": "level", "formula": FORMULAS[decision.source], "value": _text(decision.level)}
     ]
     expected = decision.need.expected
-    if decision.level is not None and expected is not None and decision.source is not LevelSource.AGREED_MAXIMUM:
+    if decision.level is not None and expected is not None and decision.source in _BY_SERVICE:
         over_mean = decision.level - Decimal(repr(expected.until_next_arrival.mean))
         steps.append({"step": "safety_stock", "formula": "level − mean demand", "value": _plain(over_mean)})
     if decision.reorder_point is not None:
         steps.append(
             {
                 "step": "trigger",
-                "formula": "inventory position ≤ agreed minimum",
+                "formula": f"inventory position ≤ {_text(decision.reorder_point)}, {_point(decision)}",
                 "value": decision.need.position.inventory_position <= decision.reorder_point,
             }
         )
@@ -203,16 +250,12 @@ def _text(quantity: Decimal | None) -> str | None:
 
 def _need(explanation: Explanation) -> Need:
     inputs = explanation["inputs"]
-    policy, rules, demand = inputs["policy"], inputs["rules"], inputs.get("demand")
+    rules, demand = inputs["rules"], inputs.get("demand")
     return Need(
-        position=Position(**{field.name: Decimal(inputs["position"][field.name]) for field in fields(Position)}),
-        policy=Policy(
-            kind=PolicyKind(policy["kind"]),
-            service_measure=ServiceMeasure(policy["service_measure"]),
-            service_target=policy["target"],
-            minimum=_decimal(policy.get("minimum")),
-            maximum=_decimal(policy.get("maximum")),
+        position=Position(
+            **{field.name: Decimal(inputs["position"].get(field.name, "0")) for field in fields(Position)}
         ),
+        policy=_read_policy(inputs["policy"]),
         rules=OrderRules(
             multiple=Decimal(rules["multiple"]),
             minimum_order=Decimal(rules["minimum_order"]),
@@ -223,21 +266,45 @@ def _need(explanation: Explanation) -> Need:
             tolerance=Decimal(rules["tolerance"]),
         ),
         expected=None if demand is None else _read_expected(demand),
+        arrivals=tuple(Arrival(one["days"], Decimal(one["quantity"])) for one in inputs.get("arrivals") or ()),
+    )
+
+
+def _read_policy(policy: Mapping[str, Any]) -> Policy:
+    """What an explanation of an earlier release does not tell is as it was then: unmet demand waited."""
+    return Policy(
+        kind=PolicyKind(policy["kind"]),
+        service_measure=ServiceMeasure(policy["service_measure"]),
+        service_target=policy["target"],
+        minimum=_decimal(policy.get("minimum")),
+        maximum=_decimal(policy.get("maximum")),
+        unmet_demand=UnmetDemand(policy.get("unmet_demand") or UnmetDemand.BACKORDERED),
+        order_quantity=_decimal(policy.get("order_quantity")),
+        order_cost_periods=policy.get("order_cost_periods") or 0.0,
+        minimum_days=policy.get("minimum_days"),
+        maximum_days=policy.get("maximum_days"),
+        buffer=BufferFactors(**(policy.get("buffer") or {})),
+        shelf_life_days=policy.get("shelf_life_days"),
     )
 
 
 def _read_expected(demand: Mapping[str, Any]) -> Expected:
-    until_arrival = demand.get("until_arrival")
+    until_next_arrival = _read_outlook(demand["until_next_arrival"])
+    assert until_next_arrival is not None
     return Expected(
         basis=Basis(demand["basis"]),
-        until_next_arrival=_read_outlook(demand["until_next_arrival"]),
-        until_arrival=None if until_arrival is None else _read_outlook(until_arrival),
+        until_next_arrival=until_next_arrival,
+        until_arrival=_read_outlook(demand.get("until_arrival")),
         lead_time_sd_days=demand["lead_time_sd_days"],
-        plans=tuple(PlanNote(**note) for note in demand.get("plans", ())),
+        period_days=demand.get("period_days") or 1.0,
+        until_minimum=_read_outlook(demand.get("until_minimum")),
+        until_maximum=_read_outlook(demand.get("until_maximum")),
     )
 
 
-def _read_outlook(outlook: Mapping[str, Any]) -> Outlook:
+def _read_outlook(outlook: Mapping[str, Any] | None) -> Outlook | None:
+    if outlook is None:
+        return None
     return Outlook(
         days=outlook["days"], mean=outlook["mean"], sd=outlook["sd"], family=Family[outlook["family"].upper()]
     )

@@ -7,7 +7,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from vmi_domain.replenishment import proposals
-from vmi_domain.replenishment.decisions import Decision, Expected, Need, Policy, Position, decide
+from vmi_domain.replenishment.decisions import Decision, decide
+from vmi_domain.replenishment.needs import Arrival, Expected, Need, Policy, Position
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity
 from vmi_domain.replenishment.proposals import HeldBecause, Progress, Proposal, Status
 from vmi_domain.replenishment.quantities import NOTHING, OrderRules
@@ -45,6 +46,8 @@ class Case:
     opportunity: Opportunity | None = None
     """The first one at ``now`` or later, by the terms' calendar."""
     expected: Expected | None = None
+    arrivals: tuple[Arrival, ...] = ()
+    """When what is on its way arrives, as far as it is known."""
     live: Sequence[Proposal] = ()
     """Proposals that are not finished, and all of this opportunity."""
     progress: Mapping[UUID, Progress] = field(default_factory=dict)
@@ -132,6 +135,7 @@ def _need(case: Case, settled: _Settled) -> Need:
         policy=case.terms.policy,
         rules=case.terms.rules,
         expected=case.expected,
+        arrivals=case.arrivals,
     )
 
 

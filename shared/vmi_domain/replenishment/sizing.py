@@ -1,0 +1,364 @@
+"""From needs to levels: which formula a policy asks for, and one array computation a formula."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from enum import StrEnum
+from math import ceil
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmi_domain.distributions import Demand, Family
+from vmi_domain.replenishment.needs import (
+    DIGITS,
+    Basis,
+    Expected,
+    Need,
+    Outlook,
+    PolicyKind,
+    ServiceMeasure,
+    UnmetDemand,
+)
+from vmi_domain.replenishment.policies import ddmrp, levels, lost_sales, reordering, short_life
+from vmi_domain.replenishment.policies.cycles import Cycles
+from vmi_domain.replenishment.policies.levels import Spread
+from vmi_domain.replenishment.quantities import Rounding
+
+Floats = NDArray[np.float64]
+
+_FINE: Final = 0.05
+"""Packs below this share of a standard deviation leave continuous demand's level where it is."""
+_WIDEST: Final = 4000
+"""Positions that are compared for the cheapest reorder point; beyond them several units are taken as one."""
+
+
+class LevelSource(StrEnum):
+    """Where a decision's level comes from, which is the formula it is recomputed by."""
+
+    CYCLE_SERVICE = "cycle_service"
+    FILL_RATE = "fill_rate"
+    COST = "cost"
+    CYCLE_SERVICE_LOST_SALES = "cycle_service_lost_sales"
+    FILL_RATE_LOST_SALES = "fill_rate_lost_sales"
+    COST_LOST_SALES = "cost_lost_sales"
+    ORDER_COST = "order_cost"
+    DAYS_OF_SUPPLY = "days_of_supply"
+    BUFFER = "buffer"
+    SHORT_LIFE = "short_life"
+    AGREED_MAXIMUM = "agreed_maximum"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Up to where a need is filled, and from when on; base units."""
+
+    source: LevelSource
+    level: Decimal | None = None
+    reorder_point: Decimal | None = None
+    order_quantity: Decimal | None = None
+
+
+def sizes(needs: Sequence[Need]) -> list[Size]:
+    """Return one size a need; each depends on its own need alone."""
+    sources = [_source(need) for need in needs]
+    found = [_agreed(need, source) for need, source in zip(needs, sources, strict=True)]
+    for source, formula in _FORMULAS.items():
+        places = [place for place, chosen in enumerate(sources) if chosen is source]
+        if places:
+            for place, size in zip(places, formula([needs[place] for place in places], source), strict=True):
+                found[place] = size
+    return found
+
+
+def _source(need: Need) -> LevelSource:
+    """Without any demand to go by, an agreed minimum and maximum serve as the policy; a net plan is met as it is."""
+    policy = need.policy
+    match policy.kind:
+        case PolicyKind.ONE_TO_ONE:
+            return LevelSource.AGREED_MAXIMUM if policy.maximum is not None else LevelSource.NONE
+        case PolicyKind.MINIMUM_MAXIMUM:
+            return _banded(need)
+        case _ if need.expected is None:
+            return _banded(need)
+        case _ if need.expected.basis is Basis.NET_PLAN:
+            return LevelSource.CYCLE_SERVICE
+        case PolicyKind.DAYS_OF_SUPPLY:
+            return LevelSource.DAYS_OF_SUPPLY
+        case PolicyKind.DDMRP:
+            return LevelSource.BUFFER
+        case PolicyKind.NEWSVENDOR:
+            return LevelSource.SHORT_LIFE
+    lost = policy.unmet_demand is UnmetDemand.LOST
+    by_cost = policy.service_measure is ServiceMeasure.COST
+    if policy.kind is PolicyKind.REORDER_POINT_LEVEL and by_cost and not lost and policy.order_quantity is None:
+        return LevelSource.ORDER_COST
+    return LevelSource(policy.service_measure.value + ("_lost_sales" if lost else ""))
+
+
+def _banded(need: Need) -> LevelSource:
+    banded = need.policy.minimum is not None and need.policy.maximum is not None
+    return LevelSource.AGREED_MAXIMUM if banded else LevelSource.NONE
+
+
+def _agreed(need: Need, source: LevelSource) -> Size:
+    if source is not LevelSource.AGREED_MAXIMUM:
+        return Size(source)
+    one_to_one = need.policy.kind is PolicyKind.ONE_TO_ONE
+    return Size(source, need.policy.maximum, None if one_to_one else need.policy.minimum)
+
+
+# By service or cost: a level, or a reorder point with what is ordered at it
+
+
+def _by_measure(needs: Sequence[Need], source: LevelSource) -> list[Size]:
+    """Return order-up-to levels, or reorder points: both are the least level that the measure is reached from."""
+    cycles = _cycles(needs)
+    quantities = _order_quantities(needs, cycles)
+    spread = _spread(needs, cycles, quantities)
+    least = _MEASURES[source](cycles, np.array([need.policy.service_target for need in needs]), spread)
+    return [
+        _sized(need, source, level, quantity)
+        for need, level, quantity in zip(needs, _told(least), quantities, strict=True)
+    ]
+
+
+def _sized(need: Need, source: LevelSource, least: Decimal, quantity: Decimal | None) -> Size:
+    match need.policy.kind:
+        case PolicyKind.REORDER_POINT_QUANTITY:
+            assert quantity is not None
+            return Size(source, least + quantity, least, quantity)
+        case PolicyKind.REORDER_POINT_LEVEL:
+            assert quantity is not None
+            return Size(source, least + quantity, least)
+        case _:
+            return Size(source, least)
+
+
+Measure = Callable[[Cycles, Floats, Spread], Floats]
+_MEASURES: Final[Mapping[LevelSource, Measure]] = {
+    LevelSource.CYCLE_SERVICE: lambda cycles, target, _: levels.level_for_cycle_service(
+        cycles.until_next_arrival, target
+    ),
+    LevelSource.FILL_RATE: levels.level_for_fill_rate,
+    LevelSource.COST: levels.level_for_cost,
+    LevelSource.CYCLE_SERVICE_LOST_SALES: lambda cycles, target, _: lost_sales.level_for_cycle_service(cycles, target),
+    LevelSource.FILL_RATE_LOST_SALES: lost_sales.level_for_fill_rate,
+    LevelSource.COST_LOST_SALES: lost_sales.level_for_cost,
+}
+
+
+def _order_quantities(needs: Sequence[Need], cycles: Cycles) -> list[Decimal | None]:
+    """Return what is ordered at a reorder point: as agreed, else the economic quantity; in whole multiples."""
+    a_period = (cycles.wanted / np.maximum(np.round(cycles.periods), 1.0)).tolist()
+    return [
+        _order_quantity(need, demand) if need.policy.kind in _WITH_REORDER_POINT else None
+        for need, demand in zip(needs, a_period, strict=True)
+    ]
+
+
+_WITH_REORDER_POINT: Final = {PolicyKind.REORDER_POINT_QUANTITY, PolicyKind.REORDER_POINT_LEVEL}
+
+
+def _order_quantity(need: Need, demand_mean: float) -> Decimal:
+    policy, multiple = need.policy, need.rules.multiple
+    wanted = policy.order_quantity
+    if wanted is None:
+        economic = reordering.economic_order_quantity(
+            demand_mean=demand_mean, order_cost=policy.order_cost_periods, holding_cost=1.0
+        )
+        wanted = Decimal(repr(round(economic, DIGITS)))
+    least = max(wanted, need.rules.minimum_order, multiple)
+    return (least / multiple).to_integral_value(ROUND_CEILING) * multiple
+
+
+def _spread(needs: Sequence[Need], cycles: Cycles, quantities: Sequence[Decimal | None]) -> Spread:
+    """Return where orders leave the positions: packs above a level, a quantity or less above a reorder point."""
+    counted = cycles.until_next_arrival.family != Family.NORMAL
+    sd = cycles.until_next_arrival.sd
+    width, first = np.zeros(len(needs)), np.zeros(len(needs))
+    for place, (need, quantity) in enumerate(zip(needs, quantities, strict=True)):
+        if quantity is not None:
+            width[place], first[place] = float(quantity), 1.0 if counted[place] else 0.0
+        else:
+            width[place], first[place] = _pack_spread(need, float(cycles.wanted[place]))
+    width = np.where(~counted & (width <= _FINE * sd), 0.0, width)
+    first = np.where(counted, np.round(first), np.where(width > 0, first, 0.0))
+    even = reordering.even_spread(width, first, counted)
+    renewed = np.array([need.policy.kind is PolicyKind.REORDER_POINT_LEVEL for need in needs])
+    if not renewed.any():
+        return even
+    places = np.flatnonzero(renewed)
+    review = cycles.between_arrivals().at(places)
+    return _merged(even, reordering.renewal_spread(width[places], review), places)
+
+
+def _pack_spread(need: Need, review_demand: float) -> tuple[float, float]:
+    """Return how wide and from where on positions lie about an order-up-to level.
+
+    A minimum order carries them as far as it exceeds what a review wants.
+    """
+    rules = need.rules
+    multiple = float(rules.multiple)
+    width = max(multiple, float(rules.minimum_order) - review_demand)
+    if width <= 1.0:
+        return 1.0, 0.0
+    return width, -float(rules.tolerance) * multiple if rules.rounding is Rounding.NEAREST else 0.0
+
+
+def _merged(even: Spread, other: Spread, places: NDArray[np.intp]) -> Spread:
+    """Return a spread in which the keys at ``places`` have the other one."""
+    parts = [
+        (one.count, np.split(one.distance, np.cumsum(one.count)[:-1]), np.split(one.weight, np.cumsum(one.count)[:-1]))
+        for one in (even, other)
+    ]
+    count, distances, weights = parts[0]
+    count = count.copy()
+    for at, place in enumerate(places.tolist()):
+        count[place], distances[place], weights[place] = parts[1][0][at], parts[1][1][at], parts[1][2][at]
+    return Spread(count, np.concatenate(distances), np.concatenate(weights))
+
+
+def _by_order_cost(needs: Sequence[Need], source: LevelSource) -> list[Size]:
+    """Return the (s, S) of least cost of orders, stock and shortage, exactly (formulas.md 5.3)."""
+    cycles = _cycles(needs)
+    return [_cheapest(need, source, cycles.at(np.array([place]))) for place, need in enumerate(needs)]
+
+
+def _cheapest(need: Need, source: LevelSource, cycles: Cycles) -> Size:
+    whole, review = cycles.until_next_arrival, cycles.between_arrivals()
+    ratio = need.policy.service_target
+    a_period = float(cycles.wanted[0] / max(round(float(cycles.periods[0])), 1))
+    quantity = reordering.economic_order_quantity(
+        demand_mean=a_period, order_cost=need.policy.order_cost_periods, holding_cost=1.0 - ratio
+    )
+    least = float(cycles.until_arrival.mean[0]) - 4.0 * float(whole.sd[0]) - 3.0 * quantity
+    most = float(whole.quantile(1.0 - (1.0 - ratio) / 100)[0]) + 3.0 * quantity + 2.0
+    cell = max(1, ceil((most - least) / _WIDEST))
+    first = int(np.floor(least / cell))
+    places = np.arange(first, int(most / cell) + 2, dtype=np.float64)
+    rates = reordering.cost_rates(cycles, places * cell, 1.0, ratio / (1.0 - ratio))
+    chances = reordering.cell_chances(review, np.array([float(cell)]), len(places))[0]
+    found = reordering.cheapest_levels(rates, chances, need.policy.order_cost_periods, first)
+    return Size(source, Decimal(found.level * cell), Decimal(found.reorder_point * cell))
+
+
+# By other rules than service and cost
+
+
+def _by_days_of_supply(needs: Sequence[Need], source: LevelSource) -> list[Size]:
+    """Return s and S as the demand up to so many days after the period of the arrival (formulas.md 5.1, S24).
+
+    What is projected at the end of that period is compared with the demand of the days that follow it.
+    """
+    found = []
+    for need in needs:
+        expected = need.expected
+        assert expected is not None
+        least = _mean_until(expected, need.policy.minimum_days or 0.0, expected.until_minimum)
+        most = _mean_until(
+            expected, max(need.policy.maximum_days or 0.0, need.policy.minimum_days or 0.0), expected.until_maximum
+        )
+        found.append(Size(source, _decimal(most), _decimal(least)))
+    return found
+
+
+def _mean_until(expected: Expected, days: float, known: Outlook | None) -> float:
+    """Return the mean demand up to so many days after the arrival's period; in proportion where it is not told."""
+    if known is not None:
+        return known.mean
+    whole = expected.until_next_arrival
+    until_arrival = expected.until_arrival
+    begun = 0.0 if until_arrival is None else until_arrival.days
+    return whole.mean / max(whole.days, 1e-9) * (begun + expected.period_days + days)
+
+
+def _by_buffer(needs: Sequence[Need], source: LevelSource) -> list[Size]:
+    """Return the top of green and the top of yellow: the net flow is the position, with the backlog as due demand."""
+    cycles = _cycles(needs)
+    days = np.array([need.expected.until_next_arrival.days for need in needs if need.expected is not None])
+    lead = np.array([_days_until_arrival(need) for need in needs])
+    zones = ddmrp.buffers(
+        average_daily_usage=cycles.until_next_arrival.mean / np.maximum(days, 1e-9),
+        lead_time_days=lead,
+        lead_time_factor=[need.policy.buffer.lead_time_factor for need in needs],
+        variability_factor=[need.policy.buffer.variability_factor for need in needs],
+        minimum_order=[float(need.rules.minimum_order) for need in needs],
+        order_cycle_days=[need.policy.buffer.order_cycle_days for need in needs],
+    )
+    return [
+        Size(source, top, yellow)
+        for top, yellow in zip(_told(zones.top_of_green), _told(zones.top_of_yellow), strict=True)
+    ]
+
+
+def _by_short_life(needs: Sequence[Need], source: LevelSource) -> list[Size]:
+    cycles = _cycles(needs)
+    review = np.array([_review_days(need) for need in needs])
+    life = np.array([np.inf if (days := need.policy.shelf_life_days) is None else days for need in needs])
+    demand = short_life.selling_window(cycles, review, life)
+    found = short_life.newsvendor(demand, [need.policy.service_target for need in needs])
+    return [Size(source, level) for level in _told(found)]
+
+
+Formula = Callable[[Sequence[Need], LevelSource], list[Size]]
+_FORMULAS: Final[Mapping[LevelSource, Formula]] = {
+    **dict.fromkeys(_MEASURES, _by_measure),
+    LevelSource.ORDER_COST: _by_order_cost,
+    LevelSource.DAYS_OF_SUPPLY: _by_days_of_supply,
+    LevelSource.BUFFER: _by_buffer,
+    LevelSource.SHORT_LIFE: _by_short_life,
+}
+
+
+# Needs as arrays
+
+
+def _cycles(needs: Sequence[Need]) -> Cycles:
+    """Return the demand of the needs' cycles, each outlook widened by the spread of the lead time.
+
+    Without an outlook until the arrival nothing is short before it, which asks for more rather than less.
+    """
+    expected = [need.expected for need in needs if need.expected is not None]
+    nothing = Outlook(0.0, 0.0, 0.0, Family.POISSON)
+    periods = [_review_days(need) / one.period_days for need, one in zip(needs, expected, strict=True)]
+    return Cycles(
+        _demand([one.until_arrival or nothing for one in expected], expected),
+        _demand([one.until_next_arrival for one in expected], expected),
+        np.maximum(periods, 1.0),
+    )
+
+
+def _days_until_arrival(need: Need) -> float:
+    expected = need.expected
+    return 0.0 if expected is None or expected.until_arrival is None else expected.until_arrival.days
+
+
+def _review_days(need: Need) -> float:
+    assert need.expected is not None
+    return need.expected.until_next_arrival.days - _days_until_arrival(need)
+
+
+def _demand(outlooks: Sequence[Outlook], expected: Sequence[Expected]) -> Demand:
+    """Return the demand of the outlooks, widened by the spread of the lead time."""
+    mean = np.array([outlook.mean for outlook in outlooks])
+    days = np.array([outlook.days for outlook in outlooks])
+    sd = np.array([outlook.sd for outlook in outlooks])
+    spread = np.array([one.lead_time_sd_days for one in expected])
+    demand = Demand(mean, sd * sd, np.array([outlook.family for outlook in outlooks], np.int8))
+    if not spread.any():
+        return demand
+    daily = mean / np.where(days > 0, days, np.inf)
+    return demand.widened((daily * spread) ** 2)
+
+
+def _told(found: Floats) -> list[Decimal]:
+    rounded: list[float] = np.round(found, DIGITS).tolist()
+    return [_decimal(level) for level in rounded]
+
+
+def _decimal(level: float) -> Decimal:
+    level = round(level, DIGITS)
+    return Decimal(repr(level)) if level % 1 else Decimal(int(level))
