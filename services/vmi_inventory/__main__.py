@@ -4,6 +4,7 @@ from functools import partial
 
 from vmi_contracts.topics import AGREEMENTS, CATALOGUE, DEMAND_PLANS, ORDERS, SALES, STOCK
 from vmi_inventory.documents import read_facts
+from vmi_inventory.liveness import watch_feeds
 from vmi_inventory.master_data import read_master_data, record_master_data
 from vmi_inventory.recording import Facts
 from vmi_inventory.releasing import release
@@ -21,6 +22,7 @@ WORKER = Worker(
     ),
     ticks=(
         Tick("release what waited", every_seconds=1, do=partial(release, FACTS)),
+        Tick("watch the feeds", every_seconds=1, do=watch_feeds),
         Tick("prepare the journal", every_seconds=600, do=prepare_the_journal),
     ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import orjson
@@ -31,6 +31,7 @@ from vmi_contracts.inbound import (
 from vmi_contracts.plans import DOCUMENTS as PLANS
 from vmi_contracts.plans import DemandPlan
 from vmi_contracts.values import plain
+from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.stock.position import Key, Kind
 from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
 from vmi_domain.units import QuantityTooLargeError, UnitNotConvertibleError, to_base
@@ -39,6 +40,7 @@ from vmi_inventory.known import Known
 from vmi_inventory.planning import Draft, stated_lines
 from vmi_inventory.rejections import Reason, rejected
 from vmi_store.catalogue import Item, LocationKey
+from vmi_store.feeds import FeedKey
 from vmi_store.journal import JournalLine, line_id
 from vmi_store.quarantine import Rejected
 
@@ -59,6 +61,8 @@ class Accepted:
     """What was said about supply, and is taken back."""
     corrected_at: set[LocationKey] = field(default_factory=set)
     """Where something is taken back: not always at the locations of the documents that say so."""
+    heard: dict[FeedKey, datetime] = field(default_factory=dict)
+    """The same for each kind of document."""
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -111,6 +115,8 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
         moment = min(happened, told.recorded_at)
         for place in places:
             reach(accepted.reached, place, moment)
+        if (feed := _FEEDS.get(type(told.body))) is not None:
+            reach(accepted.heard, (*places[0], feed), moment)
 
 
 def _unknown_location(told: Told, place: LocationKey) -> Rejected:
@@ -147,8 +153,21 @@ class _Refused(Exception):
         """Whether the item's catalogue entry may help."""
 
 
-def reach(reached: dict[LocationKey, datetime], at: LocationKey, moment: datetime) -> None:
-    """Note that a location's facts have reached a moment."""
+_FEEDS: Final[Mapping[type[FactDocument], FeedKind]] = {
+    SalesRecorded: FeedKind.SALES,
+    StockReported: FeedKind.STOCK,
+    StockCounted: FeedKind.STOCK,
+    OrderPlaced: FeedKind.ORDERS,
+    ShipmentDispatched: FeedKind.ORDERS,
+    GoodsReceived: FeedKind.ORDERS,
+}
+"""Which feed a document shows to be alive."""
+
+_At = TypeVar("_At", LocationKey, FeedKey)
+
+
+def reach(reached: dict[_At, datetime], at: _At, moment: datetime) -> None:
+    """Note that a location's facts, or one of its feeds, have reached a moment."""
     before = reached.get(at)
     if before is None or before < moment:
         reached[at] = moment

@@ -11,7 +11,7 @@ from vmi_contracts.envelope import UnreadableEnvelope
 from vmi_contracts.inbound import AgreementMade, ItemDefined, LocationDefined
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
-from vmi_inventory import publishing
+from vmi_inventory import liveness, publishing
 from vmi_inventory.documents import documents_of, unknown_type
 from vmi_inventory.rejections import Reason, document_error, rejected
 from vmi_runtime.clock import ClockMode
@@ -85,6 +85,7 @@ async def record_master_data(entries: Entries, transaction: Transaction) -> None
     )
     concerned = {*agreed, *counted_anew, *await agreements.keys_of(connection, locations=locations, items=items)}
     await _tell(transaction, sorted(concerned), counted_anew, _latest(entries))
+    await liveness.follow_agreements(connection, entries.agreements)
 
 
 async def _define_locations(

@@ -12,7 +12,7 @@ from vmi_inventory.known import Known, MasterData
 from vmi_inventory.lines import Accepted, accept, locations_of
 from vmi_inventory.rejections import Reason, rejected
 from vmi_runtime.worker import Transaction
-from vmi_store import folding, inbox, journal, positions, quarantine, supply, watermarks
+from vmi_store import feeds, folding, inbox, journal, positions, quarantine, supply, watermarks
 from vmi_store.catalogue import LocationKey
 from vmi_store.engine import Connection
 from vmi_store.folding import Changed
@@ -68,6 +68,7 @@ class Facts:
             changed = _once([*changed, *await planning.enter(connection, planned)])
         await _follow_supply(connection, accepted, entered)
         reached = await watermarks.advance(connection, accepted.reached)
+        await feeds.advance(connection, accepted.heard)
         await publishing.tell(connection, changed, reached)
 
 

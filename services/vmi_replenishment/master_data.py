@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from vmi_contracts.inbound import AgreementMade
 from vmi_domain.days import SiteCalendar
 from vmi_domain.exceptions.rules import Thresholds
 from vmi_domain.replenishment.reviewing import Terms
+from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.stock.position import Authority, Basis, Key
-from vmi_replenishment.terms import terms_of
+from vmi_replenishment.terms import cadences_of, terms_of
 from vmi_runtime.raising import thresholds_of
 from vmi_runtime.worker import Transaction
 from vmi_store import agreements, catalogue
@@ -31,6 +32,8 @@ class Agreed:
     authority: Authority
     basis: Basis
     thresholds: Thresholds
+    cadences: tuple[tuple[FeedKind, timedelta], ...] = ()
+    """How often the feeds come that are watched."""
 
 
 @dataclass(slots=True)
@@ -123,6 +126,7 @@ class Copies:
             Authority(agreement.stock_authority.value),
             Basis(agreement.stock_basis.value),
             thresholds_of(agreement),
+            cadences_of(agreement),
         )
         if len(self._shared) >= MOST_AGREEMENTS:
             self._shared.clear()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -11,13 +11,15 @@ from vmi_domain.forecasting.plans import AHEAD, PlanKind, PlanLine, learned_upli
 from vmi_domain.replenishment.expectations import Question, expectations
 from vmi_domain.replenishment.needs import Basis, Expected, PolicyKind, Position
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_opportunity
+from vmi_domain.replenishment.proposals import HeldBecause
 from vmi_domain.replenishment.reviewing import Case
+from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.stock.position import Key, Supply, stock
 from vmi_domain.stock.supply import Stage
 from vmi_replenishment.master_data import Agreed, Copies, MasterData, Site
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import forecasts, plans, positions, proposals, supply, watermarks
+from vmi_store import feeds, forecasts, plans, positions, proposals, supply, watermarks
 from vmi_store.positions import PositionRow
 
 NO_SUPPLY: Final = Supply()
@@ -83,6 +85,7 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
     expected = {key: one for key, one in outlooks.items() if _asks_for_demand(holdings[key])}
     ordered_since = await _ordered_since(expected, said, transaction)
     interchangeable = await _of_predecessors(decided, said, transaction)
+    stale = await _stale(holdings, now, transaction)
     cases = []
     watched = []
     for key in keys:
@@ -103,11 +106,29 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
                 expected=expected.get(key),
                 live=standing[key].live,
                 progress=standing[key].goods,
+                is_doubtful=holding is not None and row is not None and _is_negative(row, holding.agreed),
+                held_because=HeldBecause.STALE_DATA if key in stale else None,
             )
         )
         known = holding is not None and row is not None and _is_known(row)
         watched.append(Watched(row, holding, outlooks.get(key)) if known and row and holding else None)
     return Situations(cases, [standing[key].due_at for key in keys], watched)
+
+
+async def _stale(holdings: Mapping[Key, Holding], now: Mapping[Site, datetime], transaction: Transaction) -> set[Key]:
+    """Return the keys that rest on a feed which has been silent for longer than is agreed for it (F12)."""
+    watching = [key for key, holding in holdings.items() if holding.agreed.cadences]
+    if not watching:
+        return set()
+    heard = await feeds.read(transaction.connection, [key[:2] for key in watching])
+    by_events = transaction.clock.mode is ClockMode.EVENTS
+
+    def is_stale(key: Key, kind: FeedKind, cadence: timedelta) -> bool:
+        feed = heard[(*key[:2], kind)].feed if (*key[:2], kind) in heard else None
+        # By the events' clock a feed that never told of anything has no age.
+        return feed is not None and not (by_events and feed.reached_at is None) and feed.is_stale(cadence, now[key[:2]])
+
+    return {key for key in watching if any(is_stale(key, *one) for one in holdings[key].agreed.cadences)}
 
 
 def _asks_for_demand(holding: Holding) -> bool:
@@ -121,6 +142,10 @@ _WITHOUT_DEMAND: Final = {PolicyKind.MINIMUM_MAXIMUM, PolicyKind.ONE_TO_ONE}
 def _is_known(row: PositionRow | None) -> bool:
     """Whether any fact has told of the key: before, its shelf is not empty but unknown, and nothing is proposed."""
     return row is not None and (row.version > 0 or row.supply != NO_SUPPLY)
+
+
+def _is_negative(row: PositionRow, agreed: Agreed) -> bool:
+    return stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis).is_negative
 
 
 def _position(row: PositionRow, agreed: Agreed, interchangeable: Decimal) -> Position:

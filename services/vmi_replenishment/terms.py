@@ -10,6 +10,7 @@ from vmi_domain.replenishment.needs import BufferFactors, Policy, PolicyKind, Se
 from vmi_domain.replenishment.opportunities import Calendar
 from vmi_domain.replenishment.quantities import OrderRules, Rounding
 from vmi_domain.replenishment.reviewing import Terms
+from vmi_domain.stock.feeds import FeedKind
 
 
 def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
@@ -81,3 +82,13 @@ def _target(agreement: AgreementMade) -> float:
     assert agreement.holding_cost is not None
     assert agreement.shortage_cost is not None
     return agreement.shortage_cost / (agreement.shortage_cost + agreement.holding_cost)
+
+
+def cadences_of(agreement: AgreementMade) -> tuple[tuple[FeedKind, timedelta], ...]:
+    """Return how often the feeds come that an agreement watches."""
+    agreed = (
+        (FeedKind.STOCK, agreement.stock_cadence_hours),
+        (FeedKind.SALES, agreement.sales_cadence_hours),
+        (FeedKind.ORDERS, agreement.orders_cadence_hours),
+    )
+    return tuple((kind, timedelta(hours=hours)) for kind, hours in agreed if hours is not None)

@@ -48,7 +48,8 @@ async def settle(
 ) -> dict[ItemAt, datetime]:
     """Bring the exceptions of these kinds and items up to date with all that was seen of them.
 
-    What is active and not in ``seen`` is over. The caller holds the locks of the items. Return when an item is to be
+    What is active and not in ``seen`` is over. The caller is the only one who
+    settles these kinds of these items now. Return when an item is to be
     looked at again though nothing happens, where one is to be.
     """
     standing = {one.exception_id: one for one in await exceptions.active(connection, items, kinds)}

@@ -11,9 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts.inbound import ProposalAnswered
-from vmi_contracts.outbound import ExceptionLine, ExceptionsChanged, ExceptionStatus
+from vmi_contracts.outbound import ExceptionLine, ExceptionsChanged, ExceptionStatus, ProposalsIssued
 from vmi_domain.exceptions.lifecycle import acknowledged, suppressed
 from vmi_domain.stock.position import Key
+from vmi_inventory.liveness import watch_feeds
 from vmi_replenishment.following import Replenishment
 from vmi_replenishment.reading import Changes, read_answers
 from vmi_runtime import raising
@@ -69,6 +70,23 @@ class Partner:
             assert not answers.rejected
             await self.replenishment.follow_answers(answers, Transaction(connection, EVENTS))
 
+    async def ticks(self, clock: Clock = EVENTS) -> None:
+        """Let the inventory worker look at its feeds, and replenishment hear of what it tells."""
+        more = True
+        while more:
+            async with self.engine.begin() as connection:
+                more = await watch_feeds(Transaction(connection, clock))
+        await self.tells()
+
+    async def proposals(self) -> list[tuple[int, str, str | None, Decimal]]:
+        async with self.engine.connect() as connection:
+            rows = await connection.execute(_PROPOSALS, {"customer": self.customer})
+            lines = [line for row in rows for line in ProposalsIssued.model_validate_json(row.payload).lines]
+            return [
+                (line.version, line.status.value, line.held_because and line.held_because.value, line.quantity)
+                for line in lines
+            ]
+
     async def told(self) -> list[ExceptionLine]:
         """Return what stands on the topic, in order."""
         async with self.engine.connect() as connection:
@@ -79,6 +97,9 @@ class Partner:
         return [(line.kind.value, line.status.value) for line in await self.told()]
 
 
+_PROPOSALS = text("""
+    SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = 'vmi.proposals.v1' ORDER BY sequence
+""")
 _TOLD = text("""
     SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = 'vmi.exceptions.v1' ORDER BY sequence
 """)
@@ -235,3 +256,67 @@ async def test_when_nothing_is_agreed_any_more_nothing_is_wrong(partner: Partner
 
     assert await partner.story() == [("below_minimum", "open"), ("below_minimum", "closed")]
     assert Decimal((await partner.told())[0].details["usable"]) == 40
+
+
+# Feeds
+
+
+async def test_f12_a_feed_that_is_silent_for_longer_than_agreed_holds_proposals_until_it_is_back(
+    partner: Partner,
+) -> None:
+    await partner.agrees(**BAND, stock_cadence_hours=24)
+    await partner.agrees("bread", **BAND)
+    await partner.counts(80, NOON - HOUR)
+    await partner.counts(30)
+    await partner.ticks()
+    await partner.sells(1, NOON + 24 * HOUR, item="bread")
+    await partner.ticks()
+    assert [kind for kind, _ in await partner.story() if kind == "feed_stale"] == []
+
+    await partner.sells(1, NOON + 26 * HOUR, item="bread")
+    await partner.ticks()
+    await partner.ticks()
+    held = await partner.proposals()
+    await partner.counts(20, NOON + 27 * HOUR)
+    await partner.ticks()
+
+    stale = [line for line in await partner.told() if line.kind.value == "feed_stale"]
+    assert [(line.status.value, line.subject, line.item_id) for line in stale] == [
+        ("open", "stock", None),
+        ("closed", "stock", None),
+    ]
+    assert stale[0].details["cadence_hours"] == "24"
+    assert held[-1][:3] == (2, "held", "stale_data")
+    assert (await partner.proposals())[-1] == (3, "proposed", None, Decimal(80))
+
+
+async def test_a_feed_is_judged_by_the_wall_clock_in_production(engine: AsyncEngine, customer: str) -> None:
+    wall = Clock(ClockMode.WALL)
+    partner = Partner(engine, customer)
+    await partner.agrees(**BAND, stock_cadence_hours=24)
+    yesterday = wall.wall() - 26 * HOUR
+
+    await partner.desk.deliver([record(builders.stock(customer, {"milk": 30}, yesterday), recorded_at=wall.wall())])
+    await partner.ticks(wall)
+    stale = await partner.story()
+    await partner.desk.deliver(
+        [record(builders.stock(customer, {"milk": 30}, wall.wall() - HOUR), recorded_at=wall.wall())]
+    )
+    await partner.ticks(wall)
+
+    assert ("feed_stale", "open") in stale
+    assert ("feed_stale", "closed") in await partner.story()
+
+
+async def test_when_the_cadence_is_not_agreed_any_more_the_feed_is_not_stale(partner: Partner) -> None:
+    await partner.agrees(**BAND, stock_cadence_hours=24)
+    await partner.counts(80)
+    await partner.sells(1, NOON + 2 * DAY)
+    await partner.ticks()
+    await partner.desk.define(builders.agreement(partner.customer, **BAND))
+    await partner.ticks()
+
+    assert [one for one in await partner.story() if one[0] == "feed_stale"] == [
+        ("feed_stale", "open"),
+        ("feed_stale", "closed"),
+    ]

@@ -53,6 +53,8 @@ class Case:
     progress: Mapping[UUID, Progress] = field(default_factory=dict)
     held_because: HeldBecause | None = None
     """Why nothing may be offered now; what is decided is kept as held."""
+    is_doubtful: bool = False
+    """Whether the stock record is wrong for certain (below zero): then nothing is accepted by itself (S9)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ def _step(case: Case, proposal: Proposal) -> Proposal | None:
         return proposal.stepped(Status.CANCELLED, NOTHING, case.now)
     if case.terms.supplier_id != proposal.supplier_id:
         return proposal.stepped(Status.SUPERSEDED, NOTHING, case.now)
-    if case.terms.accepts_by_itself and proposal.is_open and proposal.order_at < case.now:
+    accepts = case.terms.accepts_by_itself and case.held_because is None and not case.is_doubtful
+    if accepts and proposal.is_open and proposal.order_at < case.now:
         return proposals.accepted_by_agreement(proposal, case.now)
     return proposals.expired(proposal, case.now)
 
