@@ -2,14 +2,17 @@
 
 from vmi_contracts.topics import POSITIONS
 from vmi_forecast.changes import read_changes
-from vmi_forecast.upkeep import close_quiet_days, follow_positions
-from vmi_runtime import process
+from vmi_forecast.upkeep import close_quiet_days, follow_positions, take_again
+from vmi_runtime import process, retrying
 from vmi_runtime.worker import Subscription, Tick, Worker
 
 WORKER = Worker(
     "forecast",
     subscriptions=(Subscription((POSITIONS,), decode=read_changes, apply=follow_positions),),
-    ticks=(Tick("close quiet days", every_seconds=60, do=close_quiet_days),),
+    ticks=(
+        Tick("close quiet days", every_seconds=60, do=close_quiet_days),
+        retrying.trying_again("forecast", (POSITIONS,), take_again),
+    ),
 )
 
 if __name__ == "__main__":

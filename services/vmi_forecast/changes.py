@@ -57,4 +57,5 @@ def _rejected(record: Record, reason: str, detail: str) -> Rejected:
         headers=record.headers,
         reason=reason,
         detail=detail,
+        worker="forecast",
     )

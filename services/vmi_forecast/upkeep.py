@@ -1,16 +1,18 @@
 """Keeping forecasts up to date: closed days are learned once, late facts redo their series, news is told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from vmi_domain.stock.position import Key
 from vmi_forecast import learning, telling
-from vmi_forecast.changes import Changes
+from vmi_forecast.changes import Changes, read_changes
+from vmi_runtime import retrying
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
 from vmi_store import forecasts, quarantine, turns
 from vmi_store.forecasts import Location, Site
+from vmi_store.quarantine import Held, Rejected
 from vmi_store.turns import Work
 
 CLOSING_GRACE: Final = timedelta(hours=12)
@@ -28,6 +30,14 @@ async def follow_positions(changes: Changes, transaction: Transaction) -> None:
     sites = await forecasts.sites(transaction.connection, sorted(changes.demand_from))
     closed = {location: _last_closed(site, site.reached_at) for location, site in sites.items()}
     await _keep_up(changes.demand_from, sites, closed, transaction)
+
+
+async def take_again(due: Sequence[Held], transaction: Transaction) -> list[Rejected]:
+    """Follow messages again that were put aside; return what is refused again."""
+    changes = read_changes([retrying.record_of(held[0].rejected) for held in retrying.by_record(due)])
+    refused, changes.rejected = changes.rejected, []
+    await follow_positions(changes, transaction)
+    return refused
 
 
 async def close_quiet_days(transaction: Transaction) -> bool:

@@ -1,13 +1,11 @@
 """The inventory worker, as a list of what it does."""
 
-from functools import partial
-
 from vmi_contracts.topics import AGREEMENTS, CATALOGUE, DEMAND_PLANS, ORDERS, SALES, STOCK
+from vmi_inventory import releasing
 from vmi_inventory.documents import read_facts
 from vmi_inventory.liveness import watch_feeds
 from vmi_inventory.master_data import read_master_data, record_master_data
 from vmi_inventory.recording import Facts
-from vmi_inventory.releasing import release
 from vmi_inventory.upkeep import prepare_the_journal
 from vmi_runtime import process
 from vmi_runtime.worker import Subscription, Tick, Worker
@@ -21,7 +19,7 @@ WORKER = Worker(
         Subscription((STOCK, SALES, ORDERS, DEMAND_PLANS), decode=read_facts, apply=FACTS.record),
     ),
     ticks=(
-        Tick("release what waited", every_seconds=1, do=partial(release, FACTS)),
+        *releasing.ticks(FACTS),
         Tick("watch the feeds", every_seconds=1, do=watch_feeds),
         Tick("prepare the journal", every_seconds=600, do=prepare_the_journal),
     ),

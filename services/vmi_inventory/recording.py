@@ -37,7 +37,7 @@ class Facts:
             accept(told, known, accepted)
         await correct(connection, accepted)
         await quarantine.add(connection, [*post.rejected, *conflicting, *accepted.rejected])
-        await self.enter(connection, accepted, known)
+        await quarantine.add(connection, await self.enter(connection, accepted, known))
 
     async def known(self, connection: Connection, told: Iterable[Told]) -> Known:
         """Return what is known of all that documents speak of."""
@@ -51,13 +51,15 @@ class Facts:
             items.setdefault(one.body.customer_id, set()).update([line.item_id for line in lines])
         return await self._master_data.of(connection, places, items)
 
-    async def enter(self, connection: Connection, accepted: Accepted, known: Known) -> None:
-        """Enter facts in the journal and plans beside it, and bring everything that follows from them up to date."""
+    async def enter(self, connection: Connection, accepted: Accepted, known: Known) -> Sequence[Rejected]:
+        """Enter facts in the journal and plans beside it, and bring everything that follows from them up to date.
+
+        Return what is refused only now.
+        """
         entered = await journal.enter(connection, accepted.lines)
         planned, outdated = await planning.concerned(connection, accepted.drafts)
-        await quarantine.add(connection, outdated)
         if not entered and not planned.plans:
-            return
+            return outdated
         if planned.plans:
             await positions.lock(connection, [*entered, *planned.learn_from])
         sites = known.sites
@@ -70,6 +72,7 @@ class Facts:
         reached = await watermarks.advance(connection, accepted.reached)
         await feeds.advance(connection, accepted.heard)
         await publishing.tell(connection, changed, reached)
+        return outdated
 
 
 async def _new(connection: Connection, told: Sequence[Told]) -> tuple[list[Told], list[Rejected]]:
@@ -79,7 +82,19 @@ async def _new(connection: Connection, told: Sequence[Told]) -> tuple[list[Told]
     for one, seen in zip(told, verdicts, strict=True):
         if seen is Seen.AWAITED:
             one.may_be_superseded = True
-    conflicting = [
+    return new, _conflicting(told, verdicts)
+
+
+async def conflicts(connection: Connection, whole: Sequence[Told], waited: Sequence[Told]) -> list[Rejected]:
+    """Note the documents that are tried again as a whole, and return those that came under a name that is taken.
+
+    What all that waited speak of is held until the commit.
+    """
+    return _conflicting(whole, await inbox.receive(connection, [one.letter for one in whole], names_of(waited)))
+
+
+def _conflicting(told: Sequence[Told], verdicts: Sequence[Seen]) -> list[Rejected]:
+    return [
         rejected(
             one.record,
             Reason.CONFLICTING_DUPLICATE,
@@ -90,7 +105,6 @@ async def _new(connection: Connection, told: Sequence[Told]) -> tuple[list[Told]
         for one, seen in zip(told, verdicts, strict=True)
         if seen is Seen.CONFLICT
     ]
-    return new, conflicting
 
 
 def _once(changed: Sequence[Changed]) -> Sequence[Changed]:

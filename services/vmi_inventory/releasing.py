@@ -1,64 +1,69 @@
-"""What waited in quarantine and may go on: tried again when what it waited for has come."""
+"""What waited in quarantine and may go on: tried again when what it waited for has come, or a person says so."""
 
 from collections.abc import Sequence
-from itertools import groupby
+from functools import partial
+from typing import Final
 
-from vmi_inventory.correcting import correct, names_of
+from vmi_contracts.topics import AGREEMENTS, CATALOGUE, DEMAND_PLANS, ORDERS, SALES, STOCK
+from vmi_inventory.correcting import correct
 from vmi_inventory.documents import read_facts
 from vmi_inventory.lines import Accepted, accept
-from vmi_inventory.recording import Facts
-from vmi_runtime.worker import FetchedRecord, Transaction
-from vmi_store import inbox, quarantine
+from vmi_inventory.master_data import read_master_data, record_master_data
+from vmi_inventory.recording import Facts, conflicts
+from vmi_runtime import retrying
+from vmi_runtime.worker import Tick, Transaction
 from vmi_store.quarantine import Held, Rejected
 
-AT_ONCE = 500
-"""Lines in one transaction."""
+WORKER: Final = "inventory"
+MASTER_DATA: Final = (CATALOGUE, AGREEMENTS)
+FACTS: Final = (STOCK, SALES, ORDERS, DEMAND_PLANS)
+
+
+def ticks(facts: Facts) -> tuple[Tick, ...]:
+    """Return what tries again what was put aside: master data first, since facts may wait for them."""
+    return (
+        retrying.trying_again(WORKER, MASTER_DATA, take_master_data_again),
+        retrying.trying_again(WORKER, FACTS, partial(take_facts_again, facts)),
+    )
 
 
 async def release(facts: Facts, transaction: Transaction) -> bool:
-    """Try some lines again, in the order in which they came; return whether there may be more.
+    """Try some facts again; return whether there may be more."""
+    take = partial(take_facts_again, facts)
+    return await retrying.try_again(WORKER, [topic.name for topic in FACTS], take, transaction)
 
-    A released line enters the journal by its own key. It goes past the inbox, which has its document already.
+
+async def take_facts_again(facts: Facts, due: Sequence[Held], transaction: Transaction) -> list[Rejected]:
+    """Take facts in again; return what is refused.
+
+    A line enters the journal by its own key, past the inbox, which has its document already. A record that was held as
+    a whole may never have come to the inbox: it is noted there, and what came under a name that is taken stays held.
     """
     connection = transaction.connection
-    due = await quarantine.take_due(connection, at_most=AT_ONCE)
-    if not due:
-        return False
     accepted = Accepted()
-    read = [(list(held), read_facts([_record(held[0].rejected)])) for held in _by_record(due)]
+    read = [(held, read_facts([retrying.record_of(held[0].rejected)])) for held in retrying.by_record(due)]
     waited = [told for _, post in read for told in post.told]
     for told in waited:
         told.may_be_superseded = True  # something may have been said about it while it waited
     known = await facts.known(connection, waited)
-    await inbox.hold(connection, names_of(waited))
+    whole = [told for held, post in read if retrying.numbers_of(held) is None for told in post.told]
+    conflicting = {one.id: one for one in await conflicts(connection, whole, waited)}
     for held, post in read:
         # A record as a whole waited for its location: all its lines go on, but those that cannot be read.
-        whole = any(one.rejected.line is None for one in held)
-        numbers = None if whole else frozenset(one.rejected.line for one in held if one.rejected.line is not None)
-        accepted.rejected += post.rejected
+        numbers = retrying.numbers_of(held)
+        accepted.rejected += [one for one in post.rejected if numbers is None or one.line in numbers]
+        if conflict := next((conflicting[one.id] for one in held if one.id in conflicting), None):
+            accepted.rejected.append(conflict)
+            continue
         for told in post.told:
             accept(told, known, accepted, numbers)
     await correct(connection, accepted)
-    await facts.enter(connection, accepted, known)
-    held_ids = {one.id for one in due}
-    again = {one.id: one for one in accepted.rejected}
-    await quarantine.keep(connection, [one for id_, one in sorted(again.items()) if id_ in held_ids])
-    await quarantine.add(connection, [one for id_, one in sorted(again.items()) if id_ not in held_ids])
-    await quarantine.settle(connection, sorted(held_ids - again.keys()), by="released")
-    return len(due) == AT_ONCE
+    return [*accepted.rejected, *await facts.enter(connection, accepted, known)]
 
 
-def _by_record(due: Sequence[Held]) -> list[list[Held]]:
-    return [list(held) for _, held in groupby(due, key=lambda one: one.rejected.record_id)]
-
-
-def _record(rejected: Rejected) -> FetchedRecord:
-    return FetchedRecord(
-        topic=rejected.topic,
-        partition=rejected.partition,
-        offset=rejected.offset,
-        timestamp=round(rejected.recorded_at.timestamp() * 1000),
-        key=rejected.key,
-        value=rejected.value,
-        headers=rejected.headers,
-    )
+async def take_master_data_again(due: Sequence[Held], transaction: Transaction) -> list[Rejected]:
+    """Take locations, items and agreements in again; of each the latest word counts, whenever it came."""
+    entries = read_master_data([retrying.record_of(held[0].rejected) for held in retrying.by_record(due)])
+    refused, entries.rejected = entries.rejected, []
+    await record_master_data(entries, transaction)
+    return refused

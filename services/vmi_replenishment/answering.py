@@ -13,14 +13,15 @@ from vmi_domain.replenishment.reviewing import Issue
 from vmi_domain.stock.position import Key
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.publishing import Issued, publish
-from vmi_replenishment.reading import Answered, Answers, rejected
+from vmi_replenishment.reading import Answered, Answers, read_answers, rejected
 from vmi_replenishment.reconsidering import bind, reconsider
 from vmi_replenishment.situations import nows
+from vmi_runtime import retrying
 from vmi_runtime.worker import Transaction
 from vmi_store import inbox, positions, proposals, quarantine, turns
 from vmi_store.inbox import Seen
 from vmi_store.proposals import Offer
-from vmi_store.quarantine import Rejected
+from vmi_store.quarantine import Held, Rejected
 from vmi_store.turns import Work
 
 ProposalName = tuple[str, UUID]
@@ -53,21 +54,52 @@ class Word:
 
 async def take_answers(answers: Answers, transaction: Transaction, master_data: MasterData) -> None:
     """Take in what was answered: bound quantities count as supply, and the rest of their keys is decided again."""
-    connection = transaction.connection
     new, held = await _new(answers.documents, transaction)
+    refused = await _take_words([word for document in new for word in _words(document)], transaction, master_data)
+    await quarantine.add(transaction.connection, [*answers.rejected, *held, *refused])
+
+
+async def take_answers_again(
+    due: Sequence[Held], transaction: Transaction, master_data: MasterData
+) -> Sequence[Rejected]:
+    """Put words to their proposals once more; return what is refused again.
+
+    Lines go past the inbox, which has their document already; a document that was held as a whole does not.
+    """
+    refused: list[Rejected] = []
+    documents: list[tuple[Answered, frozenset[int] | None]] = []
+    for held in retrying.by_record(due):
+        numbers = retrying.numbers_of(held)
+        answers = read_answers([retrying.record_of(held[0].rejected)])
+        refused += [one for one in answers.rejected if numbers is None or one.line is None or one.line in numbers]
+        documents += [(one, numbers) for one in answers.documents]
+    new, conflicting = await _new([one for one, numbers in documents if numbers is None], transaction)
     words = [
-        Word(document, number, line)
-        for document in new
-        for number, line in zip(document.numbers, document.document.lines, strict=True)
+        word
+        for one, numbers in documents
+        for word in _words(one)
+        if (one in new if numbers is None else word.number in numbers)
     ]
+    return [*refused, *conflicting, *await _take_words(words, transaction, master_data)]
+
+
+def _words(document: Answered) -> list[Word]:
+    return [
+        Word(document, number, line) for number, line in zip(document.numbers, document.document.lines, strict=True)
+    ]
+
+
+async def _take_words(words: Sequence[Word], transaction: Transaction, master_data: MasterData) -> list[Rejected]:
+    """Put words to their proposals; return what is refused."""
+    connection = transaction.connection
     keys = await proposals.keys_of(connection, sorted({word.proposal for word in words})) if words else {}
     await turns.take(connection, Work.REPLENISHING, {key[:2] for key in keys.values()})
     settled, refused = await _settled(words, keys, transaction)
-    await quarantine.add(connection, [*answers.rejected, *held, *refused])
     # All at once, and in their order: what is bound now, and what the agreement accepts when they are decided again.
     await positions.lock(connection, [proposal.key for _, proposal in settled])
     await _write(settled, transaction, master_data)
     await reconsider((proposal.key for _, proposal in settled), transaction, master_data)
+    return refused
 
 
 async def _new(documents: Sequence[Answered], transaction: Transaction) -> tuple[list[Answered], list[Rejected]]:

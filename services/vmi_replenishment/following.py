@@ -1,16 +1,19 @@
 """What makes the worker look at keys: messages about them, and time that passes."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from vmi_domain.stock.position import Key
-from vmi_replenishment.answering import take_answers
+from vmi_replenishment.answering import take_answers, take_answers_again
 from vmi_replenishment.master_data import MasterData
-from vmi_replenishment.reading import Answers, Changes
+from vmi_replenishment.reading import Answers, Changes, read_changes
 from vmi_replenishment.reconsidering import reconsider
 from vmi_replenishment.situations import nows
+from vmi_runtime import retrying
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
 from vmi_store import due, quarantine, turns
+from vmi_store.quarantine import Held, Rejected
 from vmi_store.turns import Work
 
 KEYS_AT_ONCE: Final = 1000
@@ -33,6 +36,17 @@ class Replenishment:
     async def follow_answers(self, answers: Answers, transaction: Transaction) -> None:
         """Take in what suppliers and customers say to proposals."""
         await take_answers(answers, transaction, self._master_data)
+
+    async def follow_changes_again(self, due: Sequence[Held], transaction: Transaction) -> Sequence[Rejected]:
+        """Follow messages again that were put aside; return what is refused again."""
+        changes = read_changes([retrying.record_of(held[0].rejected) for held in retrying.by_record(due)])
+        refused, changes.rejected = changes.rejected, []
+        await self.follow_changes(changes, transaction)
+        return refused
+
+    async def follow_answers_again(self, due: Sequence[Held], transaction: Transaction) -> Sequence[Rejected]:
+        """Take in answers again that were put aside; return what is refused again."""
+        return await take_answers_again(due, transaction, self._master_data)
 
     async def let_time_pass(self, transaction: Transaction) -> bool:
         """Decide on keys whose cut-off has passed or whose proposal has expired; return whether there may be more."""

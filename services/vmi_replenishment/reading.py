@@ -148,6 +148,7 @@ def rejected(
         line=line,
         customer_id=customer_id,
         location_id=location_id,
+        worker="replenishment",
     )
 
 

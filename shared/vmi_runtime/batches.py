@@ -20,7 +20,7 @@ PutAside = Callable[[AsyncConnection, Record, str], Awaitable[None]]
 """Writes a record that the database refuses into quarantine, with the reason."""
 
 
-async def put_aside(connection: AsyncConnection, record: Record, reason: str) -> None:
+async def put_aside(connection: AsyncConnection, record: Record, reason: str, *, worker: str = "inventory") -> None:
     """Write a record that the database refuses into quarantine, with its bytes."""
     rejected = quarantine.Rejected(
         topic=record.topic,
@@ -32,6 +32,7 @@ async def put_aside(connection: AsyncConnection, record: Record, reason: str) ->
         headers=record.headers,
         reason="refused_by_database",
         detail=reason,
+        worker=worker,
     )
     await quarantine.add(connection, [rejected])
 

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -54,7 +55,7 @@ def run(worker: Worker, settings: Settings, aside: PutAside | None = None) -> in
     # A batch is decoded in a thread while another is written: what the database answers must not wait for it long.
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop) as runner:
-        return runner.run(_run(worker, settings, aside or put_aside))
+        return runner.run(_run(worker, settings, aside or partial(put_aside, worker=worker.name)))
 
 
 def collect_garbage_less_often() -> None:

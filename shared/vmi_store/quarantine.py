@@ -2,8 +2,8 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 import orjson
@@ -39,6 +39,8 @@ class Rejected:
     waits_for_location: bool = False
     """The line is right and its location unknown: it is taken in when the catalogue or an agreement names it."""
     waits_for_item: bool = False
+    worker: str = "inventory"
+    """Who could not take it in, and will try again."""
 
     @property
     def record_id(self) -> UUID:
@@ -47,7 +49,8 @@ class Rejected:
 
     @property
     def id(self) -> UUID:
-        return uuid5(self.record_id, str(self.line))
+        """One topic may have several readers, who have each their own reasons."""
+        return uuid5(self.record_id, f"{'' if self.worker == 'inventory' else self.worker}{self.line}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,51 @@ class Held:
     quarantined_at: datetime
     settled_at: datetime | None
     settled_by: str | None
-    """``released`` when it was taken in after all."""
+    """``released`` when it was taken in after all, ``discarded`` when somebody decided that it never will be."""
+    settled_who: str | None = None
+    settled_why: str | None = None
+    tries: int = 0
+    """How often it was tried again."""
+    tried_at: datetime | None = None
+    is_due: bool = False
+    """Whether it is to be tried again now."""
+
+    @property
+    def state(self) -> str:
+        """``held``, ``due``, ``released`` or ``discarded``."""
+        return self.settled_by or ("due" if self.is_due else "held")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of what is in quarantine is meant; all conditions that are given hold."""
+
+    ids: Sequence[UUID] | None = None
+    reason: str | None = None
+    customer_id: str | None = None
+    location_id: str | None = None
+    topic: str | None = None
+    worker: str | None = None
+    since: datetime | None = None
+    """Put aside at this time or later."""
+    until: datetime | None = None
+    """Put aside before this time."""
+
+    @property
+    def columns(self) -> dict[str, object]:
+        return {
+            "ids": None if self.ids is None else list(self.ids),
+            "reason": self.reason,
+            "customer_id": self.customer_id,
+            "location_id": self.location_id,
+            "topic": self.topic,
+            "worker": self.worker,
+            "since": self.since,
+            "until": self.until,
+        }
+
+
+EVERYTHING = Selection()
 
 
 async def add(connection: AsyncConnection, rejected: Sequence[Rejected]) -> None:
@@ -88,6 +135,7 @@ async def add(connection: AsyncConnection, rejected: Sequence[Rejected]) -> None
             "offsets": [one.offset for one in ordered],
             "recorded": [one.recorded_at for one in ordered],
             "lines": [one.line for one in ordered],
+            "workers": [one.worker for one in ordered],
             **_reasons(ordered),
         },
     )
@@ -115,13 +163,13 @@ _ADD_RECORDS = text("""
 _ADD = text("""
     INSERT INTO quarantine (
         id, record_id, topic, partition, "offset", recorded_at, line, reason, detail, customer_id, location_id, item_id,
-        waits_for_location, waits_for_item
+        waits_for_location, waits_for_item, worker
     )
     SELECT * FROM unnest(
         CAST(:ids AS uuid[]), CAST(:records AS uuid[]), CAST(:topics AS text[]), CAST(:partitions AS int[]),
         CAST(:offsets AS bigint[]), CAST(:recorded AS timestamptz[]), CAST(:lines AS int[]), CAST(:reasons AS text[]),
         CAST(:details AS text[]), CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]),
-        CAST(:for_location AS boolean[]), CAST(:for_item AS boolean[]))
+        CAST(:for_location AS boolean[]), CAST(:for_item AS boolean[]), CAST(:workers AS text[]))
     ON CONFLICT (id) DO NOTHING
 """)
 
@@ -152,21 +200,55 @@ _MAKE_DUE = text("""
 """)
 
 
-async def take_due(connection: AsyncConnection, *, at_most: int) -> list[Held]:
-    """Return, locked, some of what is to be tried again, in the order in which it came; not what another one holds."""
-    result = await connection.execute(_TAKE_DUE, {"at_most": at_most})
+async def make_selected_due(connection: AsyncConnection, selection: Selection) -> list[UUID]:
+    """Let what is held be tried again by its workers; return which."""
+    result = await connection.execute(_MAKE_SELECTED_DUE, selection.columns)
+    return sorted(result.scalars())
+
+
+_SELECTED = """
+    (CAST(:ids AS uuid[]) IS NULL OR quarantine.id = ANY (CAST(:ids AS uuid[])))
+    AND (CAST(:reason AS text) IS NULL OR reason = :reason)
+    AND (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)
+    AND (CAST(:location_id AS text) IS NULL OR location_id = :location_id)
+    AND (CAST(:topic AS text) IS NULL OR topic = :topic)
+    AND (CAST(:worker AS text) IS NULL OR worker = :worker)
+    AND (CAST(:since AS timestamptz) IS NULL OR quarantined_at >= :since)
+    AND (CAST(:until AS timestamptz) IS NULL OR quarantined_at < :until)
+"""
+_MAKE_SELECTED_DUE = text(f"""
+    UPDATE quarantine SET due_at = clock_timestamp() WHERE settled_at IS NULL AND {_SELECTED} RETURNING id
+""")  # noqa: S608 - a constant of this module
+
+
+async def take_due(
+    connection: AsyncConnection, *, at_most: int, worker: str = "inventory", topics: Sequence[str] = ()
+) -> list[Held]:
+    """Return, locked, some of what a worker is to try again, in the order in which it came: of these topics, and of
+    the parties' own topics below them; of all where none is given.
+
+    One process at a time takes from a worker's line, so that the order holds: another one finds nothing.
+    """
+    ours = await connection.execute(_TAKE_TURNS, {"line": f"vmi quarantine {worker} {','.join(sorted(topics))}"})
+    if not ours.scalar_one():
+        return []
+    result = await connection.execute(_TAKE_DUE, {"at_most": at_most, "worker": worker, "topics": list(topics)})
     return [_held(row) for row in result]
 
 
+_TAKE_TURNS = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:line, 0))")
 _COLUMNS = """
     quarantine.id, topic, partition, "offset", recorded_at, record.key, record.value, record.headers::text AS headers,
     line, reason, detail, customer_id, location_id, item_id, waits_for_location, waits_for_item, quarantined_at,
-    settled_at, settled_by
+    settled_at, settled_by, worker, settled_who, settled_why, tries, tried_at, due_at IS NOT NULL AS is_due
 """
-_FROM = "quarantine JOIN quarantined_record AS record ON record.id = quarantine.record_id"
+_FROM = "quarantine LEFT JOIN quarantined_record AS record ON record.id = quarantine.record_id"
 _TAKE_DUE = text(f"""
     SELECT {_COLUMNS} FROM {_FROM}
-    WHERE due_at IS NOT NULL
+    WHERE due_at IS NOT NULL AND worker = :worker
+      AND (CAST(:topics AS text[]) = '{{}}' OR EXISTS (
+          SELECT FROM unnest(CAST(:topics AS text[])) AS wanted (name)
+          WHERE topic = name OR starts_with(topic, name || '.')))
     ORDER BY recorded_at, topic, partition, "offset", line LIMIT :at_most
     FOR UPDATE OF quarantine SKIP LOCKED
 """)  # noqa: S608 - the columns are a constant of this module
@@ -180,8 +262,9 @@ async def keep(connection: AsyncConnection, rejected: Sequence[Rejected]) -> Non
 
 _KEEP = text("""
     UPDATE quarantine SET
-        due_at = NULL, reason = again.reason, detail = again.detail, customer_id = again.customer_id,
-        location_id = again.location_id, item_id = again.item_id, waits_for_location = again.waits_for_location,
+        due_at = NULL, tries = tries + 1, tried_at = clock_timestamp(), reason = again.reason,
+        detail = again.detail, customer_id = again.customer_id, location_id = again.location_id,
+        item_id = again.item_id, waits_for_location = again.waits_for_location,
         waits_for_item = again.waits_for_item
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:details AS text[]), CAST(:customers AS text[]),
@@ -199,9 +282,26 @@ async def settle(connection: AsyncConnection, ids: Sequence[UUID], *, by: str) -
 
 
 _SETTLE = text("""
-    UPDATE quarantine SET settled_at = clock_timestamp(), settled_by = :by, due_at = NULL
+    UPDATE quarantine SET
+        settled_at = clock_timestamp(), settled_by = :by, due_at = NULL, tries = tries + 1, tried_at = clock_timestamp()
     WHERE id = ANY (CAST(:ids AS uuid[])) AND settled_at IS NULL
 """)
+
+
+async def discard(connection: AsyncConnection, selection: Selection, *, who: str, why: str) -> list[UUID]:
+    """Settle what is held and selected as never to be taken in; return which. Who and why stay with it for good."""
+    result = await connection.execute(
+        _DISCARD, {**selection.columns, "who": _storable(who), "why": _storable(why)[:LONGEST_DETAIL]}
+    )
+    return sorted(result.scalars())
+
+
+_DISCARD = text(f"""
+    UPDATE quarantine SET
+        settled_at = clock_timestamp(), settled_by = 'discarded', settled_who = :who, settled_why = :why, due_at = NULL
+    WHERE settled_at IS NULL AND {_SELECTED}
+    RETURNING id
+""")  # noqa: S608 - a constant of this module
 
 
 async def counts(connection: AsyncConnection) -> Mapping[str, int]:
@@ -216,20 +316,63 @@ _COUNTS = text("""
 
 
 async def held(
-    connection: AsyncConnection, *, reason: str | None = None, customer_id: str | None = None, at_most: int = 50
+    connection: AsyncConnection,
+    selection: Selection = EVERYTHING,
+    *,
+    customer_id: str | None = None,
+    state: str = "held",
+    at_most: int = 50,
 ) -> list[Held]:
-    """Return what is held, the latest first."""
-    result = await connection.execute(_LIST, {"reason": reason, "customer_id": customer_id, "at_most": at_most})
+    """Return what is held (or, as ``state`` says, ``released``, ``discarded``, or ``any``), the latest first."""
+    wanted = replace(selection, customer_id=customer_id) if customer_id is not None else selection
+    result = await connection.execute(_LIST, {**wanted.columns, "state": state, "at_most": at_most})
     return [_held(row) for row in result]
 
 
 _LIST = text(f"""
     SELECT {_COLUMNS} FROM {_FROM}
-    WHERE settled_at IS NULL
-      AND (CAST(:reason AS text) IS NULL OR reason = :reason)
-      AND (CAST(:customer_id AS text) IS NULL OR customer_id = :customer_id)
-    ORDER BY quarantined_at DESC, quarantine.id LIMIT :at_most
+    WHERE CASE CAST(:state AS text)
+          WHEN 'any' THEN true WHEN 'held' THEN settled_at IS NULL ELSE settled_by = :state END
+      AND {_SELECTED}
+    ORDER BY coalesce(settled_at, quarantined_at) DESC, quarantine.id LIMIT :at_most
 """)  # noqa: S608 - the columns are a constant of this module
+
+
+async def count_held(connection: AsyncConnection, selection: Selection) -> int:
+    """Return how many of those selected are held."""
+    count: int = (await connection.execute(_COUNT_HELD, selection.columns)).scalar_one()
+    return count
+
+
+_COUNT_HELD = text(f"""
+    SELECT count(*) FROM quarantine WHERE settled_at IS NULL AND {_SELECTED}
+""")  # noqa: S608 - a constant of this module
+
+
+async def purge(connection: AsyncConnection, *, keep: timedelta, at_most: int = 5000) -> int:
+    """Delete some of what was taken in after all longer than ``keep`` ago, and the bytes of what was discarded as long
+    ago; return how many, to be called again while it is many.
+
+    What is held is never deleted, nor what says who discarded what and why.
+    """
+    released = await connection.execute(_PURGE_RELEASED, {"keep": keep, "at_most": at_most})
+    records = await connection.execute(_PURGE_RECORDS, {"keep": keep, "at_most": at_most})
+    return released.rowcount + records.rowcount
+
+
+_PURGE_RELEASED = text("""
+    DELETE FROM quarantine WHERE id IN (
+        SELECT id FROM quarantine
+        WHERE settled_by = 'released' AND settled_at < clock_timestamp() - CAST(:keep AS interval) LIMIT :at_most)
+""")
+_PURGE_RECORDS = text("""
+    DELETE FROM quarantined_record WHERE id IN (
+        SELECT record.id FROM quarantined_record AS record
+        WHERE NOT EXISTS (
+            SELECT FROM quarantine WHERE record_id = record.id
+              AND (settled_at IS NULL OR settled_at >= clock_timestamp() - CAST(:keep AS interval)))
+        LIMIT :at_most)
+""")
 
 
 async def named(connection: AsyncConnection, id_prefix: str) -> list[Held]:
@@ -251,7 +394,7 @@ def _held(row: Row[tuple[object, ...]]) -> Held:
         recorded_at=row.recorded_at,
         key=row.key,
         value=row.value,
-        headers=[(b64decode(name).decode(), b64decode(value)) for name, value in orjson.loads(row.headers)],
+        headers=[(b64decode(name).decode(), b64decode(value)) for name, value in orjson.loads(row.headers or "[]")],
         reason=row.reason,
         detail=row.detail,
         line=row.line,
@@ -260,8 +403,20 @@ def _held(row: Row[tuple[object, ...]]) -> Held:
         item_id=row.item_id,
         waits_for_location=row.waits_for_location,
         waits_for_item=row.waits_for_item,
+        worker=row.worker,
     )
-    return Held(row.id, rejected, row.quarantined_at, row.settled_at, row.settled_by)
+    return Held(
+        row.id,
+        rejected,
+        row.quarantined_at,
+        row.settled_at,
+        row.settled_by,
+        row.settled_who,
+        row.settled_why,
+        row.tries,
+        row.tried_at,
+        row.is_due,
+    )
 
 
 def _header_text(headers: Sequence[tuple[str, bytes]]) -> str:

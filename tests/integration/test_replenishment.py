@@ -21,9 +21,11 @@ from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
 from vmi_replenishment.following import Replenishment
 from vmi_replenishment.reading import read_answers, read_changes
+from vmi_runtime import retrying
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import agreements, catalogue, positions, supply
+from vmi_store import agreements, catalogue, positions, quarantine, supply
+from vmi_store.quarantine import Selection
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
 from vmi_testing.records import record
@@ -532,3 +534,29 @@ async def _due(connection: AsyncConnection, store: Store) -> datetime:
         )
     ).scalar_one()
     return due_at
+
+
+async def test_an_answer_that_came_before_the_version_it_names_counts_when_it_is_tried_again(
+    engine: AsyncEngine, customer: str
+) -> None:
+    store = Store(engine, customer)
+    await store.agrees(**BAND)
+    await store.holds(20)
+    await store.hears()
+    proposed = await store.latest()
+    line = {"proposal_id": proposed.proposal_id, "version": proposed.version + 1, "answer": "accept"}
+    await store.answers(line)
+    assert await store.quarantined() == ["unknown_version"]
+
+    await store.holds(10)
+    await store.hears()
+    async with engine.begin() as connection:
+        topic = f"answers-{customer}"
+        [asked] = await quarantine.make_selected_due(connection, Selection(topic=topic))
+        await retrying.try_again(
+            "replenishment", [topic], store.worker.follow_answers_again, Transaction(connection, EVENTS)
+        )
+        [tried] = await quarantine.held(connection, Selection([asked]), state="any")
+    assert (tried.state, tried.tries) == ("released", 1)
+    assert (await store.latest()).status is ProposalStatus.ACCEPTED
+    assert (await store.position()).supply.on_order == 90
