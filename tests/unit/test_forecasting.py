@@ -283,7 +283,7 @@ def test_learning_leaves_the_state_it_began_with_as_it_was(count):
 def test_a_day_that_sold_out_asked_for_more_than_was_sold():
     random = np.random.default_rng(2)
     wanted = random.poisson(3.0, 400).astype(float)
-    sold, in_stock = np.minimum(wanted, 3.0), np.where(wanted >= 3, 0.5, 1.0)
+    sold, in_stock = np.minimum(wanted, 3.0), np.where(wanted >= 3, np.nan, 1.0)
 
     told, untold = learned(sold, in_stock=[in_stock]), learned(sold)
 
@@ -294,6 +294,42 @@ def test_a_day_that_sold_out_asked_for_more_than_was_sold():
 def test_what_never_was_met_does_not_grow_without_end():
     series = [1.0] * 600
 
-    rate = forecasting.daily_rate(learned(series, in_stock=[[0.5] * 600]))[0]
+    rate = forecasting.daily_rate(learned(series, in_stock=[[np.nan] * 600]))[0]
 
     assert 1 < rate < 50
+
+
+def test_a_day_that_sold_out_early_asked_for_more_than_one_that_sold_out_late():
+    series = [6.0, 4.0, 5.0] * 20
+
+    def after(share: float) -> float:
+        return float(forecasting.daily_rate(learned([*series, 4.0], in_stock=[[1.0] * 60 + [share]]))[0])
+
+    assert after(1.0) < after(0.8) < after(0.3)
+
+
+def test_f50_a_one_off_is_no_reason_to_expect_another():
+    random = np.random.default_rng(4)
+    usual = random.poisson(5.0, 200).astype(float)
+    odd = usual.copy()
+    odd[150] = 5000.0
+
+    rates = forecasting.daily_rate(learned(usual, odd))
+
+    assert rates[1] == pytest.approx(rates[0], rel=0.25)
+
+
+def test_an_order_that_comes_again_and_again_is_no_one_off():
+    series = np.zeros(300)
+    series[::10] = 200.0
+    series[1::2] += 1.0
+
+    assert forecasting.daily_rate(learned(series))[0] == pytest.approx(20.5, rel=0.3)
+
+
+def test_f30_sixty_days_of_ten_with_twelve_out_of_stock_are_ten_a_day():
+    out = np.arange(60) % 5 == 3
+    sold, in_stock = np.where(out, 0.0, 10.0), np.where(out, 0.0, 1.0)
+
+    assert forecasting.daily_rate(learned(sold))[0] == pytest.approx(8.0, rel=0.05)
+    assert forecasting.daily_rate(learned(sold, in_stock=[in_stock]))[0] == pytest.approx(10.0, rel=0.02)

@@ -31,7 +31,6 @@ class History:
 
 
 NO_DEMAND = History(_no_days(), np.zeros(0))
-SOME_OF_THE_DAY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +85,6 @@ def _by_day(
         inside = (history.days >= first) & (history.days <= last)
         demand[row, history.days[inside] - first] = history.demand[inside]
         if in_stock is not None:
-            for days, share in ((history.sold_out, SOME_OF_THE_DAY), (history.empty, 0.0)):
+            for days, share in ((history.sold_out, np.nan), (history.empty, 0.0)):
                 in_stock[row, days[(days >= first) & (days <= last)] - first] = share
     return demand, in_stock

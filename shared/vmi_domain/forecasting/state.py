@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 States = NDArray[np.float32]
 """One row a series, ``WIDTH`` figures each; what they are, the slices below say."""
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """Counts up when what the figures mean changes: kept states of another layout are learned again from history."""
 
 SMOOTHING: Final = (0.01, 0.02, 0.035, 0.06, 0.1)
@@ -36,6 +36,7 @@ _SLICES, WIDTH = _slices(
     ("age", 1),
     ("observed", 1),
     ("fractional", 1),
+    ("surplus", 1),
     ("level", 1),
     ("croston", 4),
     ("smoothed", len(SMOOTHING)),
@@ -60,6 +61,8 @@ OBSERVED: Final = _SLICES["observed"].start
 """Days of these on which there was something to sell."""
 FRACTIONAL: Final = _SLICES["fractional"].start
 """Share of the days, the newer the more, whose demand was no whole number."""
+SURPLUS: Final = _SLICES["surplus"].start
+"""How far the last day's demand lay above what was expected when it sold out; carried on as long as nothing comes."""
 LEVEL: Final = _SLICES["level"].start
 """The combined level, base units a day, free of the weekday."""
 CROSTON: Final = _SLICES["croston"]
