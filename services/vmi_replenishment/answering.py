@@ -7,7 +7,7 @@ from uuid import UUID
 from vmi_contracts.inbound import Answer as Said
 from vmi_contracts.inbound import AnswerLine
 from vmi_domain.replenishment import proposals as life
-from vmi_domain.replenishment.proposals import BOUND, Answer, AnswerKind, IllegalStep, Proposal, Status
+from vmi_domain.replenishment.proposals import BOUND, Answer, AnswerKind, IllegalStep, Proposal
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.replenishment.reviewing import Issue
 from vmi_domain.stock.position import Key
@@ -149,21 +149,33 @@ async def _settled(
             refused.append(word.refused("unknown_proposal", f"no proposal {word.line.proposal_id} for this location"))
             continue
         offer = offers.get((*word.proposal, word.line.version))
-        if offer is None or offer.status is not Status.PROPOSED:
+        if offer is None or not offer.is_open_to_answers:
             detail = f"version {word.line.version} of proposal {word.line.proposal_id} offered nothing"
             refused.append(word.refused("unknown_version", detail))
             continue
         standing = before.setdefault(word.proposal, offer.proposal)
         moment = now.get(key[:2], word.source.document.answered_at)
         try:
+            _require_another_party(word, offer)
             after[word.proposal] = life.answered(after.get(word.proposal, standing), _answer(word, offer), moment)
         except IllegalStep as error:
             refused.append(word.refused(error.reason, str(error)))
     return [(before[name], one) for name, one in after.items() if one != before[name]], refused
 
 
+def _require_another_party(word: Word, offer: Offer) -> None:
+    """Raise ``IllegalStep`` where a party accepts its own counter-proposal."""
+    if word.line.answer is Said.ACCEPT and offer.countered_by == word.source.document.party:
+        raise IllegalStep("own_counter", "it is the other party that accepts a counter-proposal")
+
+
 def _answer(word: Word, offer: Offer) -> Answer:
+    """Return the answer. What it leaves out of a counter-proposal's quantity is judged by what *we* had offered."""
     line = word.line
+    answered_before = offer.proposal.answer
+    offered = offer.quantity
+    if offer.countered_by and answered_before is not None:
+        offered = answered_before.offered
     quantity = {Said.ACCEPT: offer.quantity, Said.REJECT: NOTHING}.get(line.answer, line.quantity)
     assert quantity is not None  # the contract asks it of a change
     return Answer(
@@ -171,11 +183,12 @@ def _answer(word: Word, offer: Offer) -> Answer:
         kind=AnswerKind(line.answer.value),
         version=line.version,
         answered_at=word.source.document.answered_at,
-        offered=offer.quantity,
+        offered=offered,
         quantity=quantity,
         deliver_at=line.expected_at or offer.deliver_at,
         party=word.source.document.party,
         reason=line.reason,
+        reason_code="" if line.reason_code is None else line.reason_code.value,
     )
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from vmi_contracts import topics
 from vmi_contracts.outbound import HeldBecause, ProposalLine, ProposalsIssued, ProposalStatus
-from vmi_domain.replenishment.explanations import explain, held_in_words, in_words, settled, settled_in_words
+from vmi_domain.replenishment.explanations import explained, explained_in_words, settled, settled_in_words
 from vmi_domain.replenishment.opportunities import Opportunity
 from vmi_domain.replenishment.proposals import Proposal, message_id
 from vmi_domain.replenishment.reviewing import Issue
@@ -40,7 +40,10 @@ class Issued:
 
 
 async def publish(issued: Sequence[Issued], transaction: Transaction, master_data: MasterData) -> None:
-    """Write the versions and put their messages into the outbox. The caller has the turn at their locations."""
+    """Write the versions and put their messages into the outbox; of agreements on trial nothing goes out.
+
+    The caller has the turn at their locations.
+    """
     if not issued:
         return
     connection = transaction.connection
@@ -49,6 +52,9 @@ async def publish(issued: Sequence[Issued], transaction: Transaction, master_dat
     )
     told = [(one, _version(one, known)) for one in issued]
     await proposals.save(connection, [version for _, version in told])
+    told = [(one, version) for one, version in told if not one.issue.is_private]
+    if not told:
+        return
     packing = await _packing([version.proposal for _, version in told], transaction, master_data)
     await outbox.add(connection, list(_messages(told, packing)))
 
@@ -93,11 +99,8 @@ def _version(issued: Issued, known: Mapping[VersionName, dict[str, Any]]) -> Ver
     if decision is None or issued.opportunity is None:
         explanation = settled(known[_basis(issued.issue)], proposal)
         return Version(proposal, settled_in_words(proposal), orjson.dumps(explanation))
-    explanation = explain(decision, issued.opportunity, proposal.issued_at)
-    reason = in_words(decision)
-    if proposal.held_because is not None:
-        reason = f"{held_in_words(proposal.held_because)} {reason}"
-    return Version(proposal, reason, orjson.dumps(explanation))
+    explanation = explained(issued.issue, issued.opportunity)
+    return Version(proposal, explained_in_words(issued.issue), orjson.dumps(explanation))
 
 
 def _messages(told: Sequence[tuple[Issued, Version]], packing: Mapping[UUID, Packing]) -> Iterator[OutboxMessage]:
@@ -156,5 +159,8 @@ def _line(issued: Issued, version: Version, packing: Mapping[UUID, Packing]) -> 
         deliver_at=proposal.deliver_at,
         expires_at=proposal.expires_at,
         reason=version.reason,
+        requested_quantity=proposal.requested,
+        countered_by=proposal.countered_by or None,
+        review_because=proposal.review_because or None,
         explanation={},
     )

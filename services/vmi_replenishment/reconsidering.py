@@ -38,7 +38,12 @@ async def reconsider(keys: Iterable[Key], transaction: Transaction, master_data:
 
 
 def _accepted_by_agreement(reviews: Sequence[Review]) -> list[Proposal]:
-    return [issue.proposal for result in reviews for issue in result.issues if issue.proposal.status is Status.ACCEPTED]
+    return [
+        issue.proposal
+        for result in reviews
+        for issue in result.issues
+        if issue.proposal.status is Status.ACCEPTED and issue.decision is None
+    ]
 
 
 async def bind(transaction: Transaction, accepted: Sequence[Proposal]) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from vmi_domain.days import SiteCalendar
 from vmi_domain.forecasting.plans import AHEAD, PlanKind, PlanLine, learned_uplift
+from vmi_domain.replenishment.approving import Doubt
 from vmi_domain.replenishment.expectations import Question, expectations
 from vmi_domain.replenishment.needs import Basis, Expected, PolicyKind, Position
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_opportunity
@@ -106,8 +107,8 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
                 expected=expected.get(key),
                 live=standing[key].live,
                 progress=standing[key].goods,
-                is_doubtful=holding is not None and row is not None and _is_negative(row, holding.agreed),
                 held_because=HeldBecause.STALE_DATA if key in stale else None,
+                doubts=() if row is None or holding is None else _doubts(row, holding.agreed),
             )
         )
         known = holding is not None and row is not None and _is_known(row)
@@ -144,10 +145,6 @@ def _is_known(row: PositionRow | None) -> bool:
     return row is not None and (row.version > 0 or row.supply != NO_SUPPLY)
 
 
-def _is_negative(row: PositionRow, agreed: Agreed) -> bool:
-    return stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis).is_negative
-
-
 def _position(row: PositionRow, agreed: Agreed, interchangeable: Decimal) -> Position:
     held = stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis)
     return Position(
@@ -157,6 +154,11 @@ def _position(row: PositionRow, agreed: Agreed, interchangeable: Decimal) -> Pos
         on_order=held.on_order,
         backlog=held.backlog,
     )
+
+
+def _doubts(row: PositionRow, agreed: Agreed) -> tuple[Doubt, ...]:
+    held = stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis)
+    return (Doubt.NEGATIVE_STOCK,) if held.is_negative else ()
 
 
 async def _holdings(

@@ -3,13 +3,15 @@
 from datetime import timedelta
 from typing import Final
 
-from vmi_contracts.inbound import AgreementMade, Approval
+from vmi_contracts.inbound import AgreementMade, Approval, Mode
 from vmi_contracts.inbound import Policy as AgreedPolicy
 from vmi_contracts.inbound import ServiceMeasure as AgreedMeasure
+from vmi_domain.replenishment.approving import Tolerance
 from vmi_domain.replenishment.needs import BufferFactors, Policy, PolicyKind, ServiceMeasure, UnmetDemand
 from vmi_domain.replenishment.opportunities import Calendar
 from vmi_domain.replenishment.quantities import OrderRules, Rounding
 from vmi_domain.replenishment.reviewing import Terms
+from vmi_domain.replenishment.steadiness import Steadiness
 from vmi_domain.stock.feeds import FeedKind
 
 
@@ -38,7 +40,11 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
         answer_within=(
             None if agreement.answer_within_hours is None else timedelta(hours=agreement.answer_within_hours)
         ),
-        accepts_by_itself=agreement.approval is Approval.AUTOMATIC,
+        accepts_by_itself=agreement.approval is not Approval.MANUAL,
+        tolerance=_tolerance(agreement),
+        unit_price=agreement.unit_price,
+        steadiness=Steadiness(agreement.minimum_change, agreement.minimum_change_share, agreement.freeze_days),
+        is_shadow=agreement.mode is Mode.SHADOW,
     )
 
 
@@ -73,6 +79,12 @@ _KINDS: Final = {
     AgreedPolicy.NEWSVENDOR: PolicyKind.NEWSVENDOR,
 }
 """Base stock is (R, S), and (s, S) is (R, s, S), at whatever the calendar makes R."""
+
+
+def _tolerance(agreement: AgreementMade) -> Tolerance | None:
+    if agreement.approval is not Approval.TOLERANCE:
+        return None
+    return Tolerance(agreement.tolerance_quantity, agreement.tolerance_value, agreement.tolerance_deviation)
 
 
 def _target(agreement: AgreementMade) -> float:

@@ -387,8 +387,16 @@ class Rounding(StrEnum):
 class Approval(StrEnum):
     MANUAL = "manual"
     """A proposal waits for its answer."""
+    TOLERANCE = "tolerance"
+    """What is within the agreed tolerance is accepted as if automatic; the rest waits for a person."""
     AUTOMATIC = "automatic"
     """What stands when its order opportunity comes is accepted by itself."""
+
+
+class Mode(StrEnum):
+    ACTIVE = "active"
+    SHADOW = "shadow"
+    """Tried out: proposals are kept and compared with what is really ordered, and nothing goes out."""
 
 
 class AgreementMade(Part):
@@ -461,7 +469,22 @@ class AgreementMade(Part):
     """Base units; the pack where it is missing."""
     rounding: Rounding = Rounding.UP
 
+    mode: Mode = Mode.ACTIVE
+
+    minimum_change: Amount = Decimal(0)
+    """Base units; a need that moved by less since it was told is not told again."""
+    minimum_change_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The same as a share of the quantity; the larger of the two counts. 0.02 keeps noise quiet and lets steps pass."""
+    freeze_days: Annotated[float, Field(ge=0, le=366)] = 0.0
+    """So long before its order opportunity a proposal is revised no more; a change is asked for instead."""
+
     approval: Approval = Approval.MANUAL
+    tolerance_quantity: Amount | None = None
+    """Base units up to which a proposal is accepted by itself (approval by tolerance)."""
+    tolerance_value: Amount | None = None
+    """The same in money; needs ``unit_price``."""
+    tolerance_deviation: Annotated[float, Field(ge=0)] | None = None
+    """The share by which it may differ from the demand expected between two arrivals."""
     answer_within_hours: Annotated[float, Field(gt=0, le=8760)] | None = None
     """How long a proposal waits for its answer; up to the opportunity after its own where it is missing."""
 
@@ -520,6 +543,11 @@ class AgreementMade(Part):
             raise ValueError("service by cost needs holding_cost and shortage_cost")
         if self.order_weekdays is not None and not self.order_weekdays:
             raise ValueError("order_weekdays names no day")
+        bounds = (self.tolerance_quantity, self.tolerance_value, self.tolerance_deviation)
+        if self.approval is Approval.TOLERANCE and all(bound is None for bound in bounds):
+            raise ValueError("approval by tolerance needs tolerance_quantity, tolerance_value or tolerance_deviation")
+        if self.tolerance_value is not None and self.unit_price is None:
+            raise ValueError("tolerance_value needs a unit_price")
         return self
 
 
@@ -529,7 +557,34 @@ class AgreementMade(Part):
 class Answer(StrEnum):
     ACCEPT = "accept"
     CHANGE = "change"
+    """To accept with another quantity, which is bound by it."""
     REJECT = "reject"
+    COUNTER = "counter"
+    """To propose another quantity or day; nobody is bound until the other party accepts the version it becomes."""
+
+
+class ReasonCode(StrEnum):
+    """Why it is not accepted as it is."""
+
+    OUT_OF_STOCK = "out_of_stock"
+    PRODUCTION_DELAY = "production_delay"
+    ALLOCATED = "allocated"
+    """Short supply is shared out among customers."""
+    DATE_NOT_POSSIBLE = "date_not_possible"
+    PACKAGING = "packaging"
+    """Packs, layers, trucks or a minimum order."""
+    PRICE = "price"
+    DISCONTINUED = "discontinued"
+    NO_SPACE = "no_space"
+    TOO_MUCH = "too_much"
+    TOO_LITTLE = "too_little"
+    PROMOTION = "promotion"
+    """An event that the forecast does not know of."""
+    DUPLICATE = "duplicate"
+    """Ordered by another way already."""
+    WRONG_DATA = "wrong_data"
+    """The stock or the sales it rests on are wrong."""
+    OTHER = "other"
 
 
 class AnswerLine(Line):
@@ -542,17 +597,21 @@ class AnswerLine(Line):
     answer: Answer
 
     quantity: Amount | None = None
-    """Base units, for a change."""
+    """Base units, for a change or a counter-proposal."""
 
     expected_at: Instant | None = None
     """When the goods should arrive, where it differs from the proposal."""
 
+    reason_code: ReasonCode | None = None
     reason: Text = ""
+    """The same in words, as free as they like."""
 
     @model_validator(mode="after")
     def _change_says_how_much(self) -> Self:
         if self.answer is Answer.CHANGE and self.quantity is None:
             raise ValueError("a change needs the quantity it changes to")
+        if self.answer is Answer.COUNTER and not self.quantity:
+            raise ValueError("a counter-proposal needs the quantity it proposes; to send nothing is to reject")
         return self
 
 

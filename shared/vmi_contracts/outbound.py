@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -68,8 +68,18 @@ class ProposalLine(Line):
     expires_at: Instant
     """Unanswered after this it no longer counts."""
 
+    requested_quantity: Amount | None = None
+    """What we ask to change the quantity to, where the proposal is frozen or accepted. It binds nobody: accepting this
+    version keeps ``quantity``, a change to the requested one takes it up."""
+
+    countered_by: Literal["supplier", "customer"] | None = None
+    """Whose counter-proposal this version is; the other party accepts it, refuses it or counters again."""
+
+    review_because: str | None = None
+    """Why a person must look at it, where the agreement has proposals accepted by themselves."""
+
     reason: str
-    """One sentence for a planner."""
+    """What a planner reads first."""
 
     explanation: Mapping[str, Any]
     """The inputs, the formula's steps and the binding constraint: the quantity can be recomputed from it alone."""

@@ -50,6 +50,13 @@ class Offer:
     status: Status
     quantity: Decimal
     deliver_at: datetime
+    requested: Decimal | None = None
+    countered_by: str = ""
+
+    @property
+    def is_open_to_answers(self) -> bool:
+        """Whether it offered something, or asked for a change of what is bound."""
+        return self.status is Status.PROPOSED or self.requested is not None
 
 
 @dataclass(slots=True)
@@ -105,8 +112,8 @@ async def standing(
 
 _COLUMNS = """
     proposal_id, order_at, supplier_id, part, version, status, quantity, deliver_at, expires_at, issued_at,
-    held_because, answer_id, answer_kind, answer_version, answer_at, answer_offered, answer_quantity,
-    answer_deliver_at, answer_party, answer_reason
+    held_because, needed, requested, review_because, answer_id, answer_kind, answer_version, answer_at, answer_offered,
+    answer_quantity, answer_deliver_at, answer_party, answer_reason, answer_reason_code
 """
 _PROPOSAL: Final = 5 + len(positions.COLUMNS)
 """Where in a row of ``_STANDING`` the proposal begins."""
@@ -169,21 +176,23 @@ async def offers(
         },
     )
     found = {}
-    for customer_id, location_id, item_id, version, status, quantity, deliver_at, *values in result:
+    for customer_id, location_id, item_id, version, status, *said in result:
+        quantity, deliver_at, requested, countered_by, *values = said
         proposal = _proposal(Key(customer_id, location_id, item_id), values)
-        offer = Offer(proposal, version, Status(status), quantity, deliver_at)
+        offer = Offer(proposal, version, Status(status), quantity, deliver_at, requested, countered_by or "")
         found[customer_id, proposal.proposal_id, version] = offer
     return found
 
 
 _OFFERS = text(f"""
     SELECT proposal.customer_id, location_id, item_id, said_version, said_status, said_quantity, said_deliver_at,
-           {_COLUMNS}
+           said_requested, said_countered_by, {_COLUMNS}
     FROM unnest(CAST(:customers AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS int[]))
         AS wanted (customer_id, wanted_id, wanted_version)
     JOIN (
         SELECT customer_id AS said_by, proposal_id AS said_id, version AS said_version, status AS said_status,
-               quantity AS said_quantity, deliver_at AS said_deliver_at
+               quantity AS said_quantity, deliver_at AS said_deliver_at, requested AS said_requested,
+               countered_by AS said_countered_by
         FROM proposal_version
     ) AS said ON said_by = wanted.customer_id AND said_id = wanted_id AND said_version = wanted_version
     JOIN proposal ON proposal.customer_id = wanted.customer_id AND proposal.proposal_id = wanted_id
@@ -227,6 +236,8 @@ async def save(connection: AsyncConnection, versions: Sequence[Version]) -> None
         | {
             "reasons": [version.reason for version in ordered],
             "explanations": columns.texts([version.explanation.decode() for version in ordered]),
+            "requested": columns.optional([version.proposal.requested for version in ordered]),
+            "countered": columns.texts([version.proposal.countered_by for version in ordered]),
         },
     )
 
@@ -259,6 +270,9 @@ def _columns_of_proposals(proposals: Sequence[Proposal]) -> dict[str, Any]:
         "order_ats": columns.instants([proposal.order_at for proposal in proposals]),
         "suppliers": columns.texts([proposal.supplier_id for proposal in proposals]),
         "parts": columns.integers([proposal.part for proposal in proposals]),
+        "needed": columns.decimals([proposal.needed for proposal in proposals]),
+        "requested": columns.optional([proposal.requested for proposal in proposals]),
+        "reviews": columns.texts([proposal.review_because for proposal in proposals]),
         "held": columns.texts([proposal.held_because or "" for proposal in proposals]),
         "finished": columns.texts(["yes" if proposal.status in FINISHED else "no" for proposal in proposals]),
     }
@@ -278,6 +292,7 @@ def _columns_of_answers(proposals: Sequence[Proposal]) -> dict[str, list[Any]]:
         "deliver_ats": [answer.deliver_at for answer in answers],
         "parties": [answer.party for answer in answers],
         "reasons": [answer.reason for answer in answers],
+        "codes": [answer.reason_code or None for answer in answers],
     }
 
 
@@ -295,41 +310,49 @@ _VALUES = f"""
 """
 
 _KEEP = text(f"""
-    INSERT INTO proposal ({_NAMES}, location_id, item_id, order_at, supplier_id, part, held_because, finished)
+    INSERT INTO proposal ({_NAMES}, location_id, item_id, order_at, supplier_id, part, held_because, needed, requested,
+                          review_because, finished)
     SELECT {_VALUES}, location_id, item_id, {_EPOCH} order_at::bigint, supplier_id, part::smallint,
-           nullif(held_because, ''), finished::boolean
+           nullif(held_because, ''), needed::numeric, requested::numeric, coalesce(review_because, ''),
+           finished::boolean
     FROM ROWS FROM (
         {_TEXTS}, string_to_table(CAST(:locations AS text), chr(10)), string_to_table(CAST(:items AS text), chr(10)),
         string_to_table(CAST(:order_ats AS text), chr(10)), string_to_table(CAST(:suppliers AS text), chr(10)),
         string_to_table(CAST(:parts AS text), chr(10)), string_to_table(CAST(:held AS text), chr(10)),
-        string_to_table(CAST(:finished AS text), chr(10))
-    ) AS kept ({_NAMES}, location_id, item_id, order_at, supplier_id, part, held_because, finished)
+        string_to_table(CAST(:needed AS text), chr(10)), string_to_table(CAST(:requested AS text), chr(10), ''),
+        string_to_table(CAST(:reviews AS text), chr(10)), string_to_table(CAST(:finished AS text), chr(10))
+    ) AS kept ({_NAMES}, location_id, item_id, order_at, supplier_id, part, held_because, needed, requested,
+               review_because, finished)
     ON CONFLICT (customer_id, location_id, item_id, order_at, supplier_id, part) DO UPDATE SET
         version = excluded.version, status = excluded.status, quantity = excluded.quantity,
         deliver_at = excluded.deliver_at, expires_at = excluded.expires_at, issued_at = excluded.issued_at,
-        held_because = excluded.held_because, finished = excluded.finished
+        held_because = excluded.held_because, needed = excluded.needed, requested = excluded.requested,
+        review_because = excluded.review_because, finished = excluded.finished
 """)  # noqa: S608 - our own words
 
 _KEEP_ANSWERS = text("""
     UPDATE proposal SET
         answer_id = given.answer_id, answer_kind = given.kind, answer_version = given.version, answer_at = given.at,
         answer_offered = given.offered, answer_quantity = given.quantity, answer_deliver_at = given.deliver_at,
-        answer_party = given.party, answer_reason = given.reason
+        answer_party = given.party, answer_reason = given.reason, answer_reason_code = given.code
     FROM unnest(
         CAST(:customers AS text[]), CAST(:ids AS uuid[]), CAST(:answer_ids AS uuid[]), CAST(:kinds AS text[]),
         CAST(:versions AS int[]), CAST(:ats AS timestamptz[]), CAST(:offered AS numeric[]),
         CAST(:quantities AS numeric[]), CAST(:deliver_ats AS timestamptz[]), CAST(:parties AS text[]),
-        CAST(:reasons AS text[])
-    ) AS given (customer_id, proposal_id, answer_id, kind, version, at, offered, quantity, deliver_at, party, reason)
+        CAST(:reasons AS text[]), CAST(:codes AS text[])
+    ) AS given (
+        customer_id, proposal_id, answer_id, kind, version, at, offered, quantity, deliver_at, party, reason, code
+    )
     WHERE proposal.customer_id = given.customer_id AND proposal.proposal_id = given.proposal_id
 """)
 
 _SAVE_VERSIONS = text(f"""
-    INSERT INTO proposal_version ({_NAMES}, reason, explanation)
-    SELECT {_VALUES}, reason, explanation::jsonb
+    INSERT INTO proposal_version ({_NAMES}, reason, explanation, requested, countered_by)
+    SELECT {_VALUES}, reason, explanation::jsonb, requested::numeric, nullif(countered_by, '')
     FROM ROWS FROM (
-        {_TEXTS}, unnest(CAST(:reasons AS text[])), string_to_table(CAST(:explanations AS text), chr(10))
-    ) AS issued ({_NAMES}, reason, explanation)
+        {_TEXTS}, unnest(CAST(:reasons AS text[])), string_to_table(CAST(:explanations AS text), chr(10)),
+        string_to_table(CAST(:requested AS text), chr(10), ''), string_to_table(CAST(:countered AS text), chr(10))
+    ) AS issued ({_NAMES}, reason, explanation, requested, countered_by)
 """)  # noqa: S608 - our own words
 
 
@@ -337,10 +360,10 @@ def _proposal(key: Key, values: Sequence[Any]) -> Proposal:
     """Return the proposal of these values, which stand in the order of ``_COLUMNS``."""
     proposal_id, order_at, supplier_id, part, version, status, quantity, *dates = values[:10]
     deliver_at, expires_at, issued_at = dates
-    held_because = values[10]
+    held_because, needed, requested, review_because = values[10:14]
     answer = None
-    if values[11] is not None:
-        answer_id, kind, answered_version, answered_at, offered, bound, bound_for, party, reason = values[11:]
+    if values[14] is not None:
+        answer_id, kind, answered_version, answered_at, offered, bound, bound_for, party, reason, code = values[14:]
         answer = Answer(
             answer_id=answer_id,
             kind=AnswerKind(kind),
@@ -351,6 +374,7 @@ def _proposal(key: Key, values: Sequence[Any]) -> Proposal:
             deliver_at=bound_for,
             party=party,
             reason=reason,
+            reason_code=code or "",
         )
     return Proposal(
         proposal_id=proposal_id,
@@ -366,4 +390,7 @@ def _proposal(key: Key, values: Sequence[Any]) -> Proposal:
         issued_at=issued_at,
         answer=answer,
         held_because=None if held_because is None else HeldBecause(held_because),
+        needed=quantity if needed is None else needed,
+        requested=requested,
+        review_because=review_because,
     )

@@ -89,10 +89,18 @@ class Store:
             assert not changes.rejected
             await (worker or self.worker).follow_changes(changes, Transaction(connection, EVENTS))
 
-    async def answers(self, *lines: Mapping[str, Any], at: datetime = NOON, message_id: str = "") -> None:
-        """Give the worker a supplier's answer."""
+    async def answers(
+        self, *lines: Mapping[str, Any], at: datetime = NOON, message_id: str = "", party: str = "supplier"
+    ) -> None:
+        """Give the worker a supplier's answer, or a customer's."""
         document = ProposalAnswered.model_validate(
-            {"customer_id": self.customer, "location_id": STORE, "answered_at": at, "lines": lines}
+            {
+                "customer_id": self.customer,
+                "location_id": STORE,
+                "answered_at": at,
+                "party": party,
+                "lines": lines,
+            }
         )
         await self.hears_from_supplier(document.model_dump_json().encode(), message_id=message_id)
 
@@ -114,6 +122,12 @@ class Store:
             rows = await connection.execute(_ISSUED, {"customer": self.customer})
             documents = [ProposalsIssued.model_validate_json(row.payload) for row in rows]
         return [line for document in documents for line in document.lines if line.item_id == item]
+
+    async def kept(self) -> list[tuple[int, str, Decimal]]:
+        """Return every version that was kept, told or not."""
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_KEPT, {"customer": self.customer})
+            return [(row.version, row.status, row.quantity) for row in rows]
 
     async def latest(self, item: str = "milk") -> ProposalLine:
         return (await self.issued(item))[-1]
@@ -141,6 +155,11 @@ _REACH = text("""
 """)
 _ISSUED = text("""
     SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = 'vmi.proposals.v1' ORDER BY sequence
+""")
+_KEPT = text("""
+    SELECT proposal_version.version, proposal_version.status, proposal_version.quantity
+    FROM proposal_version JOIN proposal USING (customer_id, proposal_id)
+    WHERE customer_id = :customer ORDER BY order_at, part, proposal_version.version
 """)
 _QUARANTINED = text("SELECT reason FROM quarantine WHERE topic = :topic ORDER BY quarantined_at")
 
@@ -453,6 +472,123 @@ async def test_an_agreement_that_wants_no_answer_accepts_when_the_opportunity_ha
 
     assert said(await store.issued()) == [(1, "proposed", 70), (2, "accepted", 70)]
     assert (await store.position()).supply.on_order == 70
+
+
+# Counter-proposals, freezing, tolerance, trials
+
+
+async def test_f54_a_counter_proposal_is_bound_when_the_other_party_accepts_its_version(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = await store.latest()
+    wish = {**accept(line), "answer": "counter", "quantity": "40", "reason_code": "no_space", "reason": "rebuilding"}
+    await store.answers(wish, party="customer")
+    countered = await store.latest()
+    await store.answers(accept(countered), party="customer")
+    await store.answers(accept(countered), party="supplier")
+    await store.hears()
+    bound = await store.latest()
+
+    assert (countered.version, countered.status, countered.quantity) == (2, ProposalStatus.PROPOSED, 40)
+    assert countered.countered_by == "customer"
+    assert countered.reason == "The customer would rather have 40 than 70: no space (rebuilding)."
+    assert recompute(countered.explanation) == 40
+    assert await store.quarantined() == ["own_counter"]
+    assert (bound.version, bound.status, bound.quantity, bound.countered_by) == (3, ProposalStatus.CHANGED, 40, None)
+    assert (await store.position()).supply.on_order == 40
+
+
+async def test_s26_inside_the_freeze_a_change_is_asked_for_and_may_be_taken_up(store: Store) -> None:
+    await store.agrees(at=NOON + HOUR, **{**BAND, "freeze_days": 3})
+    await store.holds(30)
+    await store.hears()
+    await store.holds(10)
+    await store.hears()
+    await store.hears()
+    asked = await store.latest()
+    await store.answers({**accept(asked), "answer": "change", "quantity": "90"})
+    bound = await store.latest()
+
+    assert said([asked]) == [(2, "proposed", 70)]
+    assert asked.requested_quantity == 90
+    assert recompute(asked.explanation) == 70
+    assert (bound.version, bound.status, bound.quantity, bound.requested_quantity) == (
+        3,
+        ProposalStatus.CHANGED,
+        90,
+        None,
+    )
+
+
+async def test_s25_what_is_missing_after_a_promise_is_asked_for_inside_the_freeze(store: Store) -> None:
+    await store.agrees(at=NOON + HOUR, **{**BAND, "freeze_days": 3, "minimum": "90"})
+    await store.holds(30)
+    await store.hears()
+    await store.answers(accept(await store.latest()))
+    await store.holds(5)
+    await store.hears()
+    await store.hears()
+    asked = await store.latest()
+    await store.answers({**accept(asked), "answer": "change", "quantity": "95"})
+
+    assert (asked.version, asked.status, asked.quantity, asked.requested_quantity) == (3, "accepted", 70, 95)
+    assert (await store.position()).supply.on_order == 95
+
+
+async def test_f48_a_small_move_of_the_need_is_not_told_again(store: Store) -> None:
+    await store.agrees(at=NOON + HOUR, **{**BAND, "minimum_change": "5", "minimum_change_share": 0.02})
+    await store.holds(30)
+    await store.hears()
+    await store.holds(26)
+    await store.hears()
+    await store.holds(22)
+    await store.hears()
+
+    assert said(await store.issued()) == [(1, "proposed", 70), (2, "proposed", 78)]
+
+
+async def test_f53_what_is_out_of_tolerance_waits_for_a_person(store: Store) -> None:
+    tolerance = {"approval": "tolerance", "tolerance_quantity": "60"}
+    await store.agrees(at=NOON + HOUR, **{**BAND, **tolerance})
+    await store.agrees("bread", **{**BAND, **tolerance})
+    await store.holds(30)
+    await store.holds(45, "bread")
+    await store.hears("milk", "bread")
+    await store.reaches(THURSDAY + HOUR)
+    await store.hears("milk", "bread")
+
+    assert said(await store.issued("bread")) == [(1, "proposed", 55), (2, "accepted", 55)]
+    assert said(await store.issued()) == [(1, "proposed", 70)]
+    assert (await store.latest()).review_because == "the quantity 70 is above 60"
+
+
+async def test_f80_of_an_agreement_on_trial_everything_is_kept_and_nothing_goes_out(store: Store) -> None:
+    await store.agrees(at=NOON + HOUR, **{**BAND, "mode": "shadow"})
+    for usable, at in ((30, NOON), (80, NOON), (20, NOON), (20, THURSDAY + HOUR)):
+        await store.holds(usable, at=at)
+        await store.hears()
+    kept = await store.kept()
+
+    assert await store.issued() == []
+    assert kept == [
+        (1, "held", 70),
+        (2, "cancelled", 0),
+        (3, "held", 80),
+        (4, "expired", 0),
+        (1, "held", 80),
+    ]
+
+
+async def test_an_agreement_that_leaves_its_trial_offers_what_it_held(store: Store) -> None:
+    await store.agrees(at=NOON + HOUR, **{**BAND, "mode": "shadow"})
+    await store.holds(30)
+    await store.hears()
+    await store.agrees(at=NOON + 2 * HOUR, **BAND)
+    await store.hears()
+    await store.agrees(at=NOON + 3 * HOUR, **{**BAND, "mode": "shadow"})
+    await store.hears()
+
+    assert said(await store.issued()) == [(2, "proposed", 70), (3, "held", 70)]
 
 
 # Goods

@@ -38,6 +38,8 @@ OPEN = Proposal(
 def answers(draw: st.DrawFn) -> Answer:
     version, kind = draw(st.sampled_from(sorted(OFFERED))), draw(st.sampled_from(AnswerKind))
     change = draw(st.sampled_from([Decimal(0), Decimal(60), Decimal(100), Decimal(150)]))
+    if kind is AnswerKind.COUNTER:
+        change = change or Decimal(80)
     quantity = {AnswerKind.ACCEPT: OFFERED[version], AnswerKind.REJECT: Decimal(0)}.get(kind, change)
     return Answer(
         answer_id=UUID(int=draw(st.integers(0, 9))),

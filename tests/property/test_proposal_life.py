@@ -26,6 +26,7 @@ from vmi_domain.replenishment.proposals import (
 )
 from vmi_domain.replenishment.quantities import OrderRules
 from vmi_domain.replenishment.reviewing import Case, Terms, review
+from vmi_domain.replenishment.steadiness import Steadiness
 from vmi_domain.stock.position import Key
 
 KEY = Key("acme", "store-1", "milk")
@@ -99,7 +100,13 @@ class LifeOfProposals(RuleBasedStateMachine):
 
     @rule(
         terms=st.sampled_from(
-            [TERMS, TERMS, None, replace(TERMS, supplier_id="farm"), replace(TERMS, accepts_by_itself=True)]
+            [
+                TERMS,
+                None,
+                replace(TERMS, supplier_id="farm"),
+                replace(TERMS, accepts_by_itself=True),
+                replace(TERMS, steadiness=Steadiness(Decimal(5), 0.1, freeze_days=2)),
+            ]
         )
     )
     def the_agreement_changes(self, terms: Terms | None) -> None:
@@ -111,7 +118,7 @@ class LifeOfProposals(RuleBasedStateMachine):
     def somebody_answers(self, data: st.DataObject, kind: AnswerKind, share: str) -> None:
         history = self.histories[data.draw(st.sampled_from(sorted(self.histories)))]
         said = data.draw(st.sampled_from(history))
-        if said.status is not Status.PROPOSED:
+        if said.status is not Status.PROPOSED or (kind is AnswerKind.COUNTER and share == "0"):
             return
         quantity = {AnswerKind.ACCEPT: said.quantity, AnswerKind.REJECT: NOTHING}.get(
             kind, said.quantity * Decimal(share)

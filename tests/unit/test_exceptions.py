@@ -21,7 +21,7 @@ from vmi_domain.exceptions.lifecycle import (
 )
 from vmi_domain.exceptions.rules import Arrival, Item, Thresholds, due_at, of_item
 from vmi_domain.replenishment import proposals
-from vmi_domain.replenishment.proposals import Answer, AnswerKind, Proposal
+from vmi_domain.replenishment.proposals import Answer, AnswerKind, Proposal, Wanted
 from vmi_domain.stock.position import Key
 from vmi_testing.builders import DAY, HOUR, NOON
 
@@ -56,12 +56,10 @@ def arrival(quantity: int, at: datetime, **changes: Any) -> Arrival:
 def a_proposal(**changes: Any) -> Proposal:
     made = proposals.proposed(
         [],
+        Wanted(Decimal(48), Decimal(48), deliver_at=NOON + 3 * DAY, expires_at=NOON + 2 * DAY),
         key=KEY,
         supplier_id="dairy",
         order_at=NOON + DAY,
-        deliver_at=NOON + 3 * DAY,
-        expires_at=NOON + 2 * DAY,
-        quantity=Decimal(48),
         now=NOON - DAY,
     )
     assert made is not None

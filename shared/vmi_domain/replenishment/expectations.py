@@ -41,7 +41,9 @@ class Question:
 def expectations(questions: Sequence[Question]) -> list[Expected | None]:
     """Return what to expect for each question, None where nothing is known: no demand yet and no agreed rate.
 
-    Demand runs from now on, not from the opportunity: the position is that of now.
+    The mean runs from now on, since the position is that of now; the spread is that of the protection interval, from
+    the opportunity on: what happens before it is seen before the quantity is decided on for the last time. (A spread
+    from now on would ask for too much early, and take a part of it back with every day that passes.)
     """
     if not questions:
         return []
@@ -140,17 +142,39 @@ def _states(questions: Sequence[Question]) -> forecasting.States:
 
 
 def _outlooks(questions: Sequence[Question], states: forecasting.States, arrivals: Sequence[datetime]) -> list[Outlook]:
+    spans = _spans(questions, [one.now for one in questions], arrivals)
+    demand = _demand(states, spans)
+    early = np.array([one.opportunity.order_at > one.now for one in questions])
+    if early.any():
+        protected = _demand(states, _spans(questions, [_decided_at(one) for one in questions], arrivals))
+        demand = by_the_data(
+            demand.mean,
+            np.where(early, protected.variance, demand.variance),
+            counts=demand.family != Family.NORMAL,
+        )
+    return outlooks([one.days for one in spans], demand)
+
+
+def _decided_at(question: Question) -> datetime:
+    """Return when the quantity is decided on for the last time."""
+    return max(question.now, question.opportunity.order_at)
+
+
+def _spans(questions: Sequence[Question], begins: Sequence[datetime], ends: Sequence[datetime]) -> list[Span]:
     found: dict[tuple[datetime, datetime, str, time], Span] = {}
-    spans: list[Span] = []
-    for one, arrival in zip(questions, arrivals, strict=True):
-        wanted = (one.now, arrival, one.zone, one.day_ends_at)
+    spans = []
+    for one, begin, end in zip(questions, begins, ends, strict=True):
+        wanted = (begin, end, one.zone, one.day_ends_at)
         if wanted not in found:
-            found[wanted] = span(one.now, arrival, zone=one.zone, day_ends_at=one.day_ends_at)
+            found[wanted] = span(begin, end, zone=one.zone, day_ends_at=one.day_ends_at)
         spans.append(found[wanted])
-    demand = forecasting.demands_over(
+    return spans
+
+
+def _demand(states: forecasting.States, spans: Sequence[Span]) -> Demand:
+    return forecasting.demands_over(
         states,
         np.array([one.first_day.toordinal() for one in spans]),
         np.array([one.days for one in spans]),
         elapsed=np.array([one.elapsed for one in spans]),
     )
-    return outlooks([one.days for one in spans], demand)

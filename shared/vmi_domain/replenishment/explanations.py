@@ -22,8 +22,10 @@ from vmi_domain.replenishment.needs import (
     UnmetDemand,
 )
 from vmi_domain.replenishment.opportunities import Opportunity
-from vmi_domain.replenishment.proposals import HeldBecause, Proposal, Status
+from vmi_domain.replenishment.overriding import sized
+from vmi_domain.replenishment.proposals import Answer, HeldBecause, Proposal, Status
 from vmi_domain.replenishment.quantities import Constraint, OrderRules, Rounding
+from vmi_domain.replenishment.reviewing import Issue
 
 Explanation = Mapping[str, Any]
 """Texts, numbers and lists as JSON has them; quantities are texts, as everywhere on the wire."""
@@ -83,11 +85,15 @@ def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) 
 def recompute(explanation: Explanation) -> Decimal:
     """Return the quantity that follows from an explanation, by the steps it names.
 
-    What was settled between people (an answer, an order) stands in ``outcome`` and goes before the formula.
+    What was settled between people (an answer, an order) or stands because it is frozen is told in ``outcome`` and
+    goes before the formula, and so does what the customer asked for (``override``).
     """
     outcome = explanation.get("outcome")
     if outcome is not None:
         return Decimal(outcome["quantity"])
+    override = explanation.get("override")
+    if override is not None:
+        return sized(Decimal(override["quantity"]), _need(explanation).rules).quantity
     return decide([_need(explanation)])[0].quantity
 
 
@@ -314,6 +320,60 @@ def _decimal(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
 
 
+# What goes before the formula
+
+
+def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
+    """Return the explanation of a version that we decided on, with all that went before the formula."""
+    proposal, decision = issue.proposal, issue.decision
+    assert decision is not None
+    explanation = explain(decision, opportunity, proposal.issued_at)
+    if issue.doubts:
+        explanation["warnings"] = [doubt.value for doubt in issue.doubts]
+    if issue.override is not None:
+        explanation["binding"] = CUSTOMER_OVERRIDE
+        explanation["override"] = {
+            "quantity": _plain(issue.override.quantity),
+            "said": issue.override.reason,
+            "told_at": issue.override.told_at.isoformat(),
+        }
+    if recompute(explanation) != proposal.quantity:
+        explanation["outcome"] = {"status": proposal.status.value, "quantity": _plain(proposal.quantity)}
+    if proposal.requested is not None:
+        explanation["outcome"] = {
+            "status": proposal.status.value,
+            "quantity": _plain(proposal.quantity),
+            "requested": _plain(proposal.requested),
+        }
+    return explanation
+
+
+CUSTOMER_OVERRIDE: Final = "customer_override"
+
+
+def explained_in_words(issue: Issue) -> str:
+    """Return what a planner reads of a version that we decided on."""
+    proposal, decision = issue.proposal, issue.decision
+    assert decision is not None
+    words = in_words(decision)
+    if issue.override is not None:
+        because = f" ({issue.override.reason})" if issue.override.reason else ""
+        words = (
+            f"{CUSTOMER_OVERRIDE}: the customer asks for {_plain(issue.override.quantity)}{because}, which makes "
+            f"{_plain(proposal.quantity)} in whole packs; computed were {_plain(decision.quantity)}."
+        )
+    if proposal.requested is not None:
+        words = (
+            f"Frozen: {_plain(proposal.quantity)} stands, and a change to {_plain(proposal.requested)} is asked for. "
+            f"{words}"
+        )
+    if proposal.review_because:
+        words = f"{words} Not accepted by itself: {proposal.review_because}."
+    if proposal.held_because is not None:
+        words = f"{held_in_words(proposal.held_because)} {words}"
+    return words
+
+
 # What is kept back
 
 _HELD: Final = {
@@ -339,6 +399,7 @@ def settled(explanation: Explanation, proposal: Proposal) -> dict[str, Any]:
             "of_version": proposal.answer.version,
             "offered": _plain(proposal.answer.offered),
             "said": proposal.answer.reason,
+            "reason_code": proposal.answer.reason_code,
         }
     return {**explanation, "outcome": outcome}
 
@@ -346,14 +407,17 @@ def settled(explanation: Explanation, proposal: Proposal) -> dict[str, Any]:
 def settled_in_words(proposal: Proposal) -> str:
     """Return one sentence on what became of a proposal."""
     answer, quantity = proposal.answer, _plain(proposal.quantity)
+    if answer is not None and proposal.countered_by:
+        because = f": {_said(answer)}" if _said(answer) else ""
+        return f"The {answer.party} would rather have {quantity} than {_plain(answer.offered)}{because}."
     match proposal.status:
         case Status.ACCEPTED if answer is not None:
             return f"Accepted by the {answer.party}: {quantity}, as version {answer.version} said."
         case Status.CHANGED if answer is not None:
-            because = f": {answer.reason}" if answer.reason else ""
+            because = f": {_said(answer)}" if _said(answer) else ""
             return f"Changed by the {answer.party} from {_plain(answer.offered)} to {quantity}{because}."
         case Status.REJECTED if answer is not None:
-            because = f": {answer.reason}" if answer.reason else ""
+            because = f": {_said(answer)}" if _said(answer) else ""
             return f"Rejected by the {answer.party}{because}."
         case Status.EXPIRED:
             return "Not answered, or not offered, in time; it counts as supply no longer."
@@ -363,3 +427,8 @@ def settled_in_words(proposal: Proposal) -> str:
             return "The agreement with this supplier has ended, or the order was cancelled."
         case _:
             return f"{proposal.status.value.capitalize()}: {quantity}."
+
+
+def _said(answer: Answer) -> str:
+    code = answer.reason_code.replace("_", " ")
+    return f"{code} ({answer.reason})" if code and answer.reason else code or answer.reason

@@ -1,6 +1,6 @@
 """The life of a proposal: its identity, its versions, who may say what to it, and until when (S25, F51 to F55)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -105,7 +105,10 @@ class AnswerKind(StrEnum):
 
     ACCEPT = "accept"
     CHANGE = "change"
+    """To accept with another quantity, which is bound by it."""
     REJECT = "reject"
+    COUNTER = "counter"
+    """To propose another quantity or day, which binds nobody until the other party accepts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,35 +123,44 @@ class Answer:
     offered: Decimal
     """What that version proposed, base units."""
     quantity: Decimal
-    """What the answer binds, base units; 0 for a rejection."""
+    """What the answer binds, base units; 0 for a rejection. Of a counter-proposal what it would rather have."""
     deliver_at: datetime
     """When the goods should arrive: as the answer says, else as that version said."""
     party: str = "supplier"
     reason: str = ""
+    reason_code: str = ""
+    """One of the contract's codes, for those who count reasons."""
+
+    @property
+    def is_counter(self) -> bool:
+        return self.kind is AnswerKind.COUNTER
 
     @property
     def binds(self) -> bool:
-        return self.quantity > 0
+        return self.quantity > 0 and not self.is_counter
 
     @property
     def declines(self) -> bool:
         """Whether something of what was offered is refused for this opportunity."""
-        return self.quantity < self.offered
+        return self.quantity < self.offered and not self.is_counter
 
     @property
     def status(self) -> Status:
+        if self.is_counter:
+            return Status.PROPOSED
         if not self.binds:
             return Status.REJECTED
         return Status.ACCEPTED if self.quantity == self.offered else Status.CHANGED
 
     @property
-    def rank(self) -> tuple[bool, int, datetime, UUID]:
+    def rank(self) -> tuple[int, int, datetime, UUID]:
         """Of two answers the higher one counts, whichever came first.
 
-        A promise to send goes before a refusal, a later version before an earlier one, and of two
-        words on one version the last one said.
+        A promise to send goes before a refusal and a refusal before a counter-proposal, a later version
+        before an earlier one, and of two words on one version the last one said.
         """
-        return (self.binds, self.version, self.answered_at, self.answer_id)
+        weight = 0 if self.is_counter else 2 if self.binds else 1
+        return (weight, self.version, self.answered_at, self.answer_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +186,17 @@ class Proposal:
     """The answer that counts."""
     held_because: HeldBecause | None = None
     """Why it is not offered, while it is held."""
+    needed: Decimal = NOTHING
+    """What was missing when this quantity was decided, base units, before it was rounded."""
+    requested: Decimal | None = None
+    """What we ask to change the quantity to, where it is frozen or bound; it binds nobody (S25, S26)."""
+    review_because: str = ""
+    """Why it is not accepted by itself, where the agreement would have it so."""
+
+    @property
+    def countered_by(self) -> str:
+        """The party whose counter-proposal it is that stands, nothing where it is ours."""
+        return self.answer.party if self.is_open and self.answer is not None and self.answer.is_counter else ""
 
     @property
     def is_open(self) -> bool:
@@ -195,6 +218,8 @@ class Proposal:
             quantity=NOTHING if status in _VOID else quantity,
             issued_at=now,
             held_because=self.held_because if status is Status.HELD else None,
+            requested=None,
+            review_because=self.review_because if status in UNDECIDED else "",
         )
 
 
@@ -230,47 +255,60 @@ def is_declined(parts: Iterable[Proposal]) -> bool:
 # What changes a proposal
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an opportunity's proposal should say."""
+
+    quantity: Decimal
+    needed: Decimal
+    """What is missing, before it was rounded."""
+    deliver_at: datetime
+    expires_at: datetime
+    held_because: HeldBecause | None = None
+    """Why it is held instead of offered."""
+    review_because: str = ""
+
+    @property
+    def status(self) -> Status:
+        if not self.quantity:
+            return Status.CANCELLED
+        return Status.PROPOSED if self.held_because is None else Status.HELD
+
+
+def reopens(parts: Sequence[Proposal]) -> bool:
+    """Return whether the last part of an opportunity still follows the need."""
+    return bool(parts) and (parts[-1].is_undecided or (parts[-1].status is Status.CANCELLED and not parts[-1].answer))
+
+
 def proposed(
-    parts: list[Proposal],
-    *,
-    key: Key,
-    supplier_id: str,
-    order_at: datetime,
-    deliver_at: datetime,
-    expires_at: datetime,
-    quantity: Decimal,
-    now: datetime,
-    held_because: HeldBecause | None = None,
+    parts: Sequence[Proposal], wanted: Wanted, *, key: Key, supplier_id: str, order_at: datetime, now: datetime
 ) -> Proposal | None:
-    """Return the proposal in the version that says ``quantity``, or None where nothing changes.
+    """Return the proposal in the version that says what is wanted, or None where nothing changes.
 
     ``parts`` are those of the same opportunity. The one that nobody has decided on gets its next
     version, one that was cancelled comes back, and after one that is bound or expired what is
     missing *still* is a part of its own: so nobody can take it for a change of what he has agreed to.
-    A version that says 0 is a cancellation, never silence (S25). With ``held_because`` it is held
-    instead of offered.
+    A version that says 0 is a cancellation, never silence (S25). While a counter-proposal is on the
+    table people talk, and we keep silent.
     """
     last = parts[-1] if parts else None
-    reopens = last is not None and (last.is_undecided or (last.status is Status.CANCELLED and last.answer is None))
+    if last is not None and last.countered_by:
+        return None
     if is_declined(parts):
-        quantity = min(quantity, last.quantity) if last is not None and reopens else NOTHING
-    offered = Status.PROPOSED if held_because is None else Status.HELD
-    if last is not None and reopens:
-        status = offered if quantity else Status.CANCELLED
-        if (last.quantity, last.status, last.held_because) == (
-            quantity,
-            status,
-            held_because if quantity else None,
-        ) and (not quantity or last.deliver_at == deliver_at):
+        most = last.quantity if last is not None and reopens(parts) else NOTHING
+        wanted = replace(wanted, quantity=min(wanted.quantity, most))
+    if last is not None and reopens(parts):
+        if _is_said(last, wanted):
             return None
-        following = last.stepped(status, quantity, now)
         return replace(
-            following,
-            deliver_at=deliver_at,
-            expires_at=expires_at,
-            held_because=held_because if status is Status.HELD else None,
+            last.stepped(wanted.status, wanted.quantity, now),
+            deliver_at=wanted.deliver_at,
+            expires_at=wanted.expires_at,
+            held_because=wanted.held_because if wanted.quantity else None,
+            needed=wanted.needed,
+            review_because=wanted.review_because if wanted.quantity else "",
         )
-    if not quantity:
+    if not wanted.quantity:
         return None
     part = 1 if last is None else last.part + 1
     return Proposal(
@@ -280,12 +318,24 @@ def proposed(
         order_at=order_at,
         part=part,
         version=1,
-        status=offered,
-        quantity=quantity,
-        deliver_at=deliver_at,
-        expires_at=expires_at,
+        status=wanted.status,
+        quantity=wanted.quantity,
+        deliver_at=wanted.deliver_at,
+        expires_at=wanted.expires_at,
         issued_at=now,
-        held_because=held_because,
+        held_because=wanted.held_because,
+        needed=wanted.needed,
+        review_because=wanted.review_because,
+    )
+
+
+def _is_said(last: Proposal, wanted: Wanted) -> bool:
+    if last.quantity != wanted.quantity or last.status is not wanted.status or last.requested is not None:
+        return False
+    return not wanted.quantity or (last.deliver_at, last.held_because, bool(last.review_because)) == (
+        wanted.deliver_at,
+        wanted.held_because,
+        bool(wanted.review_because),
     )
 
 
@@ -309,6 +359,10 @@ def answered(proposal: Proposal, answer: Answer, now: datetime) -> Proposal:
             f"proposal_{proposal.status.value}",
             f"the proposal is {proposal.status.value} already; what is to change now is a change of the order",
         )
+    if answer.is_counter and not proposal.is_open:
+        raise IllegalStep(
+            f"proposal_{proposal.status.value}", f"the proposal is {proposal.status.value}; nothing is to be countered"
+        )
     require_step(proposal.status, answer.status)
     if standing is not None and _says_the_same(answer, standing):
         return replace(proposal, answer=answer)
@@ -317,10 +371,11 @@ def answered(proposal: Proposal, answer: Answer, now: datetime) -> Proposal:
 
 
 def _says_the_same(answer: Answer, standing: Answer) -> bool:
-    return (answer.status, answer.quantity, answer.deliver_at) == (
+    return (answer.status, answer.quantity, answer.deliver_at, answer.is_counter and answer.party) == (
         standing.status,
         standing.quantity,
         standing.deliver_at,
+        standing.is_counter and standing.party,
     )
 
 

@@ -7,11 +7,14 @@ from decimal import Decimal
 from uuid import UUID
 
 from vmi_domain.replenishment import proposals
+from vmi_domain.replenishment.approving import Doubt, Tolerance, reason_to_look, usual_order
 from vmi_domain.replenishment.decisions import Decision, decide
 from vmi_domain.replenishment.needs import Arrival, Expected, Need, Policy, Position
-from vmi_domain.replenishment.opportunities import Calendar, Opportunity
-from vmi_domain.replenishment.proposals import HeldBecause, Progress, Proposal, Status
+from vmi_domain.replenishment.opportunities import Calendar, Opportunity, days_until
+from vmi_domain.replenishment.overriding import Override, net_of, sized
+from vmi_domain.replenishment.proposals import BOUND, FINISHED, HeldBecause, Progress, Proposal, Status, Wanted
 from vmi_domain.replenishment.quantities import NOTHING, OrderRules
+from vmi_domain.replenishment.steadiness import EVERY_CHANGE, MAY_BE_ASKED, Steadiness, asked, is_damped, is_frozen
 from vmi_domain.stock.position import Key
 
 
@@ -32,6 +35,12 @@ class Terms:
     """How long a version waits for its answer; up to the opportunity after its own where nothing is agreed."""
     accepts_by_itself: bool = False
     """Whether a proposal stands as accepted once its order opportunity has passed."""
+    tolerance: Tolerance | None = None
+    """Up to where it does so; a person looks at the rest."""
+    unit_price: Decimal | None = None
+    steadiness: Steadiness = EVERY_CHANGE
+    is_shadow: bool = False
+    """Whether the agreement is only tried out: nothing is offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +62,10 @@ class Case:
     progress: Mapping[UUID, Progress] = field(default_factory=dict)
     held_because: HeldBecause | None = None
     """Why nothing may be offered now; what is decided is kept as held."""
-    is_doubtful: bool = False
-    """Whether the stock record is wrong for certain (below zero): then nothing is accepted by itself (S9)."""
+    doubts: tuple[Doubt, ...] = ()
+    """Why the position may be wrong: nothing is accepted by itself then."""
+    override: Override | None = None
+    """What the customer asks for at this opportunity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,11 @@ class Issue:
     proposal: Proposal
     supersedes: int | None
     decision: Decision | None
+    override: Override | None = None
+    """The wish that went before the decision's own quantity."""
+    doubts: tuple[Doubt, ...] = ()
+    is_private: bool = False
+    """Whether nobody is to hear of it: the agreement is only tried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +121,8 @@ def _settled(case: Case) -> _Settled:
         if following is None:
             standing.append(proposal)
             continue
-        issues.append(Issue(following, proposal.version, None))
+        was_private = proposal.held_because is HeldBecause.SHADOW and following.status in FINISHED
+        issues.append(Issue(following, proposal.version, None, is_private=was_private))
         standing.append(following)
         if following.status is Status.ACCEPTED:
             taken_up += following.quantity
@@ -123,10 +140,16 @@ def _step(case: Case, proposal: Proposal) -> Proposal | None:
         return proposal.stepped(Status.CANCELLED, NOTHING, case.now)
     if case.terms.supplier_id != proposal.supplier_id:
         return proposal.stepped(Status.SUPERSEDED, NOTHING, case.now)
-    accepts = case.terms.accepts_by_itself and case.held_because is None and not case.is_doubtful
-    if accepts and proposal.is_open and proposal.order_at < case.now:
+    if _accepts_by_itself(case, case.terms, proposal) and proposal.order_at < case.now:
         return proposals.accepted_by_agreement(proposal, case.now)
     return proposals.expired(proposal, case.now)
+
+
+def _accepts_by_itself(case: Case, terms: Terms, proposal: Proposal) -> bool:
+    """A counter-proposal needs a person's word, and so does what is out of tolerance or rests on doubtful data."""
+    trusted = case.held_because is None and not case.doubts
+    undisputed = proposal.is_open and not proposal.review_because and not proposal.countered_by
+    return terms.accepts_by_itself and trusted and undisputed
 
 
 def _need(case: Case, settled: _Settled) -> Need:
@@ -146,22 +169,101 @@ def _reviewed(case: Case, settled: _Settled, decision: Decision | None) -> Revie
     issues, standing = settled.issues, settled.standing
     if decision is not None and case.terms is not None and case.opportunity is not None:
         parts = proposals.at_opportunity(standing, case.terms.supplier_id, case.opportunity.order_at)
-        following = proposals.proposed(
-            parts,
-            key=case.key,
-            supplier_id=case.terms.supplier_id,
-            order_at=case.opportunity.order_at,
-            deliver_at=case.opportunity.deliver_at,
-            expires_at=_expires_at(case.terms, case.opportunity, case.now),
-            quantity=decision.quantity,
-            now=case.now,
-            held_because=case.held_because,
-        )
+        override = None if case.override is None else net_of(case.override, parts)
+        wanted = _wanted(case, case.terms, case.opportunity, decision, override)
+        following = _following(case, case.terms, parts, wanted, decision)
         if following is not None:
             supersedes = following.version - 1 or None
-            issues = (*issues, Issue(following, supersedes, decision))
+            private = _is_private(parts[-1] if parts else None, following)
+            issues = (*issues, Issue(following, supersedes, decision, override, case.doubts, private))
             standing = (*(one for one in standing if one.proposal_id != following.proposal_id), following)
     return Review(issues, _due_at(case.opportunity, standing), decision)
+
+
+def _is_private(last: Proposal | None, following: Proposal) -> bool:
+    """Whether a version is of a trial, and no earlier one was offered that somebody may act on."""
+    if following.status is Status.CANCELLED:
+        return last is not None and last.held_because is HeldBecause.SHADOW
+    fresh = last is None or last.proposal_id != following.proposal_id or last.status is Status.CANCELLED
+    return following.held_because is HeldBecause.SHADOW and (
+        fresh or (last is not None and last.held_because is HeldBecause.SHADOW)
+    )
+
+
+def _following(
+    case: Case, terms: Terms, parts: Sequence[Proposal], wanted: Wanted, decision: Decision
+) -> Proposal | None:
+    """Return what is wanted of the opportunity's proposal as its next version, None where it stays as it is."""
+    assert case.opportunity is not None
+    order_at, now = case.opportunity.order_at, case.now
+    following = proposals.proposed(
+        parts, wanted, key=case.key, supplier_id=terms.supplier_id, order_at=order_at, now=now
+    )
+    if not parts or case.override is not None or parts[-1].countered_by:
+        return following
+    last, damps = parts[-1], False
+    told = wanted
+    if last.status in BOUND:
+        told = replace(wanted, quantity=last.quantity + wanted.quantity, needed=last.quantity + wanted.needed)
+    if last.requested is not None or (proposals.reopens(parts) and _differs_in_quantity_only(last, wanted)):
+        damps = is_damped(
+            last,
+            quantity=told.quantity,
+            missing=told.needed,
+            need=decision.need,
+            steadiness=terms.steadiness,
+            rules=terms.rules,
+        )
+    if damps:
+        return None
+    if not is_frozen(order_at, now, terms.steadiness) or last.status not in MAY_BE_ASKED:
+        return following
+    if last.is_open and wanted.held_because is HeldBecause.SHADOW:
+        return following
+    # What was told stands, stale data or not; what is refused is not asked for again.
+    if proposals.is_declined(parts):
+        return None
+    return asked(last, quantity=told.quantity, missing=told.needed, now=now)
+
+
+def _wanted(
+    case: Case, terms: Terms, opportunity: Opportunity, decision: Decision, override: Override | None
+) -> Wanted:
+    if override is not None:
+        quantity, needed = sized(override.quantity, terms.rules).quantity, override.quantity
+    else:
+        quantity, needed = decision.quantity, decision.missing
+    between = days_until(opportunity.deliver_at, opportunity.next_deliver_at, terms.calendar.zone)
+    review_because = ""
+    if terms.accepts_by_itself:
+        review_because = reason_to_look(
+            quantity,
+            tolerance=terms.tolerance,
+            unit_price=terms.unit_price,
+            usual=usual_order(case.expected, between),
+            doubts=case.doubts,
+        )
+    return Wanted(
+        quantity=quantity,
+        needed=needed,
+        deliver_at=opportunity.deliver_at,
+        expires_at=_expires_at(terms, opportunity, case.now),
+        held_because=HeldBecause.SHADOW if terms.is_shadow else case.held_because,
+        review_because=review_because,
+    )
+
+
+def _differs_in_quantity_only(last: Proposal, wanted: Wanted) -> bool:
+    """Whether nothing but the quantity is new: what is held, offered again or due another day is told at once."""
+    if last.status is Status.CANCELLED:
+        return True
+    if not wanted.quantity:
+        return last.held_because is wanted.held_because
+    return (last.held_because, last.deliver_at, bool(last.review_because)) == (
+        wanted.held_because,
+        wanted.deliver_at,
+        bool(wanted.review_because),
+    )
 
 
 def _expires_at(terms: Terms, opportunity: Opportunity, now: datetime) -> datetime:

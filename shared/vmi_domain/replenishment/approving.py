@@ -1,0 +1,78 @@
+"""Whether a proposal may be accepted by itself, or a person must look at it first (F53)."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from vmi_domain.replenishment.needs import Expected
+
+
+class Doubt(StrEnum):
+    """Why what a proposal rests on may be wrong; nothing is accepted by itself on it."""
+
+    NEGATIVE_STOCK = "negative_stock"
+    """The record says that less than nothing is there (S9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Up to where a proposal is accepted by itself; None is no bound."""
+
+    quantity: Decimal | None = None
+    """Base units."""
+    value: Decimal | None = None
+    """Quantity times the agreed price."""
+    deviation: float | None = None
+    """The share by which the quantity may differ from the demand between two arrivals, the usual order."""
+
+
+def usual_order(expected: Expected | None, days_between_arrivals: float) -> Decimal | None:
+    """Return the demand expected between two arrivals, base units; None where nothing is known of it."""
+    if expected is None or expected.until_next_arrival.days <= 0:
+        return None
+    outlook = expected.until_next_arrival
+    return Decimal(repr(round(outlook.mean / outlook.days * days_between_arrivals, 6)))
+
+
+def reason_to_look(
+    quantity: Decimal,
+    *,
+    tolerance: Tolerance | None,
+    unit_price: Decimal | None,
+    usual: Decimal | None,
+    doubts: tuple[Doubt, ...] = (),
+) -> str:
+    """Return why a person must look at a quantity before it is accepted, nothing where it is within what is agreed.
+
+    What cannot be judged (a bound on the value without a price) is not within.
+    """
+    if doubts:
+        return ", ".join(_DOUBTS[doubt] for doubt in doubts)
+    if tolerance is None or not quantity:
+        return ""
+    if tolerance.quantity is not None and quantity > tolerance.quantity:
+        return f"the quantity {_plain(quantity)} is above {_plain(tolerance.quantity)}"
+    if tolerance.value is not None:
+        if unit_price is None:
+            return "no price is agreed by which its value could be judged"
+        value = quantity * unit_price
+        if value > tolerance.value:
+            return f"the value {_plain(value)} is above {_plain(tolerance.value)}"
+    if tolerance.deviation is not None:
+        if usual is None or not usual:
+            return "no demand is known by which its size could be judged"
+        deviation = abs(float(quantity / usual) - 1.0)
+        if deviation > tolerance.deviation:
+            return (
+                f"it differs by {deviation:.0%} from the usual {_plain(round(usual, 1))}, "
+                f"more than {tolerance.deviation:.0%}"
+            )
+    return ""
+
+
+_DOUBTS = {Doubt.NEGATIVE_STOCK: "the stock record is below zero"}
+
+
+def _plain(quantity: Decimal) -> str:
+    text = format(quantity, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
