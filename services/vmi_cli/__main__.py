@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "journal": "vmi_cli.journal:app",
     "forecast": "vmi_cli.forecast:app",
     "propose": "vmi_cli.propose:propose",
+    "backtest": "vmi_cli.backtest:backtest",
+    "whatif": "vmi_cli.backtest:whatif",
     "demo": "vmi_cli.demo:demo",
 }
 """Where each command stands: a function, or an app with commands of its own."""

@@ -12,7 +12,7 @@ import numpy as np
 from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting.ahead import DAYS_OF, Totals, totals_ahead
 from vmi_domain.forecasting.panel import Flags, Floats, Integers, Panel
-from vmi_domain.replenishment import cover, explanations
+from vmi_domain.replenishment import cover, decisions, explanations
 from vmi_domain.replenishment.decisions import Basis, Decision, Expected, Need, Outlook, Position, decide, outlooks
 from vmi_domain.replenishment.opportunities import next_opportunity
 from vmi_files import agreements, calendars, forecasts, sales, stock, tables
@@ -98,8 +98,8 @@ def run(order: Order, out: str, *, warn: Warn, told: Callable[[float], None]) ->
     tables.check_writable(out)
     situations, panel, report = read(order, warn)
     demand = expected(situations, panel, order.periods, told)
-    decisions = decide([one.need for one in demand])
-    rows = list(_rows(order, demand, decisions))
+    decided = decide([one.need for one in demand])
+    rows = list(_rows(order, demand, decided))
     written = [row for row in rows if order.everything or row["quantity"]]
     tables.write(out, {name: [row[name] for row in written] for name in COLUMNS})
     return Report(sum(bool(row["quantity"]) for row in rows), len(situations), *report)
@@ -208,9 +208,11 @@ def expected(
             of_next[place],
             of_arrival[place],
             one.agreed.terms.lead_time_sd_days,
+            period_days=DAYS_OF[periods.period],
         )
         terms = one.agreed.terms
-        need = Need(one.position, terms.policy, terms.rules, forecast if something else None)
+        arrivals = tuple(decisions.Arrival(float((at.on - periods.as_of).days), at.quantity) for at in one.supply)
+        need = Need(one.position, terms.policy, terms.rules, forecast if something else None, arrivals)
         found.append(Demanded(one, need, float(daily[place]), float(out_after[place]), of_next[place]))
     return found
 
@@ -255,9 +257,9 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def _rows(order: Order, demand: Sequence[Demanded], decisions: Sequence[Decision]) -> Iterator[dict[str, Any]]:
+def _rows(order: Order, demand: Sequence[Demanded], decided: Sequence[Decision]) -> Iterator[dict[str, Any]]:
     as_of = order.periods.as_of
-    for one, decision in zip(demand, decisions, strict=True):
+    for one, decision in zip(demand, decided, strict=True):
         situation, forecast = one.situation, one.forecast
         agreement = situation.agreed.agreement
         position = one.need.position.inventory_position

@@ -78,6 +78,21 @@ def read(path: str, periods: Periods, warn: Warn, *, may_be_empty: bool = False)
     )
 
 
+def end_of(path: str, period: Period) -> date:
+    """Return the day after the last period of a file."""
+    if path == tables.STANDARD:
+        raise FileRefused("standard input: say with --until where the history ends")
+    table = tables.read(path, required=REQUIRED, optional=OPTIONAL, warn=_silently)
+    days = cells.dates(table, "date", np.arange(len(table.lines), dtype=np.int64))
+    if not days.size:
+        raise FileRefused(f"{table.name}: no row")
+    return Periods(period, date.fromordinal(int(days.max()))).start(1)
+
+
+def _silently(text: str) -> None:
+    """What is to be warned of is said when the file is read for good."""
+
+
 def _check_days(table: Table, periods: Periods, days: NDArray[np.int64], rows: NDArray[np.int64], warn: Warn) -> None:
     kept = Table(table.name, {}, [table.lines[row] for row in rows.tolist()], table.row_word)
     periods.check(kept, days[rows])

@@ -233,6 +233,13 @@ def _finished(past: Past, view: windows.View, correction: Floats, fit: Fit) -> W
     return WindowDemand(mean, quantiles, fit)
 
 
+def usual_combination(view: windows.View) -> tuple[Floats, Floats]:
+    """Return mean and quantiles (at ``PROBABILITIES``) of views in their usual shares, before any outcome is known."""
+    shares = _usual_shares()
+    quantiles = np.maximum(np.sort(_combined(shares, view.quantiles), axis=1), 0.0)
+    return np.maximum(shares[:, 0] @ view.means, 0.0), quantiles
+
+
 def at_probabilities(modelled: Floats, probabilities: Floats, mean: Floats) -> Floats:
     """Return quantiles at other probabilities than ``PROBABILITIES``, along the last axis.
 

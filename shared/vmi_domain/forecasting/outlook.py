@@ -114,8 +114,13 @@ def _believed(agreed: Floats, observed: Floats) -> Floats:
     κ = φ / (c² λ), within bounds: a week at least, since a weekday is no week. The square lets a rate
     that was far off be forgotten within weeks.
     """
-    worth = np.clip(DISPERSION / (DOUBT**2 * np.maximum(agreed, 1e-9)), FEWEST_DAYS, MOST_DAYS)
+    worth = days_of_doubt(agreed)
     return np.where(agreed > 0, 1.0 - (worth / (observed + worth)) ** 2, 1.0)
+
+
+def days_of_doubt(rate: Floats) -> Floats:
+    """Return κ, the days of history that are as sure of a rate as one is without any."""
+    return np.clip(DISPERSION / (DOUBT**2 * np.maximum(rate, 1e-9)), FEWEST_DAYS, MOST_DAYS)
 
 
 def _demand(states: States, usual_days: Floats, length: Floats) -> Demand:
@@ -145,14 +150,16 @@ def _variance(states: States, rate: Floats, length: Floats) -> Floats:
     """Return the variance of the demand of ``length`` usual days, base units squared.
 
     That of the history's overlapping sums, shrunk towards what would be expected (dispersion φ, doubt c
-    of the level) as long as few of them lie apart; straight lines between the measured horizons, and the
+    of the level, of which κ days of history leave half) as long as few of them lie apart; straight lines between the measured horizons, and the
     last two's growth beyond. A series that now sells more than when it was measured spreads in proportion.
     """
     weight = states[:, SUMS_WEIGHT].astype(np.float64)
     measured = states[:, SUMS_SPREAD] / np.maximum(weight, 1.0)
     usual = np.maximum(states[:, SUMS_MEAN] / _HORIZONS, 0.0)
     grown = np.maximum(rate[:, None] / np.maximum(usual, np.maximum(0.1 * rate[:, None], 1e-9)), 1.0)
-    expected = DISPERSION * rate[:, None] * _HORIZONS + (DOUBT * rate[:, None] * _HORIZONS) ** 2
+    worth = days_of_doubt(rate)
+    doubt = DOUBT**2 * worth / (worth + states[:, OBSERVED].astype(np.float64))
+    expected = DISPERSION * rate[:, None] * _HORIZONS + doubt[:, None] * (rate[:, None] * _HORIZONS) ** 2
     apart = weight / _HORIZONS
     rungs = (apart * measured * grown + DOUBT_WEIGHT * expected) / (apart + DOUBT_WEIGHT)
     return _between(rungs, length)

@@ -28,6 +28,8 @@ INTERVAL_SMOOTHING: Final = 0.1
 PROBABILITY_SMOOTHING: Final = 0.05
 SUMS_OF_TRUST: Final = 0.2
 """The spread that is expected before any history counts as much as so many sums that do not overlap."""
+PERIODS_OF_DOUBT: Final = 10.0
+"""Periods of history that leave half of the doubt of the level there is before any."""
 SMALLEST_FACTOR: Final = 0.2
 """Below this share of usual demand a period says little of the level."""
 
@@ -141,7 +143,7 @@ def view(past: Past, origin: int, smoothed: Levels, window: Window) -> View:
     mean = np.where(lived, sums, 0.0).sum(axis=1) / number
     variance = np.where(lived, (sums - mean[:, None]) ** 2, 0.0).sum(axis=1) / np.maximum(number - 1, 1)
     apart = number / length
-    expected = DISPERSION * mean + (DOUBT * mean) ** 2
+    expected = DISPERSION * mean + (DOUBT * mean) ** 2 * PERIODS_OF_DOUBT / (PERIODS_OF_DOUBT + number + length)
     variance = (apart * variance + SUMS_OF_TRUST * expected) / (apart + SUMS_OF_TRUST)
     ratio = factor / length
     rates = np.concatenate([mean[None] / length, smoothed.smoothed[:4], smoothed.sba[None]])

@@ -144,8 +144,8 @@ class _Tally:
 
     @classmethod
     def of(cls, count: int) -> "_Tally":
-        zeros = [np.zeros(count, np.int64) for _ in range(3)]
-        flags = [np.ones(count, np.bool_), np.zeros(count, np.bool_)]
+        zeros = (np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64))
+        flags = (np.ones(count, np.bool_), np.zeros(count, np.bool_))
         return cls(np.zeros((5, count)), *zeros, *flags, np.zeros((2, count)), np.zeros((5, count)))
 
     def add(

@@ -17,6 +17,7 @@ from vmi_domain.replenishment.needs import (
     Expected,
     Need,
     Outlook,
+    Policy,
     PolicyKind,
     ServiceMeasure,
     UnmetDemand,
@@ -75,16 +76,20 @@ def sizes(needs: Sequence[Need]) -> list[Size]:
 
 def _source(need: Need) -> LevelSource:
     """Without any demand to go by, an agreed minimum and maximum serve as the policy; a net plan is met as it is."""
-    policy = need.policy
+    if need.policy.kind in (PolicyKind.ONE_TO_ONE, PolicyKind.MINIMUM_MAXIMUM):
+        return source_of(need.policy)
+    if need.expected is None:
+        return _banded(need.policy)
+    return LevelSource.CYCLE_SERVICE if need.expected.basis is Basis.NET_PLAN else source_of(need.policy)
+
+
+def source_of(policy: Policy) -> LevelSource:
+    """Return which formula a policy asks for, where there is demand to go by."""
     match policy.kind:
         case PolicyKind.ONE_TO_ONE:
             return LevelSource.AGREED_MAXIMUM if policy.maximum is not None else LevelSource.NONE
         case PolicyKind.MINIMUM_MAXIMUM:
-            return _banded(need)
-        case _ if need.expected is None:
-            return _banded(need)
-        case _ if need.expected.basis is Basis.NET_PLAN:
-            return LevelSource.CYCLE_SERVICE
+            return _banded(policy)
         case PolicyKind.DAYS_OF_SUPPLY:
             return LevelSource.DAYS_OF_SUPPLY
         case PolicyKind.DDMRP:
@@ -98,8 +103,19 @@ def _source(need: Need) -> LevelSource:
     return LevelSource(policy.service_measure.value + ("_lost_sales" if lost else ""))
 
 
-def _banded(need: Need) -> LevelSource:
-    banded = need.policy.minimum is not None and need.policy.maximum is not None
+def level_by_measure(
+    source: LevelSource, cycles: Cycles, target: Floats, *, multiple: Floats, minimum_order: Floats
+) -> Floats:
+    """Return order-up-to levels of many keys whose orders are rounded up: what ``sizes`` says of each of them."""
+    counted = cycles.until_next_arrival.family != Family.NORMAL
+    width = np.maximum(multiple, minimum_order - cycles.wanted)
+    width = np.where(width <= 1.0, 1.0, width)
+    width = np.where(~counted & (width <= _FINE * cycles.until_next_arrival.sd), 0.0, width)
+    return _MEASURES[source](cycles, target, reordering.even_spread(width, np.zeros(len(width)), counted))
+
+
+def _banded(policy: Policy) -> LevelSource:
+    banded = policy.minimum is not None and policy.maximum is not None
     return LevelSource.AGREED_MAXIMUM if banded else LevelSource.NONE
 
 

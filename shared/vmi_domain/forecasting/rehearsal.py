@@ -1,0 +1,120 @@
+"""Forecasts of a replay: moved period by period as the live worker's are, and free of what follows.
+
+Days move the live worker's own state. Weeks and months are seen by the batch model's views in their usual shares,
+without boosting: light enough to be taken anew at every opportunity.
+"""
+
+from datetime import timedelta
+from typing import Final, Protocol
+
+import numpy as np
+
+from vmi_domain.distributions import Demand, by_the_data
+from vmi_domain.forecasting import censoring, folding, learning, outlook, state, windows
+from vmi_domain.forecasting.batch import at_probabilities, usual_combination
+from vmi_domain.forecasting.panel import A_YEAR, Floats, Integers, Panel, Period
+from vmi_domain.forecasting.windows import Past, Window
+
+WEEK: Final = 7
+EVENLY: Final = (np.arange(50) + 0.5) / 50
+
+
+class Rehearsal(Protocol):
+    """Forecasts that learn as time goes on."""
+
+    def learn(self, demand: Floats, in_stock: Floats) -> None:
+        """Take note of the next period."""
+
+    def demand(self, rows: Integers, periods: Integers) -> Demand:
+        """Return the demand of so many periods from now on, of some series."""
+
+
+def rehearsal(panel: Panel, until: int) -> Rehearsal:
+    """Return forecasts that know the first ``until`` periods of a history."""
+    return Days(panel, until) if panel.period is Period.DAY else Periods(panel, until)
+
+
+class Days:
+    """The live worker's state; a location's weekday profile is pooled once a week."""
+
+    def __init__(self, panel: Panel, until: int) -> None:
+        self._day = panel.first_period
+        agreed = np.full(len(panel.demand), np.nan) if panel.agreed is None else panel.agreed
+        self._states = state.start(agreed)
+        self._places = [np.flatnonzero(panel.location == one) for one in np.unique(panel.location)]
+        stocked = (
+            None
+            if panel.in_stock is None
+            else np.where(np.isnan(panel.in_stock), folding.SOME_OF_THE_DAY, panel.in_stock)
+        )
+        known = None if stocked is None else stocked[:, :until]
+        self._states = learning.update(self._states, panel.demand[:, :until], self._day, in_stock=known)
+        self._day += timedelta(days=until)
+        self._pool()
+
+    def learn(self, demand: Floats, in_stock: Floats) -> None:
+        self._states = learning.update(self._states, demand[:, None], self._day, in_stock=in_stock[:, None])
+        self._day += timedelta(days=1)
+        if self._day.weekday() == 0:
+            self._pool()
+
+    def demand(self, rows: Integers, periods: Integers) -> Demand:
+        return outlook.demands_over(self._states[rows], self._day, periods.astype(np.float64))
+
+    def _pool(self) -> None:
+        for place in self._places:
+            self._states[place] = state.pooled(self._states[place])
+
+
+class Periods:
+    """Views of the sums of past weeks or months, in their usual shares."""
+
+    def __init__(self, panel: Panel, until: int) -> None:
+        self._panel = panel
+        self._demand = [panel.demand[:, :until]]
+        known = np.ones((len(panel.demand), until)) if panel.in_stock is None else panel.in_stock[:, :until]
+        self._in_stock = [known]
+        self._past: Past | None = None
+        self._levels: windows.Levels | None = None
+
+    def learn(self, demand: Floats, in_stock: Floats) -> None:
+        self._demand.append(demand[:, None])
+        self._in_stock.append(np.where(in_stock == folding.SOME_OF_THE_DAY, np.nan, in_stock)[:, None])
+        self._past = None
+
+    def demand(self, rows: Integers, periods: Integers) -> Demand:
+        past = self._now()
+        assert self._levels is not None
+        origin = past.demand.shape[1]
+        mean, variance = np.zeros(len(rows)), np.zeros(len(rows))
+        for length in np.unique(periods).tolist():
+            here = np.flatnonzero(periods == length)
+            if length == 0:
+                continue
+            some = rows[here]
+            factors = np.ones((len(some), origin + length))
+            levels = windows.Levels(*(figures[..., some] for figures in self._levels))
+            sampled = Past(
+                past.demand[some], factors, past.begins[some], past.counts, past.a_year, (), None,
+                None if past.drawn is None else past.drawn[some],
+            )  # fmt: skip
+            view = windows.view(sampled, origin, levels, Window(0, length))
+            mean[here], modelled = usual_combination(view)
+            variance[here] = at_probabilities(modelled, EVENLY, mean[here]).var(axis=1)
+        return by_the_data(mean, np.maximum(variance, mean if past.counts else 0.0), counts=past.counts)
+
+    def _now(self) -> Past:
+        if self._past is None:
+            demand = np.concatenate(self._demand, axis=1)
+            in_stock = np.concatenate(self._in_stock, axis=1)
+            self._demand, self._in_stock = [demand], [in_stock]
+            lived = np.arange(demand.shape[1]) >= self._panel.begins[:, None]
+            seen, drawn = demand, None
+            if not bool((in_stock == 1).all()):
+                seen, drawn, _ = censoring.uncensored(demand, in_stock, np.ones_like(demand), lived)
+            counts = bool((demand == np.floor(demand)).mean() >= 0.98)
+            year = A_YEAR[self._panel.period]
+            factors = np.ones((len(demand), demand.shape[1] + 1))
+            self._past = Past(seen, factors, self._panel.begins, counts, year, (), None, drawn)
+            self._levels = windows.levels(self._past, [demand.shape[1]])[demand.shape[1]]
+        return self._past

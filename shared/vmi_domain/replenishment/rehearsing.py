@@ -1,0 +1,218 @@
+"""Who orders in a replay: the policies that run live, over forecasts that learn as the live ones do.
+
+Order-up-to levels by service or cost go through the live formulas many series at once; what else an agreement may say
+goes through ``decide``, a need at a time. Both give the same quantity, which a test holds them to.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+
+from vmi_domain.distributions import Demand, Family, by_the_data
+from vmi_domain.forecasting.rehearsal import Rehearsal
+from vmi_domain.replenishment import sizing
+from vmi_domain.replenishment.decisions import decide
+from vmi_domain.replenishment.needs import DIGITS, Arrival, Basis, Expected, Need, PolicyKind, Position, outlooks
+from vmi_domain.replenishment.policies.cycles import Cycles
+from vmi_domain.replenishment.quantities import OrderRules, Rounding
+from vmi_domain.replenishment.replaying import Flags, Floats, Integers, Stand, in_multiples
+from vmi_domain.replenishment.reviewing import Terms
+
+_AT_ONCE: Final = {
+    sizing.LevelSource.CYCLE_SERVICE,
+    sizing.LevelSource.FILL_RATE,
+    sizing.LevelSource.COST,
+    sizing.LevelSource.CYCLE_SERVICE_LOST_SALES,
+    sizing.LevelSource.FILL_RATE_LOST_SALES,
+    sizing.LevelSource.COST_LOST_SALES,
+}
+NO_ROOM_NEEDED: Final = np.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of orders as arrays, base units; ``maximum`` is infinite where there is none."""
+
+    multiple: Floats
+    minimum_order: Floats
+    maximum: Floats
+
+    @classmethod
+    def of(cls, rules: Sequence[OrderRules]) -> "Rules":
+        return cls(
+            np.array([float(one.multiple) for one in rules]),
+            np.array([float(one.minimum_order) for one in rules]),
+            np.array(
+                [
+                    NO_ROOM_NEEDED if one.maximum is None or not one.maximum_is_hard else float(one.maximum)
+                    for one in rules
+                ]
+            ),
+        )
+
+    def ordered(self, rows: Integers, missing: Floats, position: Floats) -> Floats:
+        """Return what is ordered where so much is missing on top of these positions."""
+        room = self.maximum[rows] - position
+        return in_multiples(missing, self.multiple[rows], self.minimum_order[rows], room)
+
+
+class Agreed:
+    """Orders by agreements, over forecasts that know what has been sold (or, if asked, what was wanted)."""
+
+    def __init__(
+        self,
+        terms: Sequence[Terms],
+        forecasts: Rehearsal,
+        *,
+        lead_time: Integers,
+        review_period: Integers,
+        period_days: float = 1.0,
+        known_demand: bool = False,
+    ) -> None:
+        self._terms = terms
+        self._forecasts = forecasts
+        self._lead_time, self._review_period = lead_time, review_period
+        self._period_days = period_days
+        self._known_demand = known_demand
+        self._rules = Rules.of([one.rules for one in terms])
+        self._target = np.array([one.policy.service_target for one in terms])
+        self._lead_time_sd = np.array([one.lead_time_sd_days / period_days for one in terms])
+        self._source = [sizing.source_of(one.policy) for one in terms]
+        simple = [
+            one.policy.kind is PolicyKind.ORDER_UP_TO and one.rules.rounding is Rounding.UP and source in _AT_ONCE
+            for one, source in zip(terms, self._source, strict=True)
+        ]
+        self._simple: Flags = np.array(simple, np.bool_)
+
+    def place(self, period: int, stand: Stand) -> Floats:
+        """Return what the agreements order."""
+        quantity = np.zeros(len(stand.rows))
+        simple = self._simple[stand.rows]
+        if simple.any():
+            rows = stand.rows[simple]
+            position = stand.position[simple]
+            quantity[simple] = self._rules.ordered(rows, self.levels(rows) - position, position)
+        others = np.flatnonzero(~simple)
+        if others.size:
+            quantity[others] = self._decided(stand, others)
+        return quantity
+
+    def learn(self, period: int, sold: Floats, in_stock: Floats, wanted: Floats) -> None:
+        """Move the forecasts by a period."""
+        if self._known_demand:
+            self._forecasts.learn(wanted, np.ones_like(in_stock))
+        else:
+            self._forecasts.learn(sold, in_stock)
+
+    def levels(self, rows: Integers) -> Floats:
+        """Return the levels of series that order up to one."""
+        cycles = self._cycles(rows)
+        level = np.zeros(len(rows))
+        for source in _AT_ONCE:
+            here = np.flatnonzero([self._source[row] is source for row in rows.tolist()])
+            if here.size:
+                some = rows[here]
+                level[here] = sizing.level_by_measure(
+                    source,
+                    cycles.at(here),
+                    self._target[some],
+                    multiple=self._rules.multiple[some],
+                    minimum_order=self._rules.minimum_order[some],
+                )
+        return np.round(level, DIGITS)
+
+    def opening(self, rows: Integers) -> Floats:
+        """Return a stock to begin with: the level where there is one, else one order on an empty shelf."""
+        stand = Stand(rows, np.zeros(len(rows)), np.zeros((len(rows), 1)))
+        found = self.place(0, stand)
+        simple = self._simple[rows]
+        found[simple] = np.ceil(self.levels(rows[simple]))
+        return found
+
+    def _cycles(self, rows: Integers) -> Cycles:
+        lead, review = self._lead_time[rows], self._review_period[rows]
+        until_arrival, until_next = (_told(self._forecasts.demand(rows, periods)) for periods in (lead, lead + review))
+        spread = self._lead_time_sd[rows]
+        if spread.any():
+            until_arrival, until_next = (
+                one.widened((one.mean / np.where(periods > 0, periods, np.inf) * spread) ** 2)
+                for one, periods in ((until_arrival, lead), (until_next, lead + review))
+            )
+        return Cycles(until_arrival, until_next, np.maximum(review.astype(np.float64), 1.0))
+
+    def _decided(self, stand: Stand, places: Integers) -> Floats:
+        rows = stand.rows[places]
+        lead, review = self._lead_time[rows], self._review_period[rows]
+        days = self._period_days
+        until_arrival = outlooks((lead * days).tolist(), self._forecasts.demand(rows, lead))
+        until_next = outlooks(((lead + review) * days).tolist(), self._forecasts.demand(rows, lead + review))
+        needs = []
+        for place, row, arrival, following in zip(
+            places.tolist(), rows.tolist(), until_arrival, until_next, strict=True
+        ):
+            terms = self._terms[row]
+            expected = Expected(Basis.HISTORY, following, arrival, terms.lead_time_sd_days, period_days=days)
+            needs.append(
+                Need(_position(stand, place), terms.policy, terms.rules, expected, _arrivals(stand, place, days))
+            )
+        return np.array([float(one.quantity) for one in decide(needs)])
+
+
+def _told(demand: Demand) -> Demand:
+    """Return the demand in the digits that are told (as ``needs.outlooks`` does)."""
+    sd = np.round(demand.sd, DIGITS)
+    return by_the_data(np.round(demand.mean, DIGITS), sd * sd, counts=demand.family != Family.NORMAL)
+
+
+def _position(stand: Stand, place: int) -> Position:
+    on_hand = _decimal(float(stand.on_hand[place]))
+    return Position(
+        usable=max(on_hand, Decimal(0)),
+        backlog=max(-on_hand, Decimal(0)),
+        on_order=_decimal(float(stand.arriving[place].sum())),
+    )
+
+
+def _arrivals(stand: Stand, place: int, days: float) -> tuple[Arrival, ...]:
+    arriving = stand.arriving[place].tolist()
+    return tuple(Arrival((number + 1) * days, _decimal(one)) for number, one in enumerate(arriving) if one > 0)
+
+
+def _decimal(quantity: float) -> Decimal:
+    quantity = round(quantity, DIGITS)
+    return Decimal(repr(quantity)) if quantity % 1 else Decimal(int(quantity))
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A fixed minimum and maximum, as an ERP system keeps them: at or below the one, up to the other."""
+
+    minimum: Floats
+    maximum: Floats
+    rules: Rules
+
+    def place(self, period: int, stand: Stand) -> Floats:
+        """Return what the band orders."""
+        position = stand.position
+        triggered = position <= self.minimum[stand.rows]
+        missing = np.where(triggered, self.maximum[stand.rows] - position, 0.0)
+        return self.rules.ordered(stand.rows, missing, position)
+
+    def learn(self, period: int, sold: Floats, in_stock: Floats, wanted: Floats) -> None:
+        """Learn nothing."""
+
+
+def erp_band(
+    history: Floats, begins: Integers, lead_time: Integers, review_period: Integers, rules: Rules, *, cover: float
+) -> Band:
+    """Return the band that a planner would key in once, from the mean demand μ of the history before the replay::
+
+    minimum = cover · μ (L + R)        maximum = minimum + μ R
+    """
+    lived = np.maximum(history.shape[1] - begins, 1)
+    mean = history.sum(axis=1) / lived
+    minimum = np.ceil(cover * mean * (lead_time + review_period))
+    return Band(minimum, np.maximum(np.ceil(minimum + mean * review_period), minimum + 1), rules)
