@@ -150,8 +150,8 @@ def _variance(states: States, rate: Floats, length: Floats) -> Floats:
     """Return the variance of the demand of ``length`` usual days, base units squared.
 
     That of the history's overlapping sums, shrunk towards what would be expected (dispersion φ, doubt c
-    of the level, of which κ days of history leave half) as long as few of them lie apart; straight lines between the measured horizons, and the
-    last two's growth beyond. A series that now sells more than when it was measured spreads in proportion.
+    of the level, of which κ days of history leave half) as long as few of them lie apart; straight lines
+    between the measured horizons, and the last two's growth beyond. A series that now sells more than when it was measured spreads in proportion.
     """
     weight = states[:, SUMS_WEIGHT].astype(np.float64)
     measured = states[:, SUMS_SPREAD] / np.maximum(weight, 1.0)

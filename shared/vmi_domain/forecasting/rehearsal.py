@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from vmi_domain.distributions import Demand, by_the_data
-from vmi_domain.forecasting import censoring, folding, learning, outlook, state, windows
+from vmi_domain.forecasting import censoring, learning, outlook, state, windows
 from vmi_domain.forecasting.batch import at_probabilities, usual_combination
 from vmi_domain.forecasting.panel import A_YEAR, Floats, Integers, Panel, Period
 from vmi_domain.forecasting.windows import Past, Window
@@ -23,7 +23,7 @@ class Rehearsal(Protocol):
     """Forecasts that learn as time goes on."""
 
     def learn(self, demand: Floats, in_stock: Floats) -> None:
-        """Take note of the next period."""
+        """Take note of the next period: demand, and the share of it in stock, NaN where it sold out at some time."""
 
     def demand(self, rows: Integers, periods: Integers) -> Demand:
         """Return the demand of so many periods from now on, of some series."""
@@ -42,12 +42,7 @@ class Days:
         agreed = np.full(len(panel.demand), np.nan) if panel.agreed is None else panel.agreed
         self._states = state.start(agreed)
         self._places = [np.flatnonzero(panel.location == one) for one in np.unique(panel.location)]
-        stocked = (
-            None
-            if panel.in_stock is None
-            else np.where(np.isnan(panel.in_stock), folding.SOME_OF_THE_DAY, panel.in_stock)
-        )
-        known = None if stocked is None else stocked[:, :until]
+        known = None if panel.in_stock is None else panel.in_stock[:, :until]
         self._states = learning.update(self._states, panel.demand[:, :until], self._day, in_stock=known)
         self._day += timedelta(days=until)
         self._pool()
@@ -79,7 +74,7 @@ class Periods:
 
     def learn(self, demand: Floats, in_stock: Floats) -> None:
         self._demand.append(demand[:, None])
-        self._in_stock.append(np.where(in_stock == folding.SOME_OF_THE_DAY, np.nan, in_stock)[:, None])
+        self._in_stock.append(in_stock[:, None])
         self._past = None
 
     def demand(self, rows: Integers, periods: Integers) -> Demand:

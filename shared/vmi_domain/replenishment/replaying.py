@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-PART_OF_PERIOD: Final = 0.5
-"""Share of a period in stock that is told of one that sold out: nobody knows when it did."""
+SOLD_OUT: Final = float("nan")
+"""What is told of the share of a period in stock where it sold out: nobody knows when it did."""
 NOISE: Final = 5e-7
 """What rounding leaves out (as for orders, ``quantities.NOISE``)."""
 
@@ -120,7 +120,7 @@ def replay(world: World, orders: Orders, opening: Floats, first: int) -> Replaye
         counts = period >= warm
         begins = counts & ((since - world.lead_time) % world.review_period == 0)
         tally.add(counts, begins, due, quantity, wanted, served, on_hand)
-        in_stock = np.where(left > NOISE, 1.0, np.where(there > NOISE, PART_OF_PERIOD, 0.0))
+        in_stock = np.where(left > NOISE, 1.0, np.where(there > NOISE, SOLD_OUT, 0.0))
         orders.learn(period, np.where(world.lost, served, wanted), np.where(world.lost, in_stock, 1.0), wanted)
     return tally.replayed(np.maximum(periods - warm, 0))
 
