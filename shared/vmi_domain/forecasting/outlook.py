@@ -151,7 +151,8 @@ def _variance(states: States, rate: Floats, length: Floats) -> Floats:
 
     That of the history's overlapping sums, shrunk towards what would be expected (dispersion φ, doubt c
     of the level, of which κ days of history leave half) as long as few of them lie apart; straight lines
-    between the measured horizons, and the last two's growth beyond. A series that now sells more than when it was measured spreads in proportion.
+    between the measured horizons, and the last two's growth beyond. A series that now sells more than when
+    it was measured spreads in proportion.
     """
     weight = states[:, SUMS_WEIGHT].astype(np.float64)
     measured = states[:, SUMS_SPREAD] / np.maximum(weight, 1.0)
