@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "status": "vmi_cli.status:status",
     "position": "vmi_cli.positions:app",
     "exceptions": "vmi_cli.exceptions:app",
+    "counts": "vmi_cli.counts:app",
     "quarantine": "vmi_cli.quarantine:app",
     "journal": "vmi_cli.journal:app",
     "forecast": "vmi_cli.forecast:app",

@@ -5,7 +5,9 @@ from vmi_inventory import releasing
 from vmi_inventory.documents import read_facts
 from vmi_inventory.liveness import watch_feeds
 from vmi_inventory.master_data import read_master_data, record_master_data
+from vmi_inventory.reconciling import reconcile
 from vmi_inventory.recording import Facts
+from vmi_inventory.requesting import ask_for_counts
 from vmi_inventory.upkeep import prepare_the_journal
 from vmi_runtime import process
 from vmi_runtime.worker import Subscription, Tick, Worker
@@ -21,6 +23,8 @@ WORKER = Worker(
     ticks=(
         *releasing.ticks(FACTS),
         Tick("watch the feeds", every_seconds=1, do=watch_feeds),
+        Tick("reconcile counts", every_seconds=1, do=reconcile),
+        Tick("ask for counts", every_seconds=10, do=ask_for_counts),
         Tick("prepare the journal", every_seconds=600, do=prepare_the_journal),
     ),
 )

@@ -47,7 +47,7 @@ def _message(place: LocationKey, changed: Sequence[Changed], reached_at: datetim
                 {"item_id": key.item_id, "version": version}
                 if demand_from is None
                 else {"item_id": key.item_id, "version": version, "demand_from": demand_from}
-                for key, version, demand_from in changed
+                for key, version, demand_from, _ in changed
             ],
         }
     )

@@ -5,14 +5,17 @@ from typing import cast
 
 from vmi_contracts.inbound import ItemLine
 from vmi_domain.stock.position import Key
+from vmi_domain.stock.supply_facts import Received
 from vmi_inventory import planning, publishing
 from vmi_inventory.correcting import correct, names_of
 from vmi_inventory.documents import Post, Told
 from vmi_inventory.known import Known, MasterData
 from vmi_inventory.lines import Accepted, accept, locations_of
+from vmi_inventory.reconciling import compare_receipts
 from vmi_inventory.rejections import Reason, rejected
 from vmi_runtime.worker import Transaction
 from vmi_store import feeds, folding, inbox, journal, positions, quarantine, supply, watermarks
+from vmi_store import reconciling as noted
 from vmi_store.catalogue import LocationKey
 from vmi_store.engine import Connection
 from vmi_store.folding import Changed
@@ -37,7 +40,7 @@ class Facts:
             accept(told, known, accepted)
         await correct(connection, accepted)
         await quarantine.add(connection, [*post.rejected, *conflicting, *accepted.rejected])
-        await quarantine.add(connection, await self.enter(connection, accepted, known))
+        await quarantine.add(connection, await self.enter(transaction, accepted, known))
 
     async def known(self, connection: Connection, told: Iterable[Told]) -> Known:
         """Return what is known of all that documents speak of."""
@@ -51,11 +54,12 @@ class Facts:
             items.setdefault(one.body.customer_id, set()).update([line.item_id for line in lines])
         return await self._master_data.of(connection, places, items)
 
-    async def enter(self, connection: Connection, accepted: Accepted, known: Known) -> Sequence[Rejected]:
+    async def enter(self, transaction: Transaction, accepted: Accepted, known: Known) -> Sequence[Rejected]:
         """Enter facts in the journal and plans beside it, and bring everything that follows from them up to date.
 
         Return what is refused only now.
         """
+        connection = transaction.connection
         entered = await journal.enter(connection, accepted.lines)
         planned, outdated = await planning.concerned(connection, accepted.drafts)
         if not entered and not planned.plans:
@@ -66,13 +70,21 @@ class Facts:
         if elsewhere := accepted.corrected_at - sites.keys():
             sites = {**sites, **(await self._master_data.of(connection, elsewhere, {})).sites}
         changed: Sequence[Changed] = await folding.fold(connection, entered, sites)
+        await noted.note(connection, entered, {one.key: one.counted_at for one in changed})
         if planned.plans:
             changed = _once([*changed, *await planning.enter(connection, planned)])
         await _follow_supply(connection, accepted, entered)
         reached = await watermarks.advance(connection, accepted.reached)
         await feeds.advance(connection, accepted.heard)
+        await compare_receipts(transaction, _received(accepted, entered))
         await publishing.tell(connection, changed, reached)
         return outdated
+
+
+def _received(accepted: Accepted, entered: OfKeys) -> list[Key]:
+    """Return the keys of which something was received, or the word on what was announced may have changed after it."""
+    keys = {key for key, fact in accepted.supply if isinstance(fact, Received) or fact.revision}
+    return sorted({*keys, *(key for key, _ in accepted.withdrawn)} & entered.keys())
 
 
 async def _new(connection: Connection, told: Sequence[Told]) -> tuple[list[Told], list[Rejected]]:

@@ -58,7 +58,7 @@ async def take_facts_again(facts: Facts, due: Sequence[Held], transaction: Trans
         for told in post.told:
             accept(told, known, accepted, numbers)
     await correct(connection, accepted)
-    return [*accepted.rejected, *await facts.enter(connection, accepted, known)]
+    return [*accepted.rejected, *await facts.enter(transaction, accepted, known)]
 
 
 async def take_master_data_again(due: Sequence[Held], transaction: Transaction) -> list[Rejected]:

@@ -302,6 +302,9 @@ class LocationDefined(CatalogueEntry):
     day_ends_at: time = time(0, 0)
     """The site's cut-off in its own zone: midnight, or say 04:00 for a bar. A day is named by its beginning."""
 
+    counts_a_day: Annotated[int, Field(ge=0, le=10_000)] = 5
+    """How many items it can be asked to count on a day; 0 asks for none."""
+
     @property
     def key(self) -> str:
         return f"location|{self.customer_id}|{self.location_id}"

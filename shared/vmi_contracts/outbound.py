@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from vmi_contracts.document import Document, Line
-from vmi_contracts.values import Amount, Instant, ItemId, SupplierId, Unit
+from vmi_contracts.values import Amount, Instant, ItemId, Quantity, SupplierId, Unit
 
 
 class ProposalStatus(StrEnum):
@@ -94,6 +94,51 @@ class ProposalsIssued(Document):
     issued_at: Instant
 
     lines: Annotated[tuple[ProposalLine, ...], Field(min_length=1)]
+
+
+class CountReason(StrEnum):
+    """Why a count is asked for (F25)."""
+
+    NEGATIVE_STOCK = "negative_stock"
+    PHANTOM_SUSPECT = "phantom_suspect"
+    """Stock is on record and nothing of it is sold, for far longer than chance explains."""
+    LOW_CONFIDENCE = "low_confidence"
+
+
+class CountRequestStatus(StrEnum):
+    OPEN = "open"
+    ANSWERED = "answered"
+
+
+class CountRequestLine(Line):
+    """An item to be counted. A stock-counted document as of the request or later answers it."""
+
+    request_id: UUID
+    status: CountRequestStatus
+    item_id: ItemId
+    reason: CountReason
+
+    expected: Quantity
+    """On the shelf by the record, when it was asked for."""
+
+    unit: Unit
+
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    """The probability that the record is right."""
+
+    requested_at: Instant
+    answered_at: Instant | None = None
+    counted: Quantity | None = None
+
+
+class CountsRequested(Document):
+    """Counts that are asked for at one location, or were answered."""
+
+    message_type: ClassVar[str] = "vmi.counts-requested.v1"
+
+    issued_at: Instant
+
+    lines: Annotated[tuple[CountRequestLine, ...], Field(min_length=1)]
 
 
 class ExceptionKind(StrEnum):

@@ -89,6 +89,9 @@ PROPOSAL_ANSWERS = Topic(
     "vmi.proposal-answers.v1", (inbound.ProposalAnswered,), key="customer|location", retention_days=None
 )
 EXCEPTIONS = Topic("vmi.exceptions.v1", (outbound.ExceptionsChanged,), key="customer|location", retention_days=None)
+COUNT_REQUESTS = Topic(
+    "vmi.count-requests.v1", (outbound.CountsRequested,), key="customer|location", retention_days=None
+)
 
 ALL: Final = (
     CATALOGUE,
@@ -102,6 +105,7 @@ ALL: Final = (
     PROPOSALS,
     PROPOSAL_ANSWERS,
     EXCEPTIONS,
+    COUNT_REQUESTS,
 )
 
 

@@ -54,6 +54,7 @@ async def define_locations(
             "names": [latest[key][0].name for key in sorted(latest)],
             "zones": [latest[key][0].time_zone for key in sorted(latest)],
             "day_ends": [latest[key][0].day_ends_at.replace(tzinfo=None) for key in sorted(latest)],
+            "counts_a_day": [latest[key][0].counts_a_day for key in sorted(latest)],
             "recorded_ats": [latest[key][1] for key in sorted(latest)],
         },
     )
@@ -61,16 +62,16 @@ async def define_locations(
 
 
 _DEFINE_LOCATIONS = text("""
-    INSERT INTO location (customer_id, location_id, name, time_zone, day_ends_at, recorded_at)
+    INSERT INTO location (customer_id, location_id, name, time_zone, day_ends_at, counts_a_day, recorded_at)
     SELECT * FROM unnest(
         CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:names AS text[]), CAST(:zones AS text[]),
-        CAST(:day_ends AS time[]), CAST(:recorded_ats AS timestamptz[]))
+        CAST(:day_ends AS time[]), CAST(:counts_a_day AS int[]), CAST(:recorded_ats AS timestamptz[]))
     ON CONFLICT (customer_id, location_id) DO UPDATE
         SET name = excluded.name, time_zone = excluded.time_zone, day_ends_at = excluded.day_ends_at,
-            recorded_at = excluded.recorded_at
+            counts_a_day = excluded.counts_a_day, recorded_at = excluded.recorded_at
         WHERE excluded.recorded_at >= location.recorded_at
-          AND (excluded.name, excluded.time_zone, excluded.day_ends_at)
-              IS DISTINCT FROM (location.name, location.time_zone, location.day_ends_at)
+          AND (excluded.name, excluded.time_zone, excluded.day_ends_at, excluded.counts_a_day)
+              IS DISTINCT FROM (location.name, location.time_zone, location.day_ends_at, location.counts_a_day)
     RETURNING customer_id, location_id
 """)
 
@@ -178,6 +179,23 @@ async def locations(connection: AsyncConnection, keys: Sequence[LocationKey]) ->
 
 _LOCATIONS = text("""
     SELECT customer_id, location_id, time_zone, day_ends_at
+    FROM unnest(CAST(:customers AS text[]), CAST(:names AS text[])) AS wanted (customer_id, location_id)
+    JOIN location USING (customer_id, location_id)
+""")
+
+
+COUNTS_A_DAY = 5
+"""At a location that the catalogue does not describe."""
+
+
+async def counts_a_day(connection: AsyncConnection, keys: Sequence[LocationKey]) -> Mapping[LocationKey, int]:
+    """Return how many counts a day each of these locations can do that the catalogue knows."""
+    result = await connection.execute(_COUNTS_A_DAY, _pairs(keys))
+    return {(row.customer_id, row.location_id): row.counts_a_day for row in result}
+
+
+_COUNTS_A_DAY = text("""
+    SELECT customer_id, location_id, counts_a_day
     FROM unnest(CAST(:customers AS text[]), CAST(:names AS text[])) AS wanted (customer_id, location_id)
     JOIN location USING (customer_id, location_id)
 """)

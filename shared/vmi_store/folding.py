@@ -24,6 +24,8 @@ class Changed(NamedTuple):
     version: int
     demand_from: date | None
     """The earliest of the site's days whose demand changed."""
+    counted_at: datetime | None = None
+    """As of when the last count was before the change."""
 
 
 async def fold(
@@ -48,7 +50,10 @@ async def fold(
         await _unanchor(connection, [key for key in voided if key not in standing])
     if anchors:
         await _refold(connection, anchors, sites)
-    return [Changed(change.key, locked[change.key].version + 1, change.demand_from) for change in changes]
+    return [
+        Changed(change.key, locked[change.key].version + 1, change.demand_from, locked[change.key].counted_at)
+        for change in changes
+    ]
 
 
 class _Change(NamedTuple):

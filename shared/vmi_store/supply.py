@@ -88,8 +88,8 @@ async def refold(connection: AsyncConnection, keys: Sequence[Key]) -> None:
     if not ordered:
         return
     counted_at = {row.key: row.balance.counted_at for row in await positions.read(connection, ordered)}
-    facts = await _facts(connection, ordered)
-    lines = {key: supply_lines(facts[key]) for key in ordered}
+    told = await facts(connection, ordered)
+    lines = {key: supply_lines(told[key]) for key in ordered}
     await _replace(connection, lines)
     supplies = [totals(lines[key], counted_at[key]) for key in ordered]
     await connection.execute(
@@ -143,7 +143,8 @@ _LINES = text(f"""
 """)  # noqa: S608 - our own words
 
 
-async def _facts(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, list[Fact]]:
+async def facts(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, list[Fact]]:
+    """Return what documents said about the supply of each key."""
     result = await connection.execute(_FACTS, _columns(keys))
     found: dict[Key, list[Fact]] = {key: [] for key in keys}
     for row in result:

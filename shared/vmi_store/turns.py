@@ -30,6 +30,7 @@ class Work(StrEnum):
 
     FORECASTING = "forecasting"
     REPLENISHING = "replenishing"
+    RECONCILING = "reconciling"
 
 
 async def take(connection: AsyncConnection, work: Work, locations: Iterable[tuple[str, str]]) -> None:

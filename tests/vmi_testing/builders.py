@@ -14,6 +14,7 @@ from vmi_contracts.inbound import (
     ProposalAnswered,
     SalesRecorded,
     ShipmentDispatched,
+    StockCounted,
     StockReported,
 )
 
@@ -43,6 +44,17 @@ def agreement(customer: str, item_id: str = "milk", location_id: str = "store-1"
 
 def stock(customer: str, quantities: Quantities, at: datetime = NOON, location_id: str = "store-1") -> StockReported:
     return StockReported.model_validate(
+        {
+            "customer_id": customer,
+            "location_id": location_id,
+            "as_of": at,
+            "lines": [{"item_id": name, "on_hand": str(quantity)} for name, quantity in quantities.items()],
+        }
+    )
+
+
+def count(customer: str, quantities: Quantities, at: datetime = NOON, location_id: str = "store-1") -> StockCounted:
+    return StockCounted.model_validate(
         {
             "customer_id": customer,
             "location_id": location_id,

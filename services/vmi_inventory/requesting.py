@@ -1,0 +1,160 @@
+"""Counts that are asked for: where records are likely wrong and it matters, within what a location can do a day."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Final
+from uuid import UUID, uuid5
+
+from vmi_contracts import topics
+from vmi_contracts.inbound import AgreementMade, StockAuthority, StockBasis
+from vmi_contracts.outbound import CountReason, CountRequestLine, CountRequestStatus, CountsRequested
+from vmi_domain.exceptions.rules import Thresholds
+from vmi_domain.stock.confidence import Candidate, Reason, Record, confidence, worth_counting
+from vmi_domain.stock.drift import is_tolerated
+from vmi_domain.stock.position import Authority, Basis, Key, Stock, stock
+from vmi_inventory.agreed import in_force, nows
+from vmi_runtime.clock import ClockMode
+from vmi_runtime.raising import thresholds_of
+from vmi_runtime.worker import Transaction
+from vmi_store import catalogue, count_requests, outbox, turns
+from vmi_store.count_requests import Kept, Request
+from vmi_store.engine import Connection
+from vmi_store.outbox import OutboxMessage
+from vmi_store.reconciling import Booked
+from vmi_store.turns import Work
+
+NAMESPACE: Final = UUID("5b1c1b5e-2a5f-5f0a-9a44-6d1f0f8a7c33")
+"""Never changed: ids of requests and of their messages hang on it."""
+SOURCE: Final = "vmi/inventory"
+LOCATIONS_AT_ONCE: Final = 10
+DAYS_OF_REQUESTS: Final = 7
+"""Where nobody counts, no more is asked for than could be done in so many days."""
+
+
+async def ask_for_counts(transaction: Transaction) -> bool:
+    """Ask for the counts of a day at locations where one has begun; return whether there may be more."""
+    connection = transaction.connection
+    now = None if transaction.clock.mode is ClockMode.EVENTS else transaction.clock.wall()
+    places = await count_requests.unsurveyed(connection, now, at_most=LOCATIONS_AT_ONCE)
+    if not places:
+        return False
+    await turns.take(connection, Work.RECONCILING, places)
+    for place, today in sorted((await count_requests.unsurveyed(connection, now, only=places)).items()):
+        await _ask(transaction, place, today)
+    return len(places) == LOCATIONS_AT_ONCE
+
+
+async def _ask(transaction: Transaction, place: tuple[str, str], today: date) -> None:
+    connection = transaction.connection
+    now = await nows({place}, transaction)
+    await count_requests.survey(connection, place, today)
+    a_day = (await catalogue.counts_a_day(connection, [place])).get(place, catalogue.COUNTS_A_DAY)
+    waiting = await count_requests.waiting(connection, place)
+    budget = min(a_day, a_day * DAYS_OF_REQUESTS - len(waiting))
+    if budget <= 0:
+        return
+    kept = [one for one in await count_requests.kept(connection, place, today) if one.key.item_id not in waiting]
+    agreed = await in_force(connection, [one.key for one in kept], now)
+    held = {one.key.item_id: held_by(one, agreed[one.key]) for one in kept if one.key in agreed}
+    records = {
+        one.key.item_id: record_of(one, agreed[one.key], held[one.key.item_id], today)
+        for one in kept
+        if one.key in agreed
+    }
+    candidates = [
+        Candidate(item_id, record, float(agreed[Key(*place, item_id)].unit_price or 1))
+        for item_id, record in records.items()
+    ]
+    requests = [
+        Request(
+            key=Key(*place, one.item_id),
+            request_id=uuid5(NAMESPACE, "|".join((*place, one.item_id, today.isoformat()))),
+            requested_on=today,
+            requested_at=now[place],
+            reason=reason,
+            expected=held[one.item_id].physical + held[one.item_id].received_unconfirmed,
+            confidence=round(confidence(one.record), 4),
+        )
+        for one, reason in worth_counting(candidates, budget)
+    ]
+    await count_requests.ask(connection, requests)
+    await _tell(connection, requests)
+
+
+def held_by(kept: Kept, agreement: AgreementMade | None) -> Stock:
+    """Return the quantities of a key by their names, as it is agreed to read them."""
+    authority = StockAuthority.SNAPSHOT if agreement is None else agreement.stock_authority
+    basis = StockBasis.GROSS if agreement is None else agreement.stock_basis
+    return stock(kept.balance, kept.supply, authority=Authority(authority.value), basis=Basis(basis.value))
+
+
+def record_of(kept: Kept, agreement: AgreementMade | None, held: Stock, today: date) -> Record:
+    """Return what is known of how right a key's record is."""
+    thresholds = Thresholds() if agreement is None else thresholds_of(agreement)
+    errors = sum(
+        not is_tolerated(drift, expected, tolerance=thresholds.drift_tolerance, share=thresholds.drift_tolerance_share)
+        for expected, drift in kept.history
+    )
+    yesterday = today - timedelta(days=1)
+    quiet_since = max((day for day in (kept.last_sold, kept.last_received, kept.looked_on) if day), default=yesterday)
+    return Record(
+        on_hand=float(held.physical + held.received_unconfirmed),
+        age_days=float((today - (kept.looked_on or kept.known_since)).days),
+        observed_days=float((today - kept.known_since).days),
+        errors=errors,
+        selling_days=kept.selling_days,
+        window_days=kept.window_days,
+        quiet_days=max((yesterday - quiet_since).days, 0),
+        daily_demand=float(kept.sold_in_window) / kept.window_days if kept.window_days else 0.0,
+    )
+
+
+async def answer(connection: Connection, counts: Sequence[Booked]) -> None:
+    """Let counts answer the requests that were waiting for them."""
+    answered = await count_requests.answer(connection, [(one.key, one.as_of, one.counted) for one in counts])
+    await _tell(connection, answered)
+
+
+async def _tell(connection: Connection, requests: Sequence[Request]) -> None:
+    units = await catalogue.items(connection, [(one.key.customer_id, one.key.item_id) for one in requests])
+    base_units = {item: described.base_unit for item, described in units.items()}
+    await outbox.add(connection, list(_messages(requests, base_units)))
+
+
+def _messages(requests: Sequence[Request], units: Mapping[tuple[str, str], str]) -> Iterator[OutboxMessage]:
+    ordered = sorted(requests, key=lambda one: (one.key, one.requested_on))
+    for (customer_id, location_id), group in groupby(ordered, key=lambda one: one.key[:2]):
+        some = list(group)
+        document = CountsRequested(
+            customer_id=customer_id,
+            location_id=location_id,
+            issued_at=max(one.answered_at or one.requested_at for one in some),
+            lines=tuple(_line(one, units.get((customer_id, one.key.item_id), "EA")) for one in some),
+        )
+        names = [f"{one.request_id}:{one.answered_at or 'open'}" for one in some]
+        yield OutboxMessage(
+            topic=topics.COUNT_REQUESTS.name,
+            key=document.key,
+            customer_id=customer_id,
+            type=document.message_type,
+            message_id=uuid5(NAMESPACE, "|".join(names)),
+            source=SOURCE,
+            payload=document.model_dump_json(exclude_none=True).encode(),
+            time=document.issued_at,
+        )
+
+
+def _line(one: Request, unit: str) -> CountRequestLine:
+    return CountRequestLine(
+        request_id=one.request_id,
+        status=CountRequestStatus.OPEN if one.answered_at is None else CountRequestStatus.ANSWERED,
+        item_id=one.key.item_id,
+        reason=CountReason(Reason(one.reason).value),
+        expected=one.expected,
+        unit=unit,
+        confidence=one.confidence,
+        requested_at=one.requested_at,
+        answered_at=one.answered_at,
+        counted=one.counted,
+    )

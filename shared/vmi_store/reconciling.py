@@ -1,0 +1,262 @@
+"""Counts against what the facts said before them. Who takes in facts notes what is due; who reconciles derives it.
+
+The notes never miss a fact: who notes a row locks it, and who derives it holds it. So a note either is there when the
+row is taken, or waits until it was derived and then makes it due again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain.stock.drift import Cause
+from vmi_domain.stock.position import ABSOLUTE, MOVING, Key, Kind
+from vmi_store import journal
+from vmi_store.journal import OfKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A count with its adjustment and what explains it; base units, as reported."""
+
+    key: Key
+    as_of: datetime
+    cause: Cause
+    counted: Decimal
+    since: datetime | None
+    expected: Decimal | None
+    drift: Decimal
+    newly_apart: Decimal
+    """Unavailable and reserved, since the count before."""
+    facts: int
+    """That moved stock since the count before."""
+    sold: Decimal
+    received: Decimal
+    adjusted: Decimal
+    transferred: Decimal
+
+
+async def note(connection: AsyncConnection, entered: OfKeys, counted_at: Mapping[Key, datetime | None]) -> None:
+    """Note what lines that were just entered change: counts, and counts after late facts.
+
+    ``counted_at`` is each key's last count before they came. The caller holds the keys' locks.
+    """
+    counts: dict[tuple[Key, datetime], None] = {}
+    late: dict[tuple[Key, datetime], None] = {}
+    for key, lines in entered.items():
+        last = counted_at.get(key)
+        for line in lines:
+            if line.kind in ABSOLUTE or (line.kind is Kind.VOID and last is not None and line.occurred_at <= last):
+                counts[key, line.occurred_at] = None
+            elif last is not None and line.occurred_at <= last and line.kind in MOVING:
+                late[key, line.occurred_at] = None
+    if counts:
+        await connection.execute(_NOTE_COUNTS, _columns(list(counts)))
+    if late:
+        await connection.execute(_NOTE_LATE, _columns(list(late)))
+
+
+_WANTED = """
+    unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:ats AS timestamptz[]))
+    AS wanted (customer_id, location_id, item_id, at)
+"""
+_NOTE_COUNTS = text(f"""
+    INSERT INTO reconciliation (customer_id, location_id, item_id, as_of, due)
+    SELECT customer_id, location_id, item_id, at, true FROM {_WANTED}
+    ORDER BY customer_id, location_id, item_id, at
+    ON CONFLICT (customer_id, location_id, item_id, as_of) DO UPDATE SET due = true
+""")  # noqa: S608 - our own words
+_NOTE_LATE = text(f"""
+    UPDATE reconciliation AS count SET due = true
+    FROM (
+        SELECT DISTINCT wanted.customer_id, wanted.location_id, wanted.item_id, following.as_of
+        FROM {_WANTED}
+        CROSS JOIN LATERAL (
+            SELECT as_of FROM reconciliation AS count
+            WHERE count.customer_id = wanted.customer_id AND count.location_id = wanted.location_id
+              AND count.item_id = wanted.item_id AND count.as_of >= wanted.at
+            ORDER BY as_of LIMIT 1
+        ) AS following
+    ) AS following
+    WHERE count.customer_id = following.customer_id AND count.location_id = following.location_id
+      AND count.item_id = following.item_id AND count.as_of = following.as_of
+""")  # noqa: S608 - our own words
+
+
+async def due(connection: AsyncConnection, *, at_most: int) -> list[Key]:
+    """Return keys with counts to be derived."""
+    return [Key(*row) for row in await connection.execute(_DUE, {"at_most": at_most})]
+
+
+_DUE = text("""
+    SELECT customer_id, location_id, item_id FROM (
+        SELECT customer_id, location_id, item_id FROM reconciliation WHERE due LIMIT :at_most
+    ) AS due GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+""")
+
+
+async def derive(connection: AsyncConnection, keys: Sequence[Key]) -> list[Booked]:
+    """Derive what is due of these keys, and the counts after that; return these adjustments, by key and time.
+
+    What somebody is just noting is left for the next time. The caller has the turn at the locations.
+    """
+    taken = (await connection.execute(_TAKE, _of_keys(keys))).all()
+    if not taken:
+        return []
+    wanted = _columns([(Key(row.customer_id, row.location_id, row.item_id), row.as_of) for row in taken])
+    await connection.execute(_COUNTED, wanted)
+    await connection.execute(_GONE, wanted)
+    return [_booked(row) for row in await connection.execute(_DERIVE, wanted)]
+
+
+_KEYS = """
+    unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+    AS wanted (customer_id, location_id, item_id)
+"""
+_TAKE = text(f"""
+    SELECT customer_id, location_id, item_id, as_of
+    FROM {_KEYS} JOIN reconciliation AS count USING (customer_id, location_id, item_id)
+    WHERE count.due ORDER BY 1, 2, 3, 4
+    FOR UPDATE OF count SKIP LOCKED
+""")  # noqa: S608 - our own words
+# Of several counts at one instant the order of vmi_domain.stock.position.Count holds.
+_STANDING = f"""
+    SELECT line.kind, line.quantity,
+           coalesce((line.details ->> 'unavailable')::numeric, 0)
+           + coalesce((line.details ->> 'reserved')::numeric, 0) AS set_apart
+    FROM journal AS line
+    WHERE line.customer_id = wanted.customer_id AND line.location_id = wanted.location_id
+      AND line.item_id = wanted.item_id AND line.occurred_at = wanted.at
+      AND line.kind IN ({Kind.REPORT:d}, {Kind.COUNT:d}) AND {journal.STANDS}
+    ORDER BY coalesce((line.details ->> 'revision')::int, 0) DESC, line.kind DESC, line.line_id DESC LIMIT 1
+"""  # noqa: S608 - our own words
+_OF_THE_COUNT = """
+    count.customer_id = wanted.customer_id AND count.location_id = wanted.location_id
+    AND count.item_id = wanted.item_id AND count.as_of = wanted.at
+"""
+_COUNTED = text(f"""
+    UPDATE reconciliation AS count SET
+        counted = standing.quantity, set_apart = standing.set_apart,
+        cause = CASE standing.kind WHEN {Kind.COUNT:d} THEN '{Cause.COUNT_RECONCILE.value}'
+                ELSE '{Cause.SNAPSHOT_RECONCILE.value}' END
+    FROM {_WANTED} CROSS JOIN LATERAL ({_STANDING}) AS standing
+    WHERE {_OF_THE_COUNT}
+""")  # noqa: S608 - our own words
+_GONE = text(f"""
+    DELETE FROM reconciliation AS count USING {_WANTED}
+    WHERE {_OF_THE_COUNT} AND NOT EXISTS ({_STANDING})
+""")  # noqa: S608 - our own words
+_DERIVE = text(f"""
+    WITH target AS MATERIALIZED (
+        SELECT DISTINCT count.customer_id, count.location_id, count.item_id, count.as_of, count.counted,
+               count.set_apart
+        FROM {_WANTED}
+        CROSS JOIN LATERAL (
+            SELECT * FROM reconciliation AS count
+            WHERE count.customer_id = wanted.customer_id AND count.location_id = wanted.location_id
+              AND count.item_id = wanted.item_id AND count.as_of >= wanted.at AND count.cause <> ''
+            ORDER BY as_of LIMIT 2
+        ) AS count
+    ), derived AS (
+        SELECT target.*, before.as_of AS since, before.counted + moved.quantity AS expected,
+               target.set_apart - before.set_apart AS newly_apart, moved.*
+        FROM target
+        LEFT JOIN LATERAL (
+            SELECT as_of, counted, set_apart FROM reconciliation AS count
+            WHERE count.customer_id = target.customer_id AND count.location_id = target.location_id
+              AND count.item_id = target.item_id AND count.as_of < target.as_of AND count.cause <> ''
+            ORDER BY as_of DESC LIMIT 1
+        ) AS before ON true
+        CROSS JOIN LATERAL (
+            SELECT count(*)::int AS facts, coalesce(sum(quantity), 0) AS quantity,
+                   coalesce(-sum(quantity) FILTER (WHERE kind = {Kind.SALE:d}), 0) AS sold,
+                   coalesce(sum(quantity) FILTER (WHERE kind = {Kind.RECEIPT:d}), 0) AS received,
+                   coalesce(sum(quantity) FILTER (WHERE kind = {Kind.ADJUSTMENT:d}), 0) AS adjusted,
+                   coalesce(sum(quantity) FILTER (WHERE kind = {Kind.TRANSFER:d}), 0) AS transferred
+            FROM journal AS line
+            WHERE line.customer_id = target.customer_id AND line.location_id = target.location_id
+              AND line.item_id = target.item_id AND line.occurred_at > before.as_of
+              AND line.occurred_at <= target.as_of
+              AND line.kind IN ({Kind.SALE:d}, {Kind.ADJUSTMENT:d}, {Kind.TRANSFER:d}, {Kind.RECEIPT:d})
+        ) AS moved
+    )
+    UPDATE reconciliation AS count SET
+        due = false, since = derived.since, expected = derived.expected,
+        drift = coalesce(derived.counted - derived.expected, 0), newly_apart = coalesce(derived.newly_apart, 0),
+        facts = derived.facts, sold = derived.sold, received = derived.received, adjusted = derived.adjusted,
+        transferred = derived.transferred
+    FROM derived
+    WHERE count.customer_id = derived.customer_id AND count.location_id = derived.location_id
+      AND count.item_id = derived.item_id AND count.as_of = derived.as_of
+    RETURNING count.customer_id, count.location_id, count.item_id, count.as_of, count.cause, count.counted,
+              count.since, count.expected, count.drift, count.newly_apart, count.facts, count.sold, count.received,
+              count.adjusted, count.transferred
+""")  # noqa: S608 - our own words
+
+
+async def latest(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Booked]:
+    """Return the last count of each key that has one."""
+    found = [_booked(row) for row in await connection.execute(_LATEST, _of_keys(keys))]
+    return {one.key: one for one in found}
+
+
+_BOOKED = """
+    customer_id, location_id, item_id, as_of, cause, counted, since, expected, drift, newly_apart, facts, sold,
+    received, adjusted, transferred
+"""
+_LATEST = text(f"""
+    SELECT count.*
+    FROM {_KEYS}
+    CROSS JOIN LATERAL (
+        SELECT {_BOOKED} FROM reconciliation AS count
+        WHERE count.customer_id = wanted.customer_id AND count.location_id = wanted.location_id
+          AND count.item_id = wanted.item_id AND NOT count.due
+        ORDER BY as_of DESC LIMIT 1
+    ) AS count
+""")  # noqa: S608 - our own words
+
+
+async def history(connection: AsyncConnection, key: Key, *, at_most: int) -> list[Booked]:
+    """Return a key's counts, the latest first."""
+    result = await connection.execute(_HISTORY, {**key._asdict(), "at_most": at_most})
+    return [_booked(row) for row in result]
+
+
+_HISTORY = text(f"""
+    SELECT {_BOOKED} FROM reconciliation
+    WHERE customer_id = :customer_id AND location_id = :location_id AND item_id = :item_id AND NOT due
+    ORDER BY as_of DESC LIMIT :at_most
+""")  # noqa: S608 - our own words
+
+
+def _booked(row: Row[tuple[object, ...]]) -> Booked:
+    return Booked(
+        Key(row.customer_id, row.location_id, row.item_id),
+        row.as_of,
+        Cause(row.cause),
+        row.counted,
+        row.since,
+        row.expected,
+        row.drift,
+        row.newly_apart,
+        row.facts,
+        row.sold,
+        row.received,
+        row.adjusted,
+        row.transferred,
+    )
+
+
+def _of_keys(keys: Sequence[Key]) -> dict[str, list[str]]:
+    return {
+        "customers": [key.customer_id for key in keys],
+        "locations": [key.location_id for key in keys],
+        "items": [key.item_id for key in keys],
+    }
+
+
+def _columns(at: Sequence[tuple[Key, datetime]]) -> dict[str, object]:
+    return {**_of_keys([key for key, _ in at]), "ats": [moment for _, moment in at]}
