@@ -12,6 +12,8 @@ from vmi_contracts.inbound import AgreementMade
 from vmi_domain import forecasting
 from vmi_domain.forecasting import Protection, States
 from vmi_domain.stock.position import Key
+from vmi_forecast import correcting
+from vmi_forecast.correcting import Lesson
 from vmi_forecast.terms import expected_daily_demand, protection
 from vmi_runtime.worker import Transaction
 from vmi_store import agreements, demand, forecasts
@@ -19,6 +21,8 @@ from vmi_store.forecasts import Checkpoint, Forecast, Location, Site, State
 
 LONGEST_HISTORY: Final = timedelta(days=1100)
 """Older days weigh nothing any more."""
+NO_HISTORY_BEFORE: Final = date(1950, 1, 1)
+"""A day before it stands for the begin of all there is."""
 DAY: Final = timedelta(days=1)
 
 
@@ -34,6 +38,8 @@ class Task:
     from_scratch: bool
     through: date
     """The day it is to be brought to."""
+    anew: bool = False
+    """Whether what it begins with changed: a predecessor's history was given to it, or taken from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,9 @@ async def tasks(
         unreadable = before is None or before.state is None
         if unreadable or key in to_redo or (before is not None and before.through < until):
             checkpoint = None if unreadable else checkpoints.get(key)
-            found.append(Task(key, before, checkpoint, unreadable or (key in to_redo and checkpoint is None), until))
+            anew = to_redo.get(key, until) < NO_HISTORY_BEFORE
+            scratch = unreadable or anew or (key in to_redo and checkpoint is None)
+            found.append(Task(key, before, None if anew else checkpoint, scratch, until, anew))
     return found
 
 
@@ -104,7 +112,8 @@ async def _beginnings(transaction: Transaction, tasks: Sequence[Task]) -> list[d
     for task in tasks:
         known = [] if task.before is None else [task.before.began_on]
         if task.from_scratch:
-            known = [day for day in (*known, first_demand.get(task.key)) if day is not None]
+            first = first_demand.get(task.key)
+            known = [day for day in (*([] if task.anew else known), first) if day is not None]
         beginnings.append(max(min(known, default=task.through + DAY), task.through - LONGEST_HISTORY))
     return beginnings
 
@@ -140,6 +149,7 @@ async def _fold(
 ) -> States:
     """Learn the days that each series lacks. Series that are brought to the same day go together."""
     learned = states.copy()
+    lessons: list[tuple[int, Lesson]] = []
     calendars = {location: site.calendar for location, site in sites.items()}
     for through in sorted({task.through for task in tasks}):
         places = [place for place, task in enumerate(tasks) if task.through == through]
@@ -147,10 +157,15 @@ async def _fold(
         histories = await demand.read(transaction.connection, since, until=through, calendars=calendars)
         folded = forecasting.fold(states[places], [day for _, day in since], histories, through)
         learned[places] = folded.states
+        lessons.extend(
+            (place, Lesson(key, first, through, history))
+            for place, (key, first), history in zip(places, since, histories, strict=True)
+        )
         kept = [Checkpoint(since[place][0], day, state) for place, day, state in folded.checkpoints]
         await forecasts.keep_checkpoints(transaction.connection, kept)
         grown = sorted({checkpoint.key for checkpoint in kept})
         await forecasts.forget_checkpoints(transaction.connection, grown, forecasting.kept_days(through))
+    await correcting.note(transaction, [lesson for _, lesson in lessons], learned[[place for place, _ in lessons]])
     return learned
 
 

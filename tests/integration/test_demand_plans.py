@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from vmi_replenishment.following import Replenishment
 from vmi_replenishment.reading import read_changes
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import FetchedRecord, Transaction
-from vmi_store import forecasts
+from vmi_store import demand, forecasts
 from vmi_store.forecasts import Forecast
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
@@ -283,3 +284,114 @@ async def test_a_person_must_say_who_and_why(shop: Shop) -> None:
     }
     with pytest.raises(ValueError, match="author"):
         plans.ForecastOverridden.model_validate(body)
+
+
+# The history
+
+
+async def test_f37_excluding_a_day_changes_the_forecast_and_not_the_stock(shop: Shop) -> None:
+    await shop.tells(builders.stock(shop.customer, {"milk": 900}, NOON - 40 * DAY))
+    await shop.sells([10] * 29 + [60])
+    await shop.tells(builders.sale(shop.customer, {"milk": 1}))
+    with_it, stock = await shop.rate(), await shop.desk.stock()
+
+    await shop.plans(plans.HistoryAdjusted, {"from_day": TODAY - DAY, "excluded": True})
+
+    assert await shop.rate() < with_it - 0.5
+    assert (await shop.desk.stock()).physical == stock.physical
+    assert (await shop.desk.days())[str(TODAY - DAY)][2] == 60
+
+
+async def test_f37_an_adjustment_of_the_history_adds(shop: Shop) -> None:
+    await shop.sells([10] * 30)
+    await shop.tells(builders.sale(shop.customer, {"milk": 1}))
+    before = await shop.rate()
+
+    await shop.plans(plans.HistoryAdjusted, {"from_day": TODAY - 10 * DAY, "to_day": TODAY - DAY, "quantity": "100"})
+    after = await shop.rate()
+    await shop.plans(plans.HistoryAdjusted, revision=1, withdrawn=True)
+
+    assert after > before + 2
+    assert await shop.rate() == pytest.approx(before, abs=1e-4)
+
+
+async def test_f31_a_promotion_does_not_raise_what_is_usual_after_it_ends(shop: Shop) -> None:
+    promoted = {"from_day": TODAY - 9 * DAY, "to_day": TODAY - 3 * DAY}
+    await shop.plans(plans.PromotionPlanned, promoted, stated_at=NOON - 20 * DAY)
+    await shop.sells([10] * 31 + [40] * 7 + [10] * 2)
+    await shop.tells(builders.sale(shop.customer, {"milk": 1}))
+
+    assert await shop.rate() == pytest.approx(10, rel=0.05)
+
+
+async def test_the_uplift_of_the_next_promotion_is_learned_from_the_last(shop: Shop) -> None:
+    promoted = {"from_day": TODAY - 9 * DAY, "to_day": TODAY - 3 * DAY}
+    await shop.plans(plans.PromotionPlanned, promoted, stated_at=NOON - 20 * DAY)
+    await shop.sells([10] * 31 + [40] * 7 + [10] * 2)
+    await shop.tells(builders.stock(shop.customer, {"milk": 5}))
+
+    await shop.plans(plans.PromotionPlanned, days(0, 9), plan_id="next")
+
+    [note] = (await shop.latest()).explanation["inputs"]["demand"]["plans"]
+    assert note["factor"] == pytest.approx(4, rel=0.1)
+
+
+async def test_s21_a_successor_inherits_its_predecessors_history_and_gives_it_back(shop: Shop) -> None:
+    await shop.sells([20] * 40)
+    await shop.tells(builders.sale(shop.customer, {"milk": 1}))
+
+    line = {"last_order_day": TODAY - DAY, "successor_id": "bread", "ratio": 0.5}
+    await shop.plans(plans.RangeChanged, line)
+    inherited = await shop.forecast("bread")
+    await shop.plans(plans.RangeChanged, revision=1, withdrawn=True)
+
+    assert inherited.state is not None
+    assert inherited.state[2] == 40
+    assert float(forecasting.daily_rate(inherited.state[None, :])[0]) == pytest.approx(10, rel=0.05)
+    given_back = (await shop.forecast("bread")).state
+    assert given_back is not None
+    assert given_back[2] <= 1
+
+
+async def test_s21_of_an_item_that_ended_nothing_is_proposed(shop: Shop) -> None:
+    await shop.tells(builders.stock(shop.customer, {"milk": 5}))
+    assert (await shop.latest()).quantity > 0
+
+    await shop.plans(plans.RangeChanged, {"last_order_day": TODAY - DAY})
+
+    assert (await shop.latest()).quantity == 0
+
+
+async def test_s21_a_predecessors_stock_counts_where_it_serves_as_well(shop: Shop) -> None:
+    await shop.tells(builders.stock(shop.customer, {"milk": 12, "bread": 3}))
+    before = (await shop.latest("bread")).quantity
+
+    line = {"last_order_day": TODAY - DAY, "successor_id": "bread", "from_day": TODAY, "is_interchangeable": True}
+    await shop.plans(plans.RangeChanged, line)
+
+    assert (await shop.latest("bread")).quantity == before - 12
+
+
+async def test_s15_kpis_never_see_corrected_demand_as_sales(shop: Shop) -> None:
+    await shop.tells(builders.stock(shop.customer, {"milk": 306}, NOON - 31 * DAY - HOUR))
+    await shop.sells([10] * 30 + [6])
+    await shop.tells(builders.sale(shop.customer, {"bread": 1}))
+
+    async with shop.engine.connect() as connection:
+        [one] = await demand.corrected_days(connection, [Key(shop.customer, STORE, "milk")], since=TODAY - 30 * DAY)
+
+    assert (one.day, one.observed, one.cause) == (TODAY - DAY, 6, "sold_out")
+    assert one.demand > 8
+    assert (await shop.desk.days())[str(TODAY - DAY)][2] == Decimal(6)
+
+
+async def test_f8_what_buyers_bring_back_is_stock_and_not_negative_demand(shop: Shop) -> None:
+    await shop.sells([10] * 30)
+    await shop.tells(builders.sale(shop.customer, {"bread": 1}))
+    before = await shop.rate()
+
+    returned = builders.sale(shop.customer, {"milk": 0}, NOON - 2 * DAY)
+    line = returned.lines[0].model_copy(update={"returned": Decimal(3)})
+    await shop.tells(returned.model_copy(update={"lines": (line,)}))
+
+    assert await shop.rate() == pytest.approx(before, abs=1e-6)

@@ -2,7 +2,7 @@
 
 from vmi_domain.forecasting.checkpoints import kept_days
 from vmi_domain.forecasting.folding import NO_DEMAND, Folded, History, fold
-from vmi_domain.forecasting.learning import update
+from vmi_domain.forecasting.learning import likely, update
 from vmi_domain.forecasting.materiality import Protection, levels, matter
 from vmi_domain.forecasting.outlook import DemandOver, daily_rate, demand_over, demands_over, usual_demand_over
 from vmi_domain.forecasting.state import (
@@ -34,6 +34,7 @@ __all__ = [
     "from_bytes",
     "kept_days",
     "levels",
+    "likely",
     "matter",
     "pooled",
     "start",

@@ -28,6 +28,18 @@ class History:
     """Days on which it sold out: what was sold is the least that was wanted."""
     empty: NDArray[np.int64] = field(default_factory=_no_days)
     """Days with nothing to sell throughout."""
+    shares: NDArray[np.float64] | None = None
+    """Of each ``sold_out`` day, the share of it that was over when it sold out; NaN, and None for all, where nobody
+    knows."""
+    set_aside: NDArray[np.int64] = field(default_factory=_no_days)
+    """Days that say nothing of what is usual: promotions, and what people excluded. Their demand is not in it."""
+    adjusted: NDArray[np.int64] = field(default_factory=_no_days)
+    """Days whose demand people corrected."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether there are days that do not show their whole demand."""
+        return bool(self.sold_out.size or self.empty.size or self.set_aside.size)
 
 
 NO_DEMAND = History(_no_days(), np.zeros(0))
@@ -80,11 +92,14 @@ def _by_day(
     """Return demand and share of the day in stock, a row a series and a column a day; None where none sold out."""
     shape = (len(histories), max(last - first + 1, 0))
     demand = np.zeros(shape)
-    in_stock = np.ones(shape) if any(one.sold_out.size or one.empty.size for one in histories) else None
+    in_stock = np.ones(shape) if any(one.is_partial for one in histories) else None
     for row, history in enumerate(histories):
         inside = (history.days >= first) & (history.days <= last)
         demand[row, history.days[inside] - first] = history.demand[inside]
-        if in_stock is not None:
-            for days, share in ((history.sold_out, np.nan), (history.empty, 0.0)):
-                in_stock[row, days[(days >= first) & (days <= last)] - first] = share
+        if in_stock is None or not history.is_partial:
+            continue
+        shares = np.full(len(history.sold_out), np.nan) if history.shares is None else history.shares
+        for days, share in ((history.sold_out, shares), (history.empty, 0.0), (history.set_aside, 0.0)):
+            known = (days >= first) & (days <= last)
+            in_stock[row, days[known] - first] = share[known] if isinstance(share, np.ndarray) else share
     return demand, in_stock

@@ -34,6 +34,7 @@ from vmi_domain.forecasting.state import (
     WEEK,
     WEEKDAY_DEMAND,
     WEEKDAY_WEIGHT,
+    WEEKDAYS_ELSEWHERE,
     States,
 )
 from vmi_domain.forecasting.weekdays import Columns
@@ -93,6 +94,20 @@ def update(states: States, demands: ArrayLike, first_day: date, *, in_stock: Arr
             _learn_day(columns, wanted[some, place], None if stocked is None else stocked[some, place], day)
         moved[some] = columns.T
     return moved
+
+
+def likely(states: States, days: ArrayLike, sold: ArrayLike, in_stock: ArrayLike) -> NDArray[np.float64]:
+    """Return the demand of one day a series (``date.toordinal()``), given what was sold and for which share of it.
+
+    The same as ``update`` learns, by what the states know now.
+    """
+    columns = np.array(states.T, order="C")
+    day = np.asarray(days, np.int64)
+    weekday = weekdays.profile(columns, columns[WEEKDAYS_ELSEWHERE])[(day - 1) % WEEK, np.arange(len(day))]
+    stocked = np.asarray(in_stock, np.float32)
+    short = np.flatnonzero(~(stocked >= 1))
+    wanted, _ = _wanted(columns, columns[LEVEL] * weekday, np.asarray(sold, np.float32), stocked, short, 0)
+    return wanted.astype(np.float64)
 
 
 def _learn_day(columns: Columns, demand: Columns, stocked: Columns | None, day: int) -> None:

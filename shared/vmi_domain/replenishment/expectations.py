@@ -80,10 +80,22 @@ def _with_plans(question: Question, state: NDArray[np.float32], without: Expecte
     until_next, basis = _planned(question, state, opportunity.next_deliver_at)
     if not until_next.layers:
         return without
-    until = _outlook(question, opportunity.deliver_at, _planned(question, state, opportunity.deliver_at)[0])
+
+    def until(arrival: datetime) -> Outlook:
+        return _outlook(question, arrival, _planned(question, state, arrival)[0])
+
+    minimum_at, maximum_at = _ends_of_supply(question)
     notes = tuple(_note(layer) for layer in until_next.layers)
     spread = 0.0 if basis is Basis.NET_PLAN else question.terms.lead_time_sd_days
-    return Expected(basis, _outlook(question, opportunity.next_deliver_at, until_next), until, spread, notes)
+    return Expected(
+        basis,
+        _outlook(question, opportunity.next_deliver_at, until_next),
+        until(opportunity.deliver_at),
+        spread,
+        notes,
+        until_minimum=None if minimum_at is None else until(minimum_at),
+        until_maximum=None if maximum_at is None else until(maximum_at),
+    )
 
 
 def _planned(question: Question, state: NDArray[np.float32], arrival: datetime) -> tuple[Planned, Basis]:
@@ -111,20 +123,27 @@ def _note(layer: Layer) -> PlanNote:
     return PlanNote(line.kind.value, line.plan_id, before, after, layer.factor, line.author, line.reason)
 
 
+def _ends_of_supply(question: Question) -> tuple[datetime | None, datetime | None]:
+    """Return until when the minimum and the maximum days of supply last after the day of the arrival, if agreed."""
+    policy = question.terms.policy
+    if policy.kind is not PolicyKind.DAYS_OF_SUPPLY:
+        return None, None
+    after = question.opportunity.deliver_at + timedelta(days=1)
+    return after + timedelta(days=policy.minimum_days or 0.0), after + timedelta(days=policy.maximum_days or 0.0)
+
+
 def _until_days_of_supply(
     questions: Sequence[Question], states: forecasting.States
 ) -> tuple[dict[int, Outlook], dict[int, Outlook]]:
     """Return the demand up to the minimum and the maximum days of supply after the day of the arrival, by place."""
-    places = [place for place, one in enumerate(questions) if one.terms.policy.kind is PolicyKind.DAYS_OF_SUPPLY]
-    some = [questions[place] for place in places]
-    found = []
-    for days in ("minimum_days", "maximum_days"):
-        ends = [
-            one.opportunity.deliver_at + timedelta(days=1 + (getattr(one.terms.policy, days) or 0.0)) for one in some
-        ]
-        told = _outlooks(some, states[places], ends) if some else []
-        found.append(dict(zip(places, told, strict=True)))
-    return found[0], found[1]
+    found: tuple[dict[int, Outlook], dict[int, Outlook]] = ({}, {})
+    ends = {place: _ends_of_supply(one) for place, one in enumerate(questions)}
+    places = [place for place, (minimum_at, _) in ends.items() if minimum_at is not None]
+    for which, outlook_of in enumerate(found):
+        arrivals = [at for place in places if (at := ends[place][which]) is not None]
+        told = _outlooks([questions[place] for place in places], states[places], arrivals) if places else []
+        outlook_of.update(zip(places, told, strict=True))
+    return found
 
 
 def _states(questions: Sequence[Question]) -> forecasting.States:

@@ -1,7 +1,7 @@
 """Why a quantity is what it is: written so that the quantity can be recomputed from the explanation alone (F56)."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -15,6 +15,7 @@ from vmi_domain.replenishment.needs import (
     Expected,
     Need,
     Outlook,
+    PlanNote,
     Policy,
     PolicyKind,
     Position,
@@ -193,7 +194,7 @@ def _policy(policy: Policy) -> dict[str, Any]:
 
 
 def _expected(expected: Expected) -> dict[str, Any]:
-    told = {
+    told: dict[str, Any] = {
         "basis": expected.basis.value,
         "until_next_arrival": _outlook(expected.until_next_arrival),
         "until_arrival": _outlook(expected.until_arrival),
@@ -205,6 +206,8 @@ def _expected(expected: Expected) -> dict[str, Any]:
             "until_minimum": _outlook(expected.until_minimum),
             "until_maximum": _outlook(expected.until_maximum),
         }
+    if expected.plans:
+        told["plans"] = [asdict(note) for note in expected.plans]
     return told
 
 
@@ -305,6 +308,7 @@ def _read_expected(demand: Mapping[str, Any]) -> Expected:
         period_days=demand.get("period_days") or 1.0,
         until_minimum=_read_outlook(demand.get("until_minimum")),
         until_maximum=_read_outlook(demand.get("until_maximum")),
+        plans=tuple(PlanNote(**note) for note in demand.get("plans") or ()),
     )
 
 

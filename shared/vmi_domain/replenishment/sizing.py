@@ -135,6 +135,8 @@ def _by_measure(needs: Sequence[Need], source: LevelSource) -> list[Size]:
     quantities = _order_quantities(needs, cycles)
     spread = _spread(needs, cycles, quantities)
     least = _MEASURES[source](cycles, np.array([need.policy.service_target for need in needs]), spread)
+    # What is firm is covered to the unit; a search for its level would end a millionth above, and be rounded up.
+    least = np.where(cycles.until_next_arrival.variance > 0, least, cycles.until_next_arrival.mean)
     return [
         _sized(need, source, level, quantity)
         for need, level, quantity in zip(needs, _told(least), quantities, strict=True)

@@ -1,0 +1,1 @@
+"""What customers and items are like: profiles of their demand, and the classes that follow."""
