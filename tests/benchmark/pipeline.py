@@ -24,6 +24,8 @@ import numpy as np
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.vmi_testing import builders
 from tests.vmi_testing.waiting import until
 
@@ -51,6 +53,8 @@ class Run:
     """A running pipeline with its load, and what came out of it."""
 
     supervisor: Supervisor
+    servers: dict[str, psutil.Process]
+    """Broker and database."""
     producer: AIOKafkaProducer
     pipeline: Pipeline
     series: list[Series]
@@ -112,6 +116,35 @@ class Run:
             if worker.process is not None
         }
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """Return the processor time that workers, database and broker have used, and this load itself."""
+        used = {"load": _cpu_seconds(psutil.Process())}
+        for worker in self.supervisor.workers:
+            if worker.process is not None:
+                used[worker.name] = _cpu_seconds(psutil.Process(worker.process.pid))
+        for name, server in self.servers.items():
+            used[name] = sum(map(_cpu_seconds, (server, *server.children(recursive=True))))
+        return used
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
+
+
+async def _servers(engine: AsyncEngine, bootstrap_servers: str) -> dict[str, psutil.Process]:
+    """Return the processes of broker and database; a database's backends are children of its first process."""
+    port = int(bootstrap_servers.rpartition(":")[2])
+    listening = [one for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.laddr.port == port]
+    async with engine.connect() as connection:
+        backend = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+    database = psutil.Process(backend).parent()
+    assert database is not None
+    return {"database": database, "broker": psutil.Process(listening[0].pid)}
+
 
 @asynccontextmanager
 async def running(locations: int, items: int) -> AsyncIterator[Run]:
@@ -138,7 +171,8 @@ async def running(locations: int, items: int) -> AsyncIterator[Run]:
         places = [f"store-{number:03}" for number in range(locations)]
         names = [f"item-{number:03}" for number in range(items)]
         async with pipeline.watched(settings.kafka, engine, [defined(name) for name in WORKERS]) as pipe:
-            run = Run(supervisor, producer, pipe, [(place, name) for place in places for name in names])
+            servers = await _servers(engine, addresses.bootstrap_servers)
+            run = Run(supervisor, servers, producer, pipe, [(place, name) for place in places for name in names])
             reading = asyncio.create_task(run.read(consumer))
             try:
                 await _introduce(run, places, names)
@@ -205,7 +239,9 @@ async def measured(arguments: argparse.Namespace) -> None:
     async with running(arguments.locations, arguments.items) as run:
         await peak(run, arguments.events // 4)  # warm
         at_start = run.memory_mb()
+        before = run.cpu_seconds()
         highest = await peak(run, arguments.events)
+        used = {name: seconds - before[name] for name, seconds in run.cpu_seconds().items()}
         after_peak = run.memory_mb()
         rate = arguments.rate or highest / 2
         times = await steadily(run, rate, arguments.seconds)
@@ -214,6 +250,11 @@ async def measured(arguments: argparse.Namespace) -> None:
     p50, p99, longest = np.percentile(times, [50, 99, 100])
     print(f"series {arguments.locations * arguments.items}, single-line sales, four workers on this machine")
     print(f"peak of the whole pipeline   {highest:10,.0f} events/s ({arguments.events:,} events at once)")
+    each = {name: 1e6 * seconds / arguments.events for name, seconds in used.items()}
+    print(
+        f"processor time an event       {sum(each.values()):9,.0f} µs: "
+        + ", ".join(f"{name} {microseconds:,.0f}" for name, microseconds in each.items())
+    )
     print(f"steadily, half of it         {rate:10,.0f} events/s for {arguments.seconds:g} s, {len(times):,} events")
     print(
         f"event to proposal            p50 {p50:.3f} s   p99 {p99:.3f} s   longest {longest:.3f} s   (asked: p99 < 1 s)"
