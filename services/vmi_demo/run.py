@@ -43,8 +43,8 @@ from vmi_runtime.clock import monotonic
 COVERS: Final = np.arange(0, 121) * 0.05
 """Factors on the ERP rule's minimum and maximum, among which the one with the service's fill rate is sought."""
 DOCUMENTS_AT_ONCE: Final = 500
-PARTS_OF_A_DAY: Final = 6
-SECONDS_BETWEEN_PARTS: Final = 0.1
+PARTS_OF_A_DAY: Final = 4
+SECONDS_BETWEEN_PARTS: Final = 0.05
 """A day's sales come in parts, so that they do not all wait behind each other."""
 
 

@@ -11,7 +11,7 @@ from vmi_demo.wire import Reader, Received
 from vmi_runtime.clock import monotonic
 from vmi_runtime.pipeline import Backlog
 
-LOOK_EVERY_SECONDS: Final = 0.1
+LOOK_EVERY_SECONDS: Final = 0.05
 STUCK_AFTER_SECONDS: Final = 120.0
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmi_contracts.inbound import AgreementMade
 from vmi_domain.days import SiteCalendar
@@ -36,6 +36,14 @@ class Agreed:
     """How often the feeds come that are watched."""
 
 
+class Term(NamedTuple):
+    """From when to when a key's agreement is in force."""
+
+    effective_from: date
+    effective_to: date | None
+    agreed: Agreed
+
+
 @dataclass(slots=True)
 class _Customer:
     """Copies of one customer's master data, all of one version of it or a later one."""
@@ -43,7 +51,7 @@ class _Customer:
     version: int
     calendars: dict[str, SiteCalendar] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
-    agreed: dict[tuple[Key, date], Agreed | None] = field(default_factory=dict)
+    agreed: dict[Key, tuple[Term, ...]] = field(default_factory=dict)
 
 
 class MasterData:
@@ -102,22 +110,26 @@ class Copies:
 
     async def agreed(self, on: Sequence[tuple[Key, date, SiteCalendar]]) -> list[Agreed | None]:
         """Return what holds for each key on its day; of several suppliers the first. None where nothing is agreed."""
-        found = {
-            (key, day): copies[key, day]
-            for key, day, _ in on
-            if (key, day) in (copies := self._copy(key.customer_id).agreed)
+        terms = [self._copy(key.customer_id).agreed.get(key) for key, _, _ in on]
+        missing = {key: calendar for (key, _, calendar), known in zip(on, terms, strict=True) if known is None}
+        read = await self._terms(missing) if missing else {}
+        return [_on(day, read[key] if known is None else known) for (key, day, _), known in zip(on, terms, strict=True)]
+
+    async def _terms(self, calendars: Mapping[Key, SiteCalendar]) -> Mapping[Key, tuple[Term, ...]]:
+        """Read all that is agreed for these keys, on whatever day: days pass, and agreements stay."""
+        agreed = await agreements.of_keys(self._connection, sorted(calendars))
+        read = {
+            key: tuple(
+                Term(one.effective_from, one.effective_to, self._agreed(one, calendar)) for one in agreed.get(key, ())
+            )
+            for key, calendar in calendars.items()
         }
-        missing = [(key, day, calendar) for key, day, calendar in on if (key, day) not in found]
-        if missing:
-            in_force = await agreements.in_force(self._connection, [(key, day) for key, day, _ in missing])
-            for key, day, calendar in missing:
-                suppliers = in_force.get(key)
-                found[key, day] = self._agreed(suppliers[0], calendar) if suppliers else None
-                copies = self._copy(key.customer_id).agreed
-                if len(copies) >= MOST_AGREEMENTS:
-                    copies.clear()
-                copies[key, day] = found[key, day]
-        return [found[key, day] for key, day, _ in on]
+        for key, terms in read.items():
+            copies = self._copy(key.customer_id).agreed
+            if len(copies) >= MOST_AGREEMENTS:
+                copies.clear()
+            copies[key] = terms
+        return read
 
     def _agreed(self, agreement: AgreementMade, calendar: SiteCalendar) -> Agreed:
         """Most agreements say the same: what is equal is kept once."""
@@ -134,4 +146,15 @@ class Copies:
 
     def _copy(self, customer_id: str) -> _Customer:
         """A customer without master data has no version, and copies for this batch only."""
-        return self._customers.setdefault(customer_id, _Customer(0))
+        copy = self._customers.get(customer_id)
+        if copy is None:
+            copy = self._customers[customer_id] = _Customer(0)
+        return copy
+
+
+def _on(day: date, terms: Sequence[Term]) -> Agreed | None:
+    """Return what is in force on a day. Of a supplier's terms, suppliers in their order, the latest comes first."""
+    for effective_from, effective_to, agreed in terms:
+        if effective_from <= day and (effective_to is None or day <= effective_to):
+            return agreed
+    return None

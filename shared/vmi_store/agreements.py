@@ -79,6 +79,36 @@ async def in_force(
     return found
 
 
+async def of_keys(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, Sequence[AgreementMade]]:
+    """Return all that is agreed for each key, whenever it is in force.
+
+    Suppliers stand in their order, and of one supplier's agreements the one that took effect last comes first: of those
+    that are in force on a day it holds.
+    """
+    result = await connection.execute(
+        _OF_KEYS,
+        {
+            "customers": [key.customer_id for key in keys],
+            "locations": [key.location_id for key in keys],
+            "items": [key.item_id for key in keys],
+        },
+    )
+    found: dict[Key, list[AgreementMade]] = {}
+    for row in result:
+        agreement = AgreementMade.model_validate_json(row.terms)
+        found.setdefault(Key(agreement.customer_id, agreement.location_id, agreement.item_id), []).append(agreement)
+    return found
+
+
+_OF_KEYS = text("""
+    SELECT agreement.terms::text AS terms
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+        AS wanted (customer_id, location_id, item_id)
+    JOIN agreement USING (customer_id, location_id, item_id)
+    ORDER BY agreement.customer_id, agreement.location_id, agreement.item_id, agreement.supplier_id,
+             agreement.effective_from DESC
+""")
+
 _IN_FORCE = text("""
     SELECT DISTINCT ON (agreement.customer_id, agreement.location_id, agreement.item_id, agreement.supplier_id)
            agreement.terms::text AS terms
