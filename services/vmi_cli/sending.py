@@ -20,7 +20,12 @@ from vmi_runtime import broker, kafka_client
 from vmi_runtime.settings import KafkaSettings
 
 SOURCE = "/vmi/cli"
-OURS_TO_WRITE = {"vmi.positions-changed.v1", "vmi.forecasts-changed.v1", "vmi.proposals-issued.v1"}
+OURS_TO_WRITE = {
+    "vmi.positions-changed.v1",
+    "vmi.forecasts-changed.v1",
+    "vmi.proposals-issued.v1",
+    "vmi.proposal-stands.v1",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from vmi_contracts.inbound import Answer as Said
-from vmi_contracts.inbound import AnswerLine
+from vmi_contracts.document import Line
+from vmi_contracts.inbound import Answer as Spoken
+from vmi_contracts.inbound import (
+    AnswerLine,
+    OrderNumberLine,
+    OrderNumbersAssigned,
+    ProposalAnswered,
+    ReplenishmentRequested,
+    RequestLine,
+)
 from vmi_domain.replenishment import proposals as life
 from vmi_domain.replenishment.proposals import BOUND, Answer, AnswerKind, IllegalStep, Proposal
 from vmi_domain.replenishment.quantities import NOTHING
@@ -13,16 +21,17 @@ from vmi_domain.replenishment.reviewing import Issue
 from vmi_domain.stock.position import Key
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.publishing import Issued, publish
-from vmi_replenishment.reading import Answered, Answers, read_answers, rejected
+from vmi_replenishment.reading import Answers, Heard, read_answers, rejected
 from vmi_replenishment.reconsidering import bind, reconsider
 from vmi_replenishment.situations import nows
 from vmi_runtime import retrying
 from vmi_runtime.worker import Transaction
-from vmi_store import inbox, positions, proposals, quarantine, turns
+from vmi_store import inbox, order_numbers, positions, proposals, quarantine, turns, wishes
 from vmi_store.inbox import Seen
 from vmi_store.proposals import Offer
 from vmi_store.quarantine import Held, Rejected
 from vmi_store.turns import Work
+from vmi_store.wishes import Wish
 
 ProposalName = tuple[str, UUID]
 """Customer and proposal id."""
@@ -30,15 +39,32 @@ ProposalName = tuple[str, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One line of an answer, with where it stands."""
+    """One line of what a party says, with where it stands."""
 
-    source: Answered
+    source: Heard
     number: int
-    line: AnswerLine
+    line: Line
+
+    @property
+    def answer(self) -> AnswerLine:
+        assert isinstance(self.line, AnswerLine)
+        return self.line
+
+    @property
+    def answered(self) -> ProposalAnswered:
+        """The document of an answer."""
+        assert isinstance(self.source.document, ProposalAnswered)
+        return self.source.document
 
     @property
     def proposal(self) -> ProposalName:
-        return (self.source.document.customer_id, self.line.proposal_id)
+        return (self.source.document.customer_id, self.answer.proposal_id)
+
+    @property
+    def key(self) -> Key:
+        """The key that a request is about."""
+        assert isinstance(self.line, RequestLine)
+        return Key(self.source.document.customer_id, self.source.document.location_id, self.line.item_id)
 
     def refused(self, reason: str, detail: str) -> Rejected:
         document = self.source.document
@@ -67,7 +93,7 @@ async def take_answers_again(
     Lines go past the inbox, which has their document already; a document that was held as a whole does not.
     """
     refused: list[Rejected] = []
-    documents: list[tuple[Answered, frozenset[int] | None]] = []
+    documents: list[tuple[Heard, frozenset[int] | None]] = []
     for held in retrying.by_record(due):
         numbers = retrying.numbers_of(held)
         answers = read_answers([retrying.record_of(held[0].rejected)])
@@ -83,26 +109,47 @@ async def take_answers_again(
     return [*refused, *conflicting, *await _take_words(words, transaction, master_data)]
 
 
-def _words(document: Answered) -> list[Word]:
+def _words(document: Heard) -> list[Word]:
     return [
         Word(document, number, line) for number, line in zip(document.numbers, document.document.lines, strict=True)
     ]
 
 
 async def _take_words(words: Sequence[Word], transaction: Transaction, master_data: MasterData) -> list[Rejected]:
-    """Put words to their proposals; return what is refused."""
+    """Take in words: put answers to their proposals, keep what is asked for; return what is refused."""
     connection = transaction.connection
-    keys = await proposals.keys_of(connection, sorted({word.proposal for word in words})) if words else {}
-    await turns.take(connection, Work.REPLENISHING, {key[:2] for key in keys.values()})
-    settled, refused = await _settled(words, keys, transaction)
+    answers = [word for word in words if isinstance(word.line, AnswerLine)]
+    keys = await proposals.keys_of(connection, sorted({word.proposal for word in answers})) if answers else {}
+    asked_for = {word.key for word in words if isinstance(word.line, RequestLine)}
+    await turns.take(connection, Work.REPLENISHING, {key[:2] for key in (*keys.values(), *asked_for)})
+    await _keep_requests(words, transaction)
+    settled, refused = await _settled(answers, keys, transaction)
     # All at once, and in their order: what is bound now, and what the agreement accepts when they are decided again.
     await positions.lock(connection, [proposal.key for _, proposal in settled])
     await _write(settled, transaction, master_data)
-    await reconsider((proposal.key for _, proposal in settled), transaction, master_data)
+    await reconsider({*asked_for, *(proposal.key for _, proposal in settled)}, transaction, master_data)
     return refused
 
 
-async def _new(documents: Sequence[Answered], transaction: Transaction) -> tuple[list[Answered], list[Rejected]]:
+async def _keep_requests(words: Sequence[Word], transaction: Transaction) -> None:
+    """Keep what customers want sent, and the order numbers they gave out."""
+    asked = []
+    for word in words:
+        document, line = word.source.document, word.line
+        if isinstance(document, ReplenishmentRequested) and isinstance(line, RequestLine):
+            asked.append(Wish(word.key, line.order_on, line.quantity, document.requested_at, line.reason))
+        if isinstance(document, OrderNumbersAssigned) and isinstance(line, OrderNumberLine):
+            await order_numbers.assign(
+                transaction.connection,
+                customer_id=document.customer_id,
+                location_id=document.location_id,
+                supplier_id=document.supplier_id,
+                numbers=line.numbers,
+            )
+    await wishes.keep(transaction.connection, asked)
+
+
+async def _new(documents: Sequence[Heard], transaction: Transaction) -> tuple[list[Heard], list[Rejected]]:
     """Return the documents that were not taken in before, and those that contradict one that was."""
     if not documents:
         return [], []
@@ -137,7 +184,7 @@ async def _settled(
     """Put words to their proposals, whose turn we have. Return what changed (before, after) and what is refused."""
     connection = transaction.connection
     offers = await proposals.offers(
-        connection, sorted({(*word.proposal, word.line.version) for word in words if word.proposal in keys})
+        connection, sorted({(*word.proposal, word.answer.version) for word in words if word.proposal in keys})
     )
     now = await nows(sorted({key[:2] for key in keys.values()}), transaction)
     before: dict[ProposalName, Proposal] = {}
@@ -146,15 +193,15 @@ async def _settled(
     for word in words:
         key = keys.get(word.proposal)
         if key is None or key.location_id != word.source.document.location_id:
-            refused.append(word.refused("unknown_proposal", f"no proposal {word.line.proposal_id} for this location"))
+            refused.append(word.refused("unknown_proposal", f"no proposal {word.answer.proposal_id} for this location"))
             continue
-        offer = offers.get((*word.proposal, word.line.version))
+        offer = offers.get((*word.proposal, word.answer.version))
         if offer is None or not offer.is_open_to_answers:
-            detail = f"version {word.line.version} of proposal {word.line.proposal_id} offered nothing"
+            detail = f"version {word.answer.version} of proposal {word.answer.proposal_id} offered nothing"
             refused.append(word.refused("unknown_version", detail))
             continue
         standing = before.setdefault(word.proposal, offer.proposal)
-        moment = now.get(key[:2], word.source.document.answered_at)
+        moment = now.get(key[:2], word.answered.answered_at)
         try:
             _require_another_party(word, offer)
             after[word.proposal] = life.answered(after.get(word.proposal, standing), _answer(word, offer), moment)
@@ -165,28 +212,28 @@ async def _settled(
 
 def _require_another_party(word: Word, offer: Offer) -> None:
     """Raise ``IllegalStep`` where a party accepts its own counter-proposal."""
-    if word.line.answer is Said.ACCEPT and offer.countered_by == word.source.document.party:
+    if word.answer.answer is Spoken.ACCEPT and offer.countered_by == word.answered.party:
         raise IllegalStep("own_counter", "it is the other party that accepts a counter-proposal")
 
 
 def _answer(word: Word, offer: Offer) -> Answer:
     """Return the answer. What it leaves out of a counter-proposal's quantity is judged by what *we* had offered."""
-    line = word.line
+    line = word.answer
     answered_before = offer.proposal.answer
     offered = offer.quantity
     if offer.countered_by and answered_before is not None:
         offered = answered_before.offered
-    quantity = {Said.ACCEPT: offer.quantity, Said.REJECT: NOTHING}.get(line.answer, line.quantity)
+    quantity = {Spoken.ACCEPT: offer.quantity, Spoken.REJECT: NOTHING}.get(line.answer, line.quantity)
     assert quantity is not None  # the contract asks it of a change
     return Answer(
         answer_id=word.source.line_name(word.number),
         kind=AnswerKind(line.answer.value),
         version=line.version,
-        answered_at=word.source.document.answered_at,
+        answered_at=word.answered.answered_at,
         offered=offered,
         quantity=quantity,
         deliver_at=line.expected_at or offer.deliver_at,
-        party=word.source.document.party,
+        party=word.answered.party,
         reason=line.reason,
         reason_code="" if line.reason_code is None else line.reason_code.value,
     )

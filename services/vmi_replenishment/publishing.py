@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final
@@ -10,14 +11,15 @@ from uuid import UUID
 import orjson
 
 from vmi_contracts import topics
-from vmi_contracts.outbound import HeldBecause, ProposalLine, ProposalsIssued, ProposalStatus
+from vmi_contracts.outbound import HeldBecause, ProposalLine, ProposalsIssued, ProposalStands, ProposalStatus
 from vmi_domain.replenishment.explanations import explained, explained_in_words, settled, settled_in_words
 from vmi_domain.replenishment.opportunities import Opportunity
-from vmi_domain.replenishment.proposals import Proposal, message_id
+from vmi_domain.replenishment.proposals import BOUND, FINISHED, Proposal, Status, consolidation_id, message_id
 from vmi_domain.replenishment.reviewing import Issue
 from vmi_replenishment.master_data import MasterData
 from vmi_runtime.worker import Transaction
-from vmi_store import outbox, proposals
+from vmi_store import order_numbers, outbox, proposals
+from vmi_store.order_numbers import Order
 from vmi_store.outbox import OutboxMessage
 from vmi_store.proposals import Version
 
@@ -56,7 +58,8 @@ async def publish(issued: Sequence[Issued], transaction: Transaction, master_dat
     if not told:
         return
     packing = await _packing([version.proposal for _, version in told], transaction, master_data)
-    await outbox.add(connection, list(_messages(told, packing)))
+    numbers = await order_numbers.take(connection, _orders(told, packing))
+    await outbox.add(connection, list(_messages(told, packing, numbers)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,10 @@ class Packing:
     """Its base unit."""
     pack: Decimal
     """Base units in what is ordered and shipped as one."""
+    order_day: date
+    """The site's day of the order opportunity."""
+    consolidation_id: UUID
+    """The order it is a line of."""
 
 
 async def _packing(
@@ -80,11 +87,36 @@ async def _packing(
         [(one.key, calendars[one.key[:2]].day_of(one.order_at), calendars[one.key[:2]]) for one in issued]
     )
     return {
-        one.proposal_id: Packing(
-            units[one.key.customer_id, one.key.item_id], NO_PACK if terms is None else terms.terms.pack
+        one.proposal_id: _packed(
+            one,
+            units[one.key.customer_id, one.key.item_id],
+            NO_PACK if terms is None else terms.terms.pack,
+            calendars[one.key[:2]].day_of(one.order_at),
         )
         for one, terms in zip(issued, agreed, strict=True)
     }
+
+
+def _packed(proposal: Proposal, unit: str, pack: Decimal, order_day: date) -> Packing:
+    key = proposal.key
+    return Packing(
+        unit, pack, order_day, consolidation_id(key.customer_id, key.location_id, proposal.supplier_id, order_day)
+    )
+
+
+def _orders(told: Sequence[tuple[Issued, Version]], packing: Mapping[UUID, Packing]) -> list[Order]:
+    """Return the orders that want a number: those of which a line is bound."""
+    orders = {
+        packing[proposal.proposal_id].consolidation_id: Order(
+            proposal.key.customer_id,
+            proposal.key.location_id,
+            proposal.supplier_id,
+            packing[proposal.proposal_id].consolidation_id,
+        )
+        for proposal in (version.proposal for _, version in told)
+        if proposal.status in BOUND
+    }
+    return list(orders.values())
 
 
 def _basis(issue: Issue) -> VersionName:
@@ -103,14 +135,19 @@ def _version(issued: Issued, known: Mapping[VersionName, dict[str, Any]]) -> Ver
     return Version(proposal, explained_in_words(issued.issue), orjson.dumps(explanation))
 
 
-def _messages(told: Sequence[tuple[Issued, Version]], packing: Mapping[UUID, Packing]) -> Iterator[OutboxMessage]:
-    """Return one message a location and supplier, or more where it would get long; each key's in a steady order."""
+def _messages(
+    told: Sequence[tuple[Issued, Version]], packing: Mapping[UUID, Packing], numbers: Mapping[UUID, str | None]
+) -> Iterator[OutboxMessage]:
+    """Return one message a location, supplier and order day, or more where it would get long, in a steady order;
+    and for each proposal one of how it stands.
+    """
 
-    def place(one: tuple[Issued, Version]) -> tuple[str, str, str]:
+    def place(one: tuple[Issued, Version]) -> tuple[str, str, str, date]:
         proposal = one[1].proposal
-        return (proposal.key.customer_id, proposal.key.location_id, proposal.supplier_id)
+        order_day = packing[proposal.proposal_id].order_day
+        return (proposal.key.customer_id, proposal.key.location_id, proposal.supplier_id, order_day)
 
-    for (customer_id, location_id, supplier_id), group in groupby(sorted(told, key=place), key=place):
+    for (customer_id, location_id, supplier_id, order_day), group in groupby(sorted(told, key=place), key=place):
         lines = list(group)
         for start in range(0, len(lines), MOST_LINES):
             some = lines[start : start + MOST_LINES]
@@ -119,7 +156,9 @@ def _messages(told: Sequence[tuple[Issued, Version]], packing: Mapping[UUID, Pac
                 location_id=location_id,
                 supplier_id=supplier_id,
                 issued_at=max(version.proposal.issued_at for _, version in some),
-                lines=tuple(_line(*one, packing) for one in some),
+                consolidation_id=packing[some[0][1].proposal.proposal_id].consolidation_id,
+                order_day=order_day,
+                lines=tuple(_line(*one, packing, numbers) for one in some),
             )
             yield OutboxMessage(
                 topic=topics.PROPOSALS.name,
@@ -131,6 +170,33 @@ def _messages(told: Sequence[tuple[Issued, Version]], packing: Mapping[UUID, Pac
                 payload=_written(document, [version for _, version in some]),
                 time=document.issued_at,
             )
+            yield from (_standing(document, line) for line in document.lines)
+
+
+def _standing(document: ProposalsIssued, line: ProposalLine) -> OutboxMessage:
+    """Return what the topic of the living keeps of a proposal; nothing of one that is finished."""
+    finished = Status(line.status.value) in FINISHED
+    payload = None
+    if not finished:
+        told = line.model_dump(mode="json", exclude_none=True, exclude={"explanation"})
+        told |= {
+            "customer_id": document.customer_id,
+            "location_id": document.location_id,
+            "supplier_id": document.supplier_id,
+            "consolidation_id": str(document.consolidation_id),
+            "issued_at": document.issued_at.isoformat(),
+        }
+        payload = orjson.dumps(told)
+    return OutboxMessage(
+        topic=topics.LIVE_PROPOSALS.name,
+        key=str(line.proposal_id),
+        customer_id=document.customer_id,
+        type=ProposalStands.message_type,
+        message_id=message_id([(line.proposal_id, line.version)]),
+        source=SOURCE,
+        payload=payload,
+        time=document.issued_at,
+    )
 
 
 def _written(document: ProposalsIssued, versions: Sequence[Version]) -> bytes:
@@ -141,10 +207,14 @@ def _written(document: ProposalsIssued, versions: Sequence[Version]) -> bytes:
     return orjson.dumps(told)
 
 
-def _line(issued: Issued, version: Version, packing: Mapping[UUID, Packing]) -> ProposalLine:
+def _line(
+    issued: Issued, version: Version, packing: Mapping[UUID, Packing], numbers: Mapping[UUID, str | None]
+) -> ProposalLine:
     """Return a line without its explanation."""
     proposal = version.proposal
     name = proposal.proposal_id
+    order = packing[name].consolidation_id
+    bound = proposal.status in BOUND
     return ProposalLine(
         proposal_id=name,
         version=proposal.version,
@@ -158,6 +228,8 @@ def _line(issued: Issued, version: Version, packing: Mapping[UUID, Packing]) -> 
         order_at=proposal.order_at,
         deliver_at=proposal.deliver_at,
         expires_at=proposal.expires_at,
+        order_number=numbers.get(order) if bound else None,
+        order_number_missing=bound and order in numbers and numbers[order] is None,
         reason=version.reason,
         requested_quantity=proposal.requested,
         countered_by=proposal.countered_by or None,

@@ -1,6 +1,6 @@
 """What reaches the worker: which keys changed, and what was answered; broken records and lines are set aside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from vmi_contracts import envelope
 from vmi_contracts.envelope import Envelope, UnreadableEnvelope
-from vmi_contracts.inbound import ProposalAnswered
+from vmi_contracts.inbound import OrderNumbersAssigned, ProposalAnswered, ReplenishmentRequested
 from vmi_contracts.internal import ForecastsChanged, PositionsChanged
 from vmi_domain.stock.position import Key
 from vmi_runtime.worker import Record, recorded_at
@@ -19,6 +19,13 @@ from vmi_store.quarantine import Rejected
 NAMESPACE: Final = UUID("b3a6c0c4-9a52-5c39-9d0c-1a8f6d2b7e44")
 """Lines of answers are named by their message, so that a line delivered twice has one name."""
 _CHANGED: Final = {document.message_type: document for document in (PositionsChanged, ForecastsChanged)}
+
+
+Said = ProposalAnswered | ReplenishmentRequested | OrderNumbersAssigned
+"""What parties say to us about proposals, past ones and those to come."""
+_SAID: Final[Mapping[str, type[Said]]] = {
+    document.message_type: document for document in (ProposalAnswered, ReplenishmentRequested, OrderNumbersAssigned)
+}
 
 
 @dataclass(slots=True)
@@ -30,12 +37,12 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A document of answers, as far as it could be read."""
+class Heard:
+    """A document of a party, as far as it could be read."""
 
     record: Record
     message: Envelope
-    document: ProposalAnswered
+    document: Said
     numbers: tuple[int, ...]
     """The place of each line in the document as it was sent, from 1."""
 
@@ -47,9 +54,9 @@ class Answered:
 
 @dataclass(slots=True)
 class Answers:
-    """What a batch of records answers."""
+    """What a batch of records says."""
 
-    documents: list[Answered] = field(default_factory=list)
+    documents: list[Heard] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -76,7 +83,7 @@ def read_answers(records: Sequence[Record]) -> Answers:
     answers = Answers()
     for record in records:
         try:
-            message = _envelope(record, {ProposalAnswered.message_type})
+            message = _envelope(record, set(_SAID))
             found, bad = _document(record, message)
         except UnreadableEnvelope as error:
             answers.rejected.append(rejected(record, error.reason, str(error)))
@@ -96,14 +103,15 @@ def _envelope(record: Record, known: set[str]) -> Envelope:
     return message
 
 
-def _document(record: Record, message: Envelope) -> tuple[Answered | None, list[Rejected]]:
+def _document(record: Record, message: Envelope) -> tuple[Heard | None, list[Rejected]]:
     """Return the document with the lines that can be read, and those that cannot; raise where no line is to blame."""
+    model = _SAID[message.message_type]
     try:
-        whole = ProposalAnswered.model_validate_json(message.data)
+        whole = model.model_validate_json(message.data)
     except ValidationError as error:
         failed = error
     else:
-        return Answered(record, message, whole, tuple(range(1, len(whole.lines) + 1))), []
+        return Heard(record, message, whole, tuple(range(1, len(whole.lines) + 1))), []
 
     bad: dict[int, str] = {}
     for one in failed.errors():
@@ -119,10 +127,8 @@ def _document(record: Record, message: Envelope) -> tuple[Answered | None, list[
     ]
     if not good:
         return None, held
-    document = ProposalAnswered.model_validate_json(
-        orjson.dumps({**told, "lines": [told["lines"][number] for number in good]})
-    )
-    return Answered(record, message, document, tuple(number + 1 for number in good)), held
+    document = model.model_validate_json(orjson.dumps({**told, "lines": [told["lines"][number] for number in good]}))
+    return Heard(record, message, document, tuple(number + 1 for number in good)), held
 
 
 def rejected(

@@ -25,6 +25,8 @@ async def reconsider(keys: Iterable[Key], transaction: Transaction, master_data:
     if not ordered:
         return
     found = await situations.read(ordered, transaction, master_data)
+    if not found.cases:
+        return
     reviews = review(found.cases)
     issued = [
         Issued(issue, case.opportunity)

@@ -12,6 +12,7 @@ from vmi_domain.replenishment.approving import Doubt
 from vmi_domain.replenishment.expectations import Question, expectations
 from vmi_domain.replenishment.needs import Basis, Expected, PolicyKind, Position
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_opportunity
+from vmi_domain.replenishment.overriding import Override
 from vmi_domain.replenishment.proposals import HeldBecause
 from vmi_domain.replenishment.reviewing import Case
 from vmi_domain.stock.feeds import FeedKind
@@ -20,7 +21,7 @@ from vmi_domain.stock.supply import Stage
 from vmi_replenishment.master_data import Agreed, Copies, MasterData, Site
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import feeds, forecasts, plans, positions, proposals, supply, watermarks
+from vmi_store import feeds, forecasts, plans, positions, proposals, supply, watermarks, wishes
 from vmi_store.positions import PositionRow
 
 NO_SUPPLY: Final = Supply()
@@ -73,6 +74,8 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
     connection = transaction.connection
     now = await nows(sorted({key[:2] for key in keys}), transaction)
     keys = [key for key in keys if key[:2] in now]
+    if not keys:
+        return Situations([], [], [])
     copies = await master_data.as_of_now(transaction, {key.customer_id for key in keys})
     calendars = await copies.calendars(now)
     holdings = await _holdings(keys, now, calendars, copies)
@@ -87,6 +90,7 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
     ordered_since = await _ordered_since(expected, said, transaction)
     interchangeable = await _of_predecessors(decided, said, transaction)
     stale = await _stale(holdings, now, transaction)
+    asked_for = await _asked_for(decided, calendars, holdings, transaction)
     cases = []
     watched = []
     for key in keys:
@@ -108,6 +112,7 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
                 live=standing[key].live,
                 progress=standing[key].goods,
                 held_because=HeldBecause.STALE_DATA if key in stale else None,
+                override=asked_for.get(key),
                 doubts=() if row is None or holding is None else _doubts(row, holding.agreed),
             )
         )
@@ -154,6 +159,28 @@ def _position(row: PositionRow, agreed: Agreed, interchangeable: Decimal) -> Pos
         on_order=held.on_order,
         backlog=held.backlog,
     )
+
+
+async def _asked_for(
+    keys: Sequence[Key],
+    calendars: Mapping[Site, SiteCalendar],
+    holdings: Mapping[Key, Holding],
+    transaction: Transaction,
+) -> dict[Key, Override]:
+    """Return what customers want sent at the opportunity of each key, where they want something."""
+    found = {}
+    for key, told in (await wishes.read(transaction.connection, keys)).items() if keys else ():
+        holding = holdings[key]
+        order_at = holding.opportunity.order_at
+        for wish in told:
+            if wish.order_on is None:
+                meant = next_opportunity(holding.agreed.terms.calendar, wish.told_at).order_at == order_at
+            else:
+                meant = wish.order_on == calendars[key[:2]].day_of(order_at)
+            if meant and wish.quantity is not None:
+                found[key] = Override(wish.quantity, wish.told_at, wish.reason)
+                break
+    return found
 
 
 def _doubts(row: PositionRow, agreed: Agreed) -> tuple[Doubt, ...]:

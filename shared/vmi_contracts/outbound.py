@@ -1,6 +1,7 @@
 """What suppliers and customers read from us: our promise, kept strictly."""
 
 from collections.abc import Mapping
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from vmi_contracts.document import Document, Line
-from vmi_contracts.values import Amount, Instant, ItemId, Quantity, SupplierId, Unit
+from vmi_contracts.values import Amount, CustomerId, Instant, ItemId, LocationId, Quantity, SupplierId, Unit
 
 
 class ProposalStatus(StrEnum):
@@ -37,7 +38,7 @@ class HeldBecause(StrEnum):
     SHADOW = "shadow"
 
 
-class ProposalLine(Line):
+class ProposalState(Line):
     """One proposal in one version. Apply it only if its version is higher than what you hold."""
 
     proposal_id: UUID
@@ -78,20 +79,55 @@ class ProposalLine(Line):
     review_because: str | None = None
     """Why a person must look at it, where the agreement has proposals accepted by themselves."""
 
+    order_number: str | None = None
+    """The customer's purchase order number of the order it belongs to, taken from the pool it sent when a first line
+    was accepted; all lines of one consolidation have the same."""
+
+    order_number_missing: bool = False
+    """Set where the customer sends numbers and none was left: it goes out without, and the pool wants filling."""
+
     reason: str
     """What a planner reads first."""
+
+
+class ProposalLine(ProposalState):
+    """A proposal in one version, with why."""
 
     explanation: Mapping[str, Any]
     """The inputs, the formula's steps and the binding constraint: the quantity can be recomputed from it alone."""
 
 
+class ProposalStands(ProposalState):
+    """A living proposal as it stands now; its record is deleted when nothing more is to come of it."""
+
+    message_type: ClassVar[str] = "vmi.proposal-stands.v1"
+
+    customer_id: CustomerId
+    location_id: LocationId
+    supplier_id: SupplierId
+    consolidation_id: UUID
+    issued_at: Instant
+
+    @property
+    def key(self) -> str:
+        """The record's key: the proposal alone, so that the topic keeps the last of each."""
+        return str(self.proposal_id)
+
+
 class ProposalsIssued(Document):
-    """Replenishment proposals of one supplier for one location."""
+    """Replenishment proposals of one supplier for one location and one order day: lines of one order (F57)."""
 
     message_type: ClassVar[str] = "vmi.proposals-issued.v1"
 
     supplier_id: SupplierId
     issued_at: Instant
+
+    consolidation_id: UUID
+    """The same in every document of this location, supplier and order day: who makes orders of proposals makes one of
+    all lines under it."""
+
+    order_day: date
+    """The site's own day of the order opportunity."""
 
     lines: Annotated[tuple[ProposalLine, ...], Field(min_length=1)]
 

@@ -85,8 +85,14 @@ DEMAND_PLANS = Topic("vmi.demand-plans.v1", plans.DOCUMENTS, key="customer|locat
 POSITIONS = Topic("vmi.positions.v1", (internal.PositionsChanged,), key="customer|location", retention_days=7)
 FORECASTS = Topic("vmi.forecasts.v1", (internal.ForecastsChanged,), key="customer|location", retention_days=7)
 PROPOSALS = Topic("vmi.proposals.v1", (outbound.ProposalsIssued,), key="customer|location", retention_days=None)
+LIVE_PROPOSALS = Topic(
+    "vmi.live-proposals.v1", (outbound.ProposalStands,), key="proposal", retention_days=None, compacted=True
+)
 PROPOSAL_ANSWERS = Topic(
-    "vmi.proposal-answers.v1", (inbound.ProposalAnswered,), key="customer|location", retention_days=None
+    "vmi.proposal-answers.v1",
+    (inbound.ProposalAnswered, inbound.ReplenishmentRequested, inbound.OrderNumbersAssigned),
+    key="customer|location",
+    retention_days=None,
 )
 EXCEPTIONS = Topic("vmi.exceptions.v1", (outbound.ExceptionsChanged,), key="customer|location", retention_days=None)
 COUNT_REQUESTS = Topic(
@@ -103,6 +109,7 @@ ALL: Final = (
     POSITIONS,
     FORECASTS,
     PROPOSALS,
+    LIVE_PROPOSALS,
     PROPOSAL_ANSWERS,
     EXCEPTIONS,
     COUNT_REQUESTS,

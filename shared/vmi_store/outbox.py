@@ -34,8 +34,8 @@ class OutboxMessage:
     message_id: UUID
     """Derived, not drawn: the same decision has the same id at every replay."""
     source: str
-    payload: bytes
-    """The document as JSON."""
+    payload: bytes | None
+    """The document as JSON; None makes a compacted topic forget the key."""
     time: datetime | None = None
     """When what the message tells happened."""
 
@@ -48,7 +48,7 @@ class Unpublished:
     shard: int
     topic: str
     key: str
-    payload: bytes
+    payload: bytes | None
     headers: dict[str, str]
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from vmi_contracts import writing
 from vmi_contracts.inbound import ProposalAnswered
 from vmi_contracts.internal import PositionLine, PositionsChanged
-from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStatus
+from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStands, ProposalStatus
 from vmi_domain.replenishment.explanations import NO_HISTORY, recompute
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
@@ -104,12 +104,19 @@ class Store:
         )
         await self.hears_from_supplier(document.model_dump_json().encode(), message_id=message_id)
 
-    async def hears_from_supplier(self, document: bytes, *, message_id: str = "") -> None:
+    async def says(self, kind: str, **document: Any) -> None:
+        """Give the worker what the customer says beside answers."""
+        told = {"customer_id": self.customer, "location_id": STORE, **document}
+        await self.hears_from_supplier(orjson.dumps(told), message_type=f"vmi.{kind}.v1")
+
+    async def hears_from_supplier(
+        self, document: bytes, *, message_id: str = "", message_type: str = ProposalAnswered.message_type
+    ) -> None:
         headers = {
             "ce_specversion": b"1.0",
             "ce_id": (message_id or str(uuid4())).encode(),
             "ce_source": b"dairy",
-            "ce_type": ProposalAnswered.message_type.encode(),
+            "ce_type": message_type.encode(),
         }
         self.offset += 1
         one = record(self.offset, topic=f"answers-{self.customer}", value=document, headers=list(headers.items()))
@@ -118,10 +125,22 @@ class Store:
 
     async def issued(self, item: str = "milk") -> list[ProposalLine]:
         """Return the versions in the outbox, in their order."""
+        documents = await self.documents_issued()
+        return [line for document in documents for line in document.lines if line.item_id == item]
+
+    async def documents_issued(self) -> list[ProposalsIssued]:
         async with self.engine.begin() as connection:
             rows = await connection.execute(_ISSUED, {"customer": self.customer})
-            documents = [ProposalsIssued.model_validate_json(row.payload) for row in rows]
-        return [line for document in documents for line in document.lines if line.item_id == item]
+            return [ProposalsIssued.model_validate_json(row.payload) for row in rows]
+
+    async def living(self) -> list[tuple[str, ProposalStands | None]]:
+        """Return what goes to the compacted topic, in its order."""
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_LIVING, {"customer": self.customer})
+            return [
+                (row.aggregateid, None if row.payload is None else ProposalStands.model_validate_json(row.payload))
+                for row in rows
+            ]
 
     async def kept(self) -> list[tuple[int, str, Decimal]]:
         """Return every version that was kept, told or not."""
@@ -155,6 +174,10 @@ _REACH = text("""
 """)
 _ISSUED = text("""
     SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = 'vmi.proposals.v1' ORDER BY sequence
+""")
+_LIVING = text("""
+    SELECT aggregateid, payload FROM outbox
+    WHERE customer_id = :customer AND aggregatetype = 'vmi.live-proposals.v1' ORDER BY sequence
 """)
 _KEPT = text("""
     SELECT proposal_version.version, proposal_version.status, proposal_version.quantity
@@ -589,6 +612,105 @@ async def test_an_agreement_that_leaves_its_trial_offers_what_it_held(store: Sto
     await store.hears()
 
     assert said(await store.issued()) == [(2, "proposed", 70), (3, "held", 70)]
+
+
+# What customers ask for, and how proposals are told
+
+
+async def test_f5_a_customer_override_goes_before_the_policy_for_one_opportunity(store: Store) -> None:
+    await store.agrees(at=NOON + HOUR, **{**BAND, "pack": "12"})
+    await store.holds(30)
+    await store.hears()
+    await store.says("replenishment-requested", requested_at=NOON, lines=[{"item_id": "milk", "quantity": "40"}])
+    asked = await store.latest()
+    await store.says("replenishment-requested", requested_at=NOON + HOUR, lines=[{"item_id": "milk", "quantity": None}])
+    back = await store.latest()
+
+    assert (asked.version, asked.quantity, asked.explanation["binding"]) == (2, 48, "customer_override")
+    assert recompute(asked.explanation) == 48
+    assert "customer_override" in asked.reason
+    assert (back.version, back.quantity) == (3, 60)
+
+
+async def test_u7_an_override_is_not_kept_for_the_next_opportunity(store: Store) -> None:
+    wish = {"item_id": "milk", "quantity": "20", "order_on": "2025-03-06", "reason": "display"}
+    await store.says("replenishment-requested", requested_at=NOON, lines=[wish])
+    await store.holds(30)
+    await store.hears()
+    await store.answers(accept(await store.latest()))
+    await store.holds(30, at=THURSDAY + HOUR)
+    await store.hears()
+
+    assert [line.quantity for line in await store.issued()] == [20, 20, 50], "50 are 100 less 30 less 20 on order"
+
+
+async def test_f13_each_order_takes_a_number_of_the_pool_and_an_empty_pool_is_told(store: Store) -> None:
+    await store.says("order-numbers-assigned", assigned_at=NOON, lines=[{"number": "PO-0099", "last": "PO-0100"}])
+    numbers: dict[str, list[tuple[str | None, bool]]] = {}
+    for week, items in enumerate((["milk", "bread"], ["eggs"], ["cheese"])):
+        for item in items:
+            await store.agrees(item, **BAND)
+            await store.holds(30, item, at=NOON + 7 * week * DAY)
+        await store.hears(*items)
+        await store.answers(*[accept(await store.latest(item)) for item in items])
+        for item in items:
+            line = await store.latest(item)
+            assert line.status is ProposalStatus.ACCEPTED
+            numbers[item] = [(line.order_number, line.order_number_missing)]
+
+    assert numbers["milk"] == numbers["bread"] == [("PO-0099", False)], "lines of one order"
+    assert numbers["eggs"] == [("PO-0100", False)]
+    assert numbers["cheese"] == [(None, True)]
+
+
+async def test_f13_a_number_is_never_given_out_twice(store: Store) -> None:
+    for _ in range(2):
+        await store.says("order-numbers-assigned", assigned_at=NOON, lines=[{"number": "PO-1"}])
+    for week in range(2):
+        await store.holds(30, at=NOON + 7 * week * DAY)
+        await store.hears()
+        line = await store.latest()
+        await store.answers({**accept(line), "answer": "change", "quantity": "10"})
+
+    bound = [line for line in await store.issued() if line.status is ProposalStatus.CHANGED]
+    assert [line.order_number for line in bound] == ["PO-1", None]
+    assert await store.quarantined() == []
+
+
+async def test_without_a_pool_nothing_is_said_of_numbers(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.answers(accept(await store.latest()))
+
+    assert ((await store.latest()).order_number, (await store.latest()).order_number_missing) == (None, False)
+
+
+async def test_f57_proposals_are_told_by_location_supplier_and_order_day(store: Store) -> None:
+    await store.agrees("bread", **{**BAND, "order_weekdays": (5,)})
+    await store.agrees("eggs", **{**BAND, "supplier_id": "farm"})
+    await store.agrees("butter", **BAND)
+    for item in ("milk", "butter", "bread", "eggs"):
+        await store.holds(30, item)
+    await store.hears("milk", "butter", "bread", "eggs")
+    told = {tuple(line.item_id for line in one.lines): one for one in await store.documents_issued()}
+
+    assert sorted(map(sorted, told)) == [["bread"], ["butter", "milk"], ["eggs"]]
+    assert len({one.consolidation_id for one in told.values()}) == 3
+    assert {str(one.order_day) for one in told.values()} == {"2025-03-06", "2025-03-07"}
+
+
+async def test_the_compacted_topic_keeps_living_proposals_only(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = await store.latest()
+    standing = await store.living()
+    await store.answers({**accept(line), "answer": "reject"})
+
+    [(key, stands)] = standing
+    assert key == str(line.proposal_id)
+    assert stands is not None
+    assert (stands.version, stands.quantity, stands.customer_id) == (1, 70, store.customer)
+    assert (await store.living())[-1] == (key, None), "and forgets what is finished"
 
 
 # Goods

@@ -132,6 +132,8 @@ def issued(*lines: tuple[UUID, int, ProposalStatus, int]) -> ProposalsIssued:
         location_id="7",
         supplier_id="wholesale",
         issued_at=NOON,
+        consolidation_id=UUID(int=7),
+        order_day=date(2025, 1, 1),
         lines=tuple(
             ProposalLine(
                 proposal_id=proposal_id,

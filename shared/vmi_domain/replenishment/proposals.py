@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -226,6 +226,11 @@ class Proposal:
 def proposal_id(key: Key, supplier_id: str, order_at: datetime, part: int) -> UUID:
     """Return the proposal's name: the same for the same agreement, order opportunity and part, wherever computed."""
     return uuid5(NAMESPACE, "|".join((*key, supplier_id, order_at.astimezone(UTC).isoformat(), str(part))))
+
+
+def consolidation_id(customer_id: str, location_id: str, supplier_id: str, order_day: date) -> UUID:
+    """Return the name of the order that all proposals for a location, supplier and order day make together (F57)."""
+    return uuid5(NAMESPACE, "|".join(("consolidation", customer_id, location_id, supplier_id, order_day.isoformat())))
 
 
 def message_id(versions: Iterable[tuple[UUID, int]]) -> UUID:
