@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-forecast schemas lock clean help
+.PHONY: demo test check bench bench-forecast bench-decisions schemas lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | expand -t 18
@@ -36,6 +36,9 @@ bench: $(READY)  ## the figures of tests/benchmark/README.md, measured here and 
 
 bench-forecast: $(READY) ## accuracy of forecasts on five panels of real demand, and their speed; ARGS="--panel NAME"
 	@$(BIN)/python -m tests.benchmark forecasting $(ARGS)
+
+bench-decisions: $(READY) ## stock at equal fill on real demand; ARGS="--case 'CJ weekly' --plot frontier.png"
+	@$(BIN)/python -m tests.benchmark deciding $(ARGS)
 
 schemas: $(READY) ## write the JSON Schemas of shared/vmi_contracts/schemas anew
 	@$(BIN)/python -m vmi_contracts.schema_files

@@ -11,7 +11,8 @@ import numpy as np
 
 from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting.ahead import DAYS_OF, Totals, totals_ahead
-from vmi_domain.forecasting.panel import Flags, Floats, Integers, Panel
+from vmi_domain.forecasting.panel import Flags, Floats, Integers, Panel, Period
+from vmi_domain.forecasting.rehearsal import totals_by_day
 from vmi_domain.replenishment import cover, decisions, explanations
 from vmi_domain.replenishment.decisions import Basis, Decision, Expected, Need, Outlook, Position, decide, outlooks
 from vmi_domain.replenishment.opportunities import next_opportunity
@@ -182,14 +183,22 @@ class Demanded:
 def expected(
     situations: Sequence[Situation], panel: Panel, periods: Periods, told: Callable[[float], None]
 ) -> list[Demanded]:
-    """Return what demand each series is to expect until its order arrives, and until the next one does."""
+    """Return what demand each series is to expect until its order arrives, and until the next one does.
+
+    Days are told by the live worker's own state. It knows no weeks or months, and no plan of a file's: these are for
+    the larger model.
+    """
     if not situations:
         return []
     arrives = np.array([_periods_ahead(periods, one.times.arrives) for one in situations])
     until = np.array([_periods_ahead(periods, one.times.next_arrives) for one in situations])
     horizon = max(int(np.ceil(until).max()), 1)
     ends = sorted({int(end) for both in (arrives, until) for side in (np.floor, np.ceil) for end in side(both)} - {0})
-    totals = totals_ahead(panel, horizon, ends or [1], told=told)
+    planned = panel.event is not None or panel.price is not None or panel.closed is not None
+    if panel.period is Period.DAY and not planned:
+        totals = totals_by_day(panel, horizon)
+    else:
+        totals = totals_ahead(panel, horizon, ends or [1], told=told)
     rows = np.array([one.row for one in situations])
     begins = [one.times.arrives for one in situations]
     untils = [one.times.next_arrives for one in situations]
@@ -228,7 +237,8 @@ def _at(totals: Totals, rows: Integers, periods: Floats) -> Demand:
         next_one = np.minimum(whole + 1, running.shape[1] - 1)
         return np.asarray(running[place, whole] * (1 - part) + running[place, next_one] * part)
 
-    return by_the_data(at(totals.mean), at(totals.variance), counts=totals.counts)
+    counts = totals.counts if isinstance(totals.counts, bool) else totals.counts[rows]
+    return by_the_data(at(totals.mean), at(totals.variance), counts=counts)
 
 
 def _out_after(situations: Sequence[Situation], a_period: Floats, periods: Periods) -> Floats:
@@ -286,9 +296,13 @@ def _rows(order: Order, demand: Sequence[Demanded], decided: Sequence[Decision])
             "binding_constraint": decision.binding.value,
             "explanation": explanation,
             "stock_out_on": out_on,
-            "cover_days_before": cover.days_of_cover(position, one.daily_mean),
-            "cover_days_after": cover.days_of_cover(position + quantity, one.daily_mean),
+            "cover_days_before": _to_a_tenth(cover.days_of_cover(position, one.daily_mean)),
+            "cover_days_after": _to_a_tenth(cover.days_of_cover(position + quantity, one.daily_mean)),
             "value": None if price is None else price * quantity,
             "order_by": None if out_on is None else max(out_on - lead, as_of),
             "reason": reason,
         }
+
+
+def _to_a_tenth(days: float | None) -> float | None:
+    return None if days is None else round(days, 1)

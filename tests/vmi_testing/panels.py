@@ -5,7 +5,7 @@ Series are chosen on data before the first origin only; where a panel is a sampl
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,10 @@ class RealDemand:
     origins: int
     event: NDArray[np.int64] | None = None
     price: NDArray[np.float64] | None = None
+    value: NDArray[np.float64] | None = None
+    """Mean price of a unit of each series."""
+    lead_time: NDArray[np.int64] | None = None
+    """Periods, where the data say."""
 
     def ends(self) -> list[int]:
         """Return the origins, the latest first: they do not overlap and step back from the end."""
@@ -83,11 +87,18 @@ def _invoices(data: Path) -> Any:
 def retail_items(name: str, data: Path) -> RealDemand:
     """600 items with 80 or more active days, daily; invoices only, no cancellations."""
     days = pd.date_range("2010-12-01", "2011-12-09")
-    wide = _invoices(data).groupby(["stock_code", "day"]).quantity.sum().unstack(fill_value=0)
+    lines = _invoices(data)
+    wide = lines.groupby(["stock_code", "day"]).quantity.sum().unstack(fill_value=0)
     wide = wide.reindex(columns=days, fill_value=0).sort_index()
     wide = wide[(wide.iloc[:, : -14 * 4] > 0).sum(axis=1) >= 80].sample(600, random_state=1)
     number = np.arange(len(wide))
-    return RealDemand(name, Period.DAY, days[0].date(), wide.to_numpy(float), number * 0, number, 14, 4)
+    value = _unit_value(lines.stock_code, lines.quantity, lines.quantity * lines.unit_price, wide.index)
+    return RealDemand(name, Period.DAY, days[0].date(), wide.to_numpy(float), number * 0, number, 14, 4, value=value)
+
+
+def _unit_value(series: Any, quantity: Any, value: Any, wanted: Any) -> NDArray[np.float64]:
+    sums = pd.DataFrame({"series": series, "quantity": quantity, "value": value}).groupby("series").sum()
+    return np.asarray((sums.value / sums.quantity).reindex(wanted).to_numpy(float))
 
 
 def retail_customers(name: str, data: Path) -> RealDemand:
@@ -124,7 +135,8 @@ def journey_stores(name: str, data: Path) -> RealDemand:
     wide = lines.groupby(["series", "day"]).quantity.sum().unstack(fill_value=0)
     wide = wide.reindex(columns=days, fill_value=0).sort_index()
     wide = wide[(wide.iloc[:, : -14 * 4] > 0).sum(axis=1) >= 40]
-    return _of_pairs(name, Period.DAY, days[0].date(), wide, 14, 4)
+    value = _unit_value(lines.series, lines.quantity, lines.sales_value, wide.index)
+    return replace(_of_pairs(name, Period.DAY, days[0].date(), wide, 14, 4), value=value)
 
 
 def juice(name: str, data: Path) -> RealDemand:
@@ -152,7 +164,11 @@ def spare_parts(name: str, data: Path) -> RealDemand:
     wide = monthly.pivot_table(index="item_id", columns="period", values="qty").sort_index()
     wide = wide[(wide.iloc[:, : -6 * 3] > 0).any(axis=1)].sample(1000, random_state=1)
     number = np.arange(len(wide))
-    return RealDemand(name, Period.MONTH, date(1996, 1, 1), wide.to_numpy(float), number * 0, number, 6, 3)
+    items = pd.read_csv(data / "spare_parts" / "raf_items.csv").set_index("item_id").reindex(wide.index)
+    return RealDemand(
+        name, Period.MONTH, date(1996, 1, 1), wide.to_numpy(float), number * 0, number, 6, 3,
+        value=items.price_gbp.to_numpy(float), lead_time=np.maximum(items.lead_time_months.to_numpy(np.int64), 1),
+    )  # fmt: skip
 
 
 def _of_pairs(name: str, period: Period, begin: date, wide: Any, horizon: int, origins: int) -> RealDemand:

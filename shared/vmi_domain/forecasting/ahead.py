@@ -14,7 +14,7 @@ from vmi_domain.distributions import by_the_data
 from vmi_domain.forecasting import batch, censoring, effects, windows
 from vmi_domain.forecasting.batch import WindowDemand, at_probabilities
 from vmi_domain.forecasting.outlook import DISPERSION, DOUBT, FEWEST_DAYS, MOST_DAYS
-from vmi_domain.forecasting.panel import A_YEAR, Floats, Panel, Period
+from vmi_domain.forecasting.panel import A_YEAR, Flags, Floats, Panel, Period
 from vmi_domain.forecasting.windows import PROBABILITIES, SMALLEST_FACTOR, VIEWS, Past, Window
 
 DAYS_OF: Final = {Period.DAY: 1.0, Period.WEEK: 7.0, Period.MONTH: 30.4375}
@@ -84,8 +84,8 @@ class Totals:
     """n × N."""
     variance: Floats
     """n × N."""
-    counts: bool
-    """Demand comes in whole units."""
+    counts: bool | Flags
+    """Demand comes in whole units: all of it, or of each series."""
     model: Sequence[str]
     reason: Sequence[str]
 

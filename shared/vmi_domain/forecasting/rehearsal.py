@@ -4,6 +4,7 @@ Days move the live worker's own state. Weeks and months are seen by the batch mo
 without boosting: light enough to be taken anew at every opportunity.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -11,11 +12,14 @@ import numpy as np
 
 from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting import censoring, learning, outlook, state, windows
+from vmi_domain.forecasting.ahead import Totals
 from vmi_domain.forecasting.batch import at_probabilities, usual_combination
-from vmi_domain.forecasting.panel import A_YEAR, Floats, Integers, Panel, Period
+from vmi_domain.forecasting.panel import A_YEAR, Flags, Floats, Integers, Panel, Period
 from vmi_domain.forecasting.windows import Past, Window
 
 WEEK: Final = 7
+EACH_DAY: Final = 28
+"""Days ahead up to which each is told; farther ones a week apart, evenly between."""
 EVENLY: Final = (np.arange(50) + 0.5) / 50
 
 
@@ -42,8 +46,9 @@ class Days:
         agreed = np.full(len(panel.demand), np.nan) if panel.agreed is None else panel.agreed
         self._states = state.start(agreed)
         self._places = [np.flatnonzero(panel.location == one) for one in np.unique(panel.location)]
-        known = None if panel.in_stock is None else panel.in_stock[:, :until]
-        self._states = learning.update(self._states, panel.demand[:, :until], self._day, in_stock=known)
+        self._states = learning.update(
+            self._states, panel.demand[:, :until], self._day, in_stock=_in_stock(panel, until)
+        )
         self._day += timedelta(days=until)
         self._pool()
 
@@ -56,9 +61,49 @@ class Days:
     def demand(self, rows: Integers, periods: Integers) -> Demand:
         return outlook.demands_over(self._states[rows], self._day, periods.astype(np.float64))
 
+    def counted(self) -> Flags:
+        """Return for each series whether its demand comes in whole units."""
+        return np.asarray(self._states[:, state.FRACTIONAL] < state.BROKEN)
+
     def _pool(self) -> None:
         for place in self._places:
             self._states[place] = state.pooled(self._states[place])
+
+
+def _in_stock(panel: Panel, until: int) -> Floats | None:
+    """Return the share of each day in stock. What is agreed is expected from the first day on: there was nothing to see
+    before the series began."""
+    early = np.arange(until) < panel.begins[:, None]
+    agreed = np.zeros(len(early), np.bool_) if panel.agreed is None else panel.agreed > 0
+    early &= agreed[:, None]
+    if panel.in_stock is None:
+        return np.where(early, 0.0, 1.0) if early.any() else None
+    return np.where(early, 0.0, panel.in_stock[:, :until])
+
+
+def totals_by_day(panel: Panel, horizon: int) -> Totals:
+    """Return the demand of the sums of the next days as the live worker's state tells it after the whole history."""
+    forecasts = Days(panel, panel.periods)
+    rows = np.arange(len(panel.demand))
+    ends = sorted({*range(1, min(horizon, EACH_DAY) + 1), *range(EACH_DAY, horizon, WEEK), horizon})
+    found = [forecasts.demand(rows, np.full(len(rows), end)) for end in ends]
+
+    def at_each(figures: Sequence[Floats]) -> Floats:
+        known = np.stack([np.zeros(len(rows)), *figures], axis=1)
+        place = np.arange(1, horizon + 1)
+        after = np.searchsorted([0, *ends], place)
+        begin, end = np.array([0, *ends])[after - 1], np.array([0, *ends])[after]
+        share = (place - begin) / (end - begin)
+        return np.asarray(known[:, after - 1] * (1 - share) + known[:, after] * share)
+
+    sold = np.any(panel.demand > 0, axis=1).tolist()
+    return Totals(
+        at_each([one.mean for one in found]),
+        at_each([one.variance for one in found]),
+        forecasts.counted(),
+        ["live" if one else "none" for one in sold],
+        ["learned day by day" if one else "no demand in the history" for one in sold],
+    )
 
 
 class Periods:
