@@ -106,7 +106,7 @@ async def _listed(
 async def _record(settings: Settings, key: Key) -> dict[str, Any]:
     async with opened(settings) as database, database.connect() as connection:
         reached_at = (await watermarks.read(connection, [key[:2]])).get(key[:2])
-        today = Clock(settings.clock).now(reached_at or Clock().wall()).date()
+        today = (reached_at or Clock().wall()).date()
         kept = await count_requests.kept(connection, key[:2], today, key.item_id)
         if not kept:
             raise Refused(

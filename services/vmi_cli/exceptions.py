@@ -16,6 +16,7 @@ from vmi_runtime import raising
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
 from vmi_store import exceptions, watermarks
+from vmi_store import feeds as stored_feeds
 
 app = typer.Typer(no_args_is_help=True, help="What a person must act on: each opens once, and closes by itself.")
 
@@ -118,6 +119,42 @@ def suppress(
         return suppressed(standing, author=author or getpass.getuser(), note=reason, until=until, now=now)
 
     _said(asyncio.run(_say(connected(), id_, say)), as_json)
+
+
+@app.command()
+def feeds(
+    customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None, as_json: AsJson = False
+) -> None:
+    """List the feeds of documents, up to when each has told, and which are stale."""
+    found = asyncio.run(_feeds(connected(), customer))
+    if as_json:
+        print_json(found)
+        return
+    print_rows(
+        "Feeds",
+        ("customer", "location", "kind", "told up to", "watched", "stale since"),
+        [
+            (one["customer_id"], one["location_id"], one["kind"], one["reached_at"], one["watched"], one["stale_since"])
+            for one in found
+        ],
+        nothing="No feed has told of anything yet.",
+    )
+
+
+async def _feeds(settings: Settings, customer: str | None) -> list[dict[str, Any]]:
+    async with opened(settings) as database, database.connect() as connection:
+        found = await stored_feeds.listed(connection, customer_id=customer)
+    return [
+        {
+            "customer_id": customer_id,
+            "location_id": location_id,
+            "kind": kind.value,
+            "reached_at": one.feed.reached_at.isoformat() if one.feed.reached_at else None,
+            "watched": one.due_at is not None,
+            "stale_since": one.stale_since.isoformat() if one.stale_since else None,
+        }
+        for (customer_id, location_id, kind), one in found.items()
+    ]
 
 
 def _said(one: Standing, as_json: bool) -> None:

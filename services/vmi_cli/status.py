@@ -13,7 +13,7 @@ from vmi_runtime import pipeline
 from vmi_runtime.clock import Clock
 from vmi_runtime.pipeline import PartitionLag
 from vmi_runtime.settings import Settings
-from vmi_store import outbox, quarantine
+from vmi_store import exceptions, outbox, quarantine
 
 
 def status(as_json: AsJson = False) -> None:
@@ -35,6 +35,9 @@ def status(as_json: AsJson = False) -> None:
     age = f", the oldest for {waiting['oldest_seconds']:.1f} s" if waiting["oldest_seconds"] else ""
     relays = state["relays"]
     out.print(f"Outbox: {waiting['messages']} waiting{age}; {relays} relay{'' if relays == 1 else 's'} alive")
+    active = sum(state["exceptions"].values())
+    kinds = ", ".join(f"{kind} {count}" for kind, count in state["exceptions"].items())
+    out.print(f"Exceptions: {active}" + (f" ({kinds}); look with: vmi exceptions list" if active else ""))
     held = sum(state["quarantine"].values())
     reasons = ", ".join(f"{reason} {count}" for reason, count in state["quarantine"].items())
     out.print(f"Quarantine: {held}" + (f" ({reasons}); look with: vmi quarantine list" if held else ""))
@@ -46,6 +49,7 @@ async def _state(settings: Settings) -> dict[str, Any]:
             backlog = await pipe.backlog()
         async with database.connect() as connection:
             held = await quarantine.counts(connection)
+            active = await exceptions.counts(connection)
             relays = await outbox.relays_alive(connection)
     by_topic: dict[tuple[str, str], list[PartitionLag]] = defaultdict(list)
     for lag in backlog.partitions:
@@ -66,5 +70,6 @@ async def _state(settings: Settings) -> dict[str, Any]:
             "oldest_seconds": backlog.oldest_unpublished.total_seconds() if backlog.oldest_unpublished else None,
         },
         "relays": relays,
+        "exceptions": active,
         "quarantine": held,
     }

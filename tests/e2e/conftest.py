@@ -16,7 +16,7 @@ from vmi_cli.supervision import WORKERS, Supervisor
 from vmi_cli.surroundings import environment_of
 from vmi_cli.workers import defined, prepare
 from vmi_contracts import topics, writing
-from vmi_contracts.outbound import ProposalLine, ProposalsIssued
+from vmi_contracts.outbound import ExceptionLine, ExceptionsChanged, ProposalLine, ProposalsIssued
 from vmi_contracts.topics import Topic
 from vmi_runtime import broker, pipeline
 from vmi_runtime.clock import ClockMode
@@ -65,24 +65,39 @@ class Service:
 
     async def proposals(self, customer: str) -> list[Published]:
         """Return every proposal line of a customer that stands on the topic, in order."""
+        return [
+            Published(message_id, line)
+            for message_id, value in await self._read(topics.PROPOSALS, customer)
+            for line in ProposalsIssued.model_validate_json(value).lines
+        ]
+
+    async def exceptions(self, customer: str) -> list[ExceptionLine]:
+        """Return every word on an exception of a customer that stands on the topic, in order."""
+        return [
+            line
+            for _, value in await self._read(topics.EXCEPTIONS, customer)
+            for line in ExceptionsChanged.model_validate_json(value).lines
+        ]
+
+    async def _read(self, topic: Topic, customer: str) -> list[tuple[str, bytes]]:
+        """Return id and value of a customer's records on a topic."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka.bootstrap_servers, isolation_level="read_committed"
         )
         await consumer.start()
         try:
-            ends = await broker.end_offsets(self.settings.kafka, [topics.PROPOSALS.name])
+            ends = await broker.end_offsets(self.settings.kafka, [topic.name])
             partitions = {TopicPartition(*place): end for place, end in ends.items()}
             consumer.assign(list(partitions))
             await consumer.seek_to_beginning()
             found = []
             while behind := [tp for tp, end in partitions.items() if await consumer.position(tp) < end]:
                 for records in (await consumer.getmany(*behind, timeout_ms=500)).values():
-                    for record in records:
-                        if not record.key.decode().startswith(f"{customer}|"):
-                            continue
-                        message_id = dict(record.headers)["ce_id"].decode()
-                        document = ProposalsIssued.model_validate_json(record.value)
-                        found += [Published(message_id, line) for line in document.lines]
+                    found += [
+                        (dict(record.headers)["ce_id"].decode(), record.value)
+                        for record in records
+                        if record.key.decode().startswith(f"{customer}|")
+                    ]
             return found
         finally:
             await consumer.stop()

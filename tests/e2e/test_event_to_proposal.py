@@ -161,3 +161,37 @@ async def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(s
     assert all(found == sorted(found) for found in versions.values()), "versions out of order"
     keys = {(one.line.item_id, one.line.order_at) for one in published}
     assert len(keys) == len(versions), "two proposals for one item and opportunity"
+
+
+async def test_what_a_person_must_act_on_stands_on_its_topic_once_and_ends_by_itself(
+    service: Service, customer: str
+) -> None:
+    """Below the minimum, then a dead feed: each is one exception; what rests on dead data is held until it is back."""
+    band = {"policy": "minimum_maximum", "minimum": "50", "maximum": "100", "stock_cadence_hours": 24}
+    await introduced(service, customer, "milk", "bread", **band)
+    await service.send(topics.STOCK, builders.stock(customer, {"milk": 90, "bread": 90}))
+    await service.send(
+        topics.SALES, *(builders.sale(customer, {"milk": 1}, NOON + n * HOUR / 60) for n in range(1, 51))
+    )
+    await service.settled()
+    assert [(line.kind.value, line.status.value) for line in await service.exceptions(customer)] == [
+        ("below_minimum", "open")
+    ]
+
+    await service.send(topics.SALES, builders.sale(customer, {"bread": 1}, NOON + 26 * HOUR))
+
+    async def milk() -> tuple[str, str | None]:
+        line = latest(await service.proposals(customer))
+        return line.status.value, line.held_because and line.held_because.value
+
+    assert await until(milk, lambda seen: seen[0] == "held", every=0.5) == ("held", "stale_data")
+    await service.send(topics.STOCK, builders.stock(customer, {"milk": 95, "bread": 80}, NOON + 27 * HOUR))
+
+    async def story() -> list[tuple[str, str]]:
+        return [(line.kind.value, line.status.value) for line in await service.exceptions(customer)]
+
+    told = await until(story, lambda seen: ("feed_stale", "closed") in seen, every=0.5)
+    await service.settled()
+    assert ("feed_stale", "open") in told
+    assert ("below_minimum", "closed") in await story()
+    assert await milk() == ("cancelled", None)

@@ -78,13 +78,14 @@ class Partner:
                 more = await watch_feeds(Transaction(connection, clock))
         await self.tells()
 
-    async def proposals(self) -> list[tuple[int, str, str | None, Decimal]]:
+    async def proposals(self, item: str = "milk") -> list[tuple[int, str, str | None, Decimal]]:
         async with self.engine.connect() as connection:
             rows = await connection.execute(_PROPOSALS, {"customer": self.customer})
             lines = [line for row in rows for line in ProposalsIssued.model_validate_json(row.payload).lines]
             return [
                 (line.version, line.status.value, line.held_because and line.held_because.value, line.quantity)
                 for line in lines
+                if line.item_id == item
             ]
 
     async def told(self) -> list[ExceptionLine]:
@@ -288,6 +289,26 @@ async def test_f12_a_feed_that_is_silent_for_longer_than_agreed_holds_proposals_
     assert stale[0].details["cadence_hours"] == "24"
     assert held[-1][:3] == (2, "held", "stale_data")
     assert (await partner.proposals())[-1] == (3, "proposed", None, Decimal(80))
+
+
+async def test_f12_what_was_offered_for_an_opportunity_that_has_passed_is_held_too(partner: Partner) -> None:
+    await partner.agrees(**BAND | {"order_weekdays": None}, stock_cadence_hours=24)
+    await partner.agrees("bread", **BAND)
+    await partner.counts(30)
+    await partner.sells(1, NOON + 26 * HOUR, item="bread")
+    await partner.ticks()
+    await partner.ticks()
+    held = await partner.proposals()
+    await partner.counts(20, NOON + 27 * HOUR)
+    await partner.ticks()
+
+    assert [one[:3] for one in held] == [
+        (1, "proposed", None),
+        (2, "held", "stale_data"),
+        (1, "held", "stale_data"),
+    ]
+    after = [one[:2] for one in (await partner.proposals())[3:]]
+    assert after == [(3, "expired"), (2, "proposed")]
 
 
 async def test_a_feed_is_judged_by_the_wall_clock_in_production(engine: AsyncEngine, customer: str) -> None:

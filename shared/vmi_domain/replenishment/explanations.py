@@ -423,6 +423,8 @@ def settled_in_words(proposal: Proposal) -> str:
         case Status.REJECTED if answer is not None:
             because = f": {_said(answer)}" if _said(answer) else ""
             return f"Rejected by the {answer.party}{because}."
+        case Status.HELD if proposal.held_because is not None:
+            return held_in_words(proposal.held_because)
         case Status.EXPIRED:
             return "Not answered, or not offered, in time; it counts as supply no longer."
         case Status.SUPERSEDED:

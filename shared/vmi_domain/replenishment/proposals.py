@@ -399,9 +399,17 @@ def accepted_by_agreement(proposal: Proposal, now: datetime) -> Proposal:
     return answered(proposal, answer, now)
 
 
-def expired(proposal: Proposal, now: datetime) -> Proposal | None:
-    """Return the proposal expired, if it waits for an answer for longer than agreed, or was held past its cut-off."""
-    until = proposal.order_at if proposal.status is Status.HELD else proposal.expires_at
+def withheld(proposal: Proposal, because: HeldBecause, now: datetime) -> Proposal:
+    """Return what was offered as held: it is not to be acted on now. It keeps its quantity and its time."""
+    return replace(proposal.stepped(Status.HELD, proposal.quantity, now), held_because=because)
+
+
+def expired(proposal: Proposal, now: datetime, *, is_withheld: bool = False) -> Proposal | None:
+    """Return the proposal expired, if it waits for an answer for longer than agreed, or was held past its cut-off.
+
+    One that is still withheld has the time of one that is offered: it was, or would have been.
+    """
+    until = proposal.order_at if proposal.status is Status.HELD and not is_withheld else proposal.expires_at
     if proposal.is_undecided and until < now:
         return proposal.stepped(Status.EXPIRED, NOTHING, now)
     return None

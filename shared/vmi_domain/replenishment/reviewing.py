@@ -142,7 +142,18 @@ def _step(case: Case, proposal: Proposal) -> Proposal | None:
         return proposal.stepped(Status.SUPERSEDED, NOTHING, case.now)
     if _accepts_by_itself(case, case.terms, proposal) and proposal.order_at < case.now:
         return proposals.accepted_by_agreement(proposal, case.now)
-    return proposals.expired(proposal, case.now)
+    is_stale = case.held_because is HeldBecause.STALE_DATA
+    if (gone := proposals.expired(proposal, case.now, is_withheld=is_stale)) is not None:
+        return gone
+    if is_stale and _waits_from_before(case, case.terms, proposal):
+        return proposals.withheld(proposal, HeldBecause.STALE_DATA, case.now)
+    return None
+
+
+def _waits_from_before(case: Case, terms: Terms, proposal: Proposal) -> bool:
+    """Whether it is offered for an opportunity that has passed; this one's own is decided again anyway."""
+    is_this_one = case.opportunity is not None and case.opportunity.order_at == proposal.order_at
+    return proposal.is_open and not is_this_one and not is_frozen(proposal.order_at, case.now, terms.steadiness)
 
 
 def _accepts_by_itself(case: Case, terms: Terms, proposal: Proposal) -> bool:
