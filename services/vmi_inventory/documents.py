@@ -27,6 +27,7 @@ from vmi_contracts.inbound import (
     StockReported,
     StockRetracted,
     StockTransferred,
+    TitleTransferred,
 )
 from vmi_contracts.plans import DOCUMENTS as PLANS
 from vmi_contracts.plans import (
@@ -60,6 +61,7 @@ FactDocument = (
     | StockCounted
     | StockAdjusted
     | StockTransferred
+    | TitleTransferred
     | OrderPlaced
     | ShipmentDispatched
     | GoodsReceived
@@ -213,6 +215,7 @@ _HAPPENED_AT: Final[Mapping[type[FactDocument], Callable[[Any], datetime | date]
     SalesRecorded: attrgetter("occurred_at"),
     StockAdjusted: attrgetter("occurred_at"),
     StockTransferred: attrgetter("occurred_at"),
+    TitleTransferred: attrgetter("occurred_at"),
     StockReported: attrgetter("as_of"),
     StockCounted: attrgetter("as_of"),
     OrderPlaced: attrgetter("placed_at"),

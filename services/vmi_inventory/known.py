@@ -1,11 +1,13 @@
 """What is known of customers' locations and items: copies that batches share, read again when master data changed."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Final
 
 from vmi_domain.days import SiteCalendar
 from vmi_store import agreements, catalogue
+from vmi_store.agreements import Reading
 from vmi_store.catalogue import Item, ItemKey, LocationKey
 from vmi_store.engine import Connection
 
@@ -16,6 +18,10 @@ BY_AGREEMENT: Final = Item(base_unit="EA", units={})
 """An item that an agreement names and no catalogue describes: it has one unit."""
 
 
+Readings = Mapping[tuple[str, str], Sequence[Reading]]
+"""By location and item."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a batch may rely on until its commit. What is in neither is unknown."""
@@ -23,6 +29,20 @@ class Known:
     sites: Mapping[LocationKey, SiteCalendar]
     items: Mapping[str, Mapping[str, Item]]
     """By customer and item."""
+    readings: Mapping[str, Readings] = field(default_factory=dict)
+    """By customer: where facts are to be read otherwise than by default."""
+
+    def reading(self, customer_id: str, location_id: str, item_id: str, happened: datetime | date) -> Reading | None:
+        """Return how a fact is to be read by what is agreed for its day; None by default."""
+        of_key = self.readings[customer_id].get((location_id, item_id))
+        if of_key is None:
+            return None
+        site = self.sites[customer_id, location_id]
+        day = site.day_of(happened) if isinstance(happened, datetime) else happened
+        for one in of_key:
+            if one.effective_from <= day and (one.effective_to is None or day <= one.effective_to):
+                return one
+        return None
 
 
 @dataclass(slots=True)
@@ -32,6 +52,7 @@ class _Copies:
     version: int
     sites: dict[str, SiteCalendar] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
+    readings: dict[tuple[str, str], list[Reading]] = field(default_factory=dict)
 
 
 class MasterData:
@@ -43,10 +64,17 @@ class MasterData:
     async def of(self, connection: Connection, sites: Iterable[LocationKey], items: Mapping[str, Set[str]]) -> Known:
         """Return what is known of these sites and customers' items; it cannot change before the commit."""
         wanted = set(sites)
+        changed = []
         for customer, version in (await catalogue.hold(connection, [*items, *(one for one, _ in wanted)])).items():
             held = self._customers.get(customer)
             if held is None or held.version != version:
                 self._customers[customer] = _Copies(version)
+                changed.append(customer)
+        if changed:
+            for customer, readings in (await agreements.readings(connection, changed)).items():
+                of_customer = self._customers[customer].readings
+                for one in readings:
+                    of_customer.setdefault((one.location_id, one.item_id), []).append(one)
         await self._read_sites(connection, {at for at in wanted if at[1] not in self._customers[at[0]].sites})
         await self._read_items(
             connection, {(of, item) for of in items for item in items[of] - self._customers[of].items.keys()}
@@ -54,6 +82,7 @@ class MasterData:
         known = Known(
             {at: site for at in wanted if (site := self._customers[at[0]].sites.get(at[1])) is not None},
             {of: self._customers[of].items for of in items},
+            {of: self._customers[of].readings for of in items},
         )
         if sum(len(copies.sites) + len(copies.items) for copies in self._customers.values()) > MOST_COPIES:
             self._customers.clear()

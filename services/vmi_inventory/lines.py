@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -11,6 +11,7 @@ import orjson
 
 from vmi_contracts.inbound import (
     AdjustmentLine,
+    DemandStream,
     GoodsReceived,
     ItemLine,
     OrderLine,
@@ -21,18 +22,23 @@ from vmi_contracts.inbound import (
     SalesRecorded,
     ShipmentDispatched,
     ShipmentLine,
+    SnapshotCutOff,
+    Status,
     StockAdjusted,
     StockCounted,
     StockLine,
     StockReported,
     StockTransferred,
+    TitleLine,
+    TitleTransferred,
     TransferLine,
 )
 from vmi_contracts.plans import DOCUMENTS as PLANS
 from vmi_contracts.plans import DemandPlan
 from vmi_contracts.values import plain
+from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.feeds import FeedKind
-from vmi_domain.stock.position import Key, Kind
+from vmi_domain.stock.position import NOTHING, Key, Kind
 from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
 from vmi_domain.units import QuantityTooLargeError, UnitNotConvertibleError, to_base
 from vmi_inventory.documents import FactDocument, Told
@@ -88,13 +94,12 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
     if not places:
         return
     customer_id = told.body.customer_id
-    happened = told.happened
-    if not isinstance(happened, datetime):  # a report that names a day means its end at the site (S6)
-        happened = known.sites[places[0]].end_of(happened)
+    happened = _moment(told.happened, known.sites[places[0]])
     read = _READERS[type(told.body)]
     if isinstance(told.body, DemandPlan):
         accepted.drafts.append(Draft(told))
     items = known.items[customer_id]
+    special = bool(known.readings.get(customer_id))
     entered = False
     for number, line in told.numbered:
         if only is not None and number not in only:
@@ -107,7 +112,11 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
                     f"neither the catalogue nor an agreement names the item {line.item_id!r}",
                     waits=True,
                 )
-            read(_Entry(told, number, line, item, happened), told.body, line, accepted)
+            entry = _Entry(told, number, line, item, happened)
+            if special and (as_agreed := known.reading(*entry.key, told.happened)) is not None:
+                entry.stream = as_agreed.demand_stream
+                entry.happened = _moment(told.happened, known.sites[places[0]], as_agreed.snapshot_cut_off)
+            read(entry, told.body, line, accepted)
             entered = True
         except _Refused as refusal:
             accepted.rejected.append(_refused(told, number, line, refusal))
@@ -117,6 +126,16 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
             reach(accepted.reached, place, moment)
         if (feed := _FEEDS.get(type(told.body))) is not None:
             reach(accepted.heard, (*places[0], feed), moment)
+
+
+def _moment(
+    happened: datetime | date, site: SiteCalendar, cut_off: SnapshotCutOff = SnapshotCutOff.END_OF_DAY
+) -> datetime:
+    """Return when something happened; a report that names a day alone means its end, or its start as agreed (S6)."""
+    if isinstance(happened, datetime):
+        return happened
+    begins, ends = site.bounds(happened)
+    return begins if cut_off is SnapshotCutOff.START_OF_DAY else ends
 
 
 def _unknown_location(told: Told, place: LocationKey) -> Rejected:
@@ -185,6 +204,8 @@ class _Entry:
     line: ItemLine
     item: Item
     happened: datetime
+    stream: DemandStream = DemandStream.SELL_THROUGH
+    """The one that is agreed to be demand."""
 
     @property
     def id(self) -> bytes:
@@ -224,19 +245,30 @@ class _Entry:
 
 
 def _read_sale(entry: _Entry, body: SalesRecorded, line: SalesLine, accepted: Accepted) -> None:
-    """Sales move stock when they happened, which for a period is its end; what was lost moves none."""
+    """Sales move stock when they happened, which for a period is its end; what was lost moves none.
+
+    Of another stream than the agreed one they are kept and count nowhere (S14).
+    """
     sold = entry.base(line.quantity)
-    if body.period_start is None and not line.returned and not line.lost:
+    agreed = body.stream is entry.stream
+    if agreed and body.period_start is None and not (line.returned or line.lost or line.returned_defective):
         accepted.lines.append(entry.journal(Kind.SALE, -sold))
         return
-    returned = entry.base(line.returned)
+    returned, defective = entry.base(line.returned), entry.base(line.returned_defective)
     details = {
         "sold": sold,
         "returned": returned,
         "lost": entry.base(line.lost),
+        "unavailable": defective,
         "period_start": body.period_start and body.period_start.astimezone(UTC),
     }
-    accepted.lines.append(entry.journal(Kind.SALE, returned - sold, _given(details)))
+    if body.stream is DemandStream.NET_SELL_THROUGH:  # what came back is in it already
+        details |= {"returned": None, "returned_within": returned}
+        returned = NOTHING
+    if not agreed:
+        details |= {"stream": body.stream.value}
+    kind = Kind.SALE if agreed else Kind.OBSERVATION
+    accepted.lines.append(entry.journal(kind, returned + defective - sold, _given(details)))
 
 
 def _read_report(entry: _Entry, body: StockReported, line: StockLine, accepted: Accepted) -> None:
@@ -250,25 +282,50 @@ def _read_count(entry: _Entry, body: StockCounted, line: StockLine, accepted: Ac
 def _stock(entry: _Entry, kind: Kind, revision: int, line: StockLine) -> JournalLine:
     if line.on_hand < 0:
         raise _Refused(Reason.NEGATIVE_COUNT, f"on_hand: {plain(line.on_hand)} of an item cannot be there")
+    statuses = {status.value: entry.base(getattr(line, status.value)) for status in Status}
     details = {
-        "unavailable": entry.base(line.unavailable),
+        "unavailable": entry.base(line.unavailable) + sum(statuses.values()),
+        "statuses": {name: plain(quantity) for name, quantity in statuses.items() if quantity},
         "reserved": entry.base(line.reserved),
         "backlog": entry.base(line.backlog),
         "revision": revision,
     }
-    return entry.journal(kind, entry.base(line.on_hand), _given(details))
+    said = _given(details)
+    if line.supplier_owned is not None:
+        said["supplier_owned"] = entry.base(line.supplier_owned)
+    return entry.journal(kind, entry.base(line.on_hand), said)
 
 
 def _read_adjustment(entry: _Entry, _: StockAdjusted, line: AdjustmentLine, accepted: Accepted) -> None:
-    accepted.lines.append(entry.journal(Kind.ADJUSTMENT, entry.base(line.quantity), {"reason": line.reason}))
+    details = {
+        "reason": line.reason,
+        "unavailable": entry.base(line.unavailable),
+        "status": line.status and line.status.value,
+    }
+    accepted.lines.append(entry.journal(Kind.ADJUSTMENT, entry.base(line.quantity), _given(details)))
+
+
+def _read_title(entry: _Entry, _: TitleTransferred, line: TitleLine, accepted: Accepted) -> None:
+    accepted.lines.append(entry.journal(Kind.TITLE, entry.base(line.quantity)))
 
 
 def _read_transfer(entry: _Entry, body: StockTransferred, line: TransferLine, accepted: Accepted) -> None:
-    """What leaves here arrives there at the same moment."""
+    """What leaves here arrives there at the same moment, or is on its way until it is received there."""
     quantity = entry.base(line.quantity)
     there = body.to_location_id
     accepted.lines.append(entry.journal(Kind.TRANSFER, -quantity, {"to": there}))
-    accepted.lines.append(entry.journal(Kind.TRANSFER, quantity, {"from": body.location_id}, location_id=there))
+    if body.transfer_id is None:
+        accepted.lines.append(entry.journal(Kind.TRANSFER, quantity, {"from": body.location_id}, location_id=there))
+        return
+    fact = Shipped(
+        body.transfer_id,
+        quantity,
+        entry.happened,
+        expected_at=body.expected_at,
+        revision=body.revision,
+        fact_id=UUID(bytes=entry.id),
+    )
+    _add_supply(entry, Kind.SHIPMENT, fact, accepted, location_id=there)
 
 
 def _read_order(entry: _Entry, body: OrderPlaced, line: OrderLine, accepted: Accepted) -> None:
@@ -317,11 +374,18 @@ def _read_plan(entry: _Entry, body: DemandPlan, line: ItemLine, accepted: Accept
     accepted.drafts[-1].lines.extend(stated_lines(body, line, entry.number, base))
 
 
-def _add_supply(entry: _Entry, kind: Kind, fact: Ordered | Shipped | Received, accepted: Accepted) -> None:
+def _add_supply(
+    entry: _Entry,
+    kind: Kind,
+    fact: Ordered | Shipped | Received,
+    accepted: Accepted,
+    location_id: str | None = None,
+) -> None:
     """A document about supply stands in the journal with all it says, so that supply can be made anew from there."""
     said = {name: getattr(fact, name) for name in fact.__slots__ if name not in _IN_THE_JOURNAL}
-    accepted.lines.append(entry.journal(kind, fact.quantity, _given(said)))
-    accepted.supply.append((entry.key, fact))
+    journalled = entry.journal(kind, fact.quantity, _given(said), location_id)
+    accepted.lines.append(journalled)
+    accepted.supply.append((journalled.key, fact))
 
 
 _IN_THE_JOURNAL: Final = {"quantity", "at", "fact_id"}
@@ -333,6 +397,7 @@ _READERS: Final[Mapping[type[FactDocument], Callable[[_Entry, Any, Any, Accepted
     StockCounted: _read_count,
     StockAdjusted: _read_adjustment,
     StockTransferred: _read_transfer,
+    TitleTransferred: _read_title,
     OrderPlaced: _read_order,
     ShipmentDispatched: _read_shipment,
     GoodsReceived: _read_receipt,

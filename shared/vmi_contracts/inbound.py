@@ -74,6 +74,19 @@ class ItemLine(Line):
 # Stock ---------------------------------------------------------------------------------------------------------------
 
 
+class Status(StrEnum):
+    """Why stock that is there is unavailable."""
+
+    QUALITY_CONTROL = "quality_control"
+    DAMAGED = "damaged"
+    ON_HOLD = "on_hold"
+    DISPLAY = "display"
+    """On display, not for sale."""
+    PROMOTIONAL = "promotional"
+    """Set aside for a promotion: not for base demand."""
+    RECALLED = "recalled"
+
+
 class StockLine(ItemLine):
     """What stands at a location of one item (S1: quantities have names)."""
 
@@ -81,13 +94,26 @@ class StockLine(ItemLine):
     """Gross or available as agreed (``stock_basis``); a negative record is refused, its line quarantined."""
 
     unavailable: Amount = Decimal(0)
-    """In quality control, damaged, on hold or on display."""
+    """There, and not to be sold for a reason without a field of its own. All that is unavailable is the sum of this and
+    the following six."""
+    quality_control: Amount = Decimal(0)
+    damaged: Amount = Decimal(0)
+    on_hold: Amount = Decimal(0)
+    display: Amount = Decimal(0)
+    """On display, not for sale."""
+    promotional: Amount = Decimal(0)
+    """Set aside for a promotion."""
+    recalled: Amount = Decimal(0)
 
     reserved: Amount = Decimal(0)
     """Promised to somebody already."""
 
     backlog: Amount = Decimal(0)
     """Owed to the customer's own buyers."""
+
+    supplier_owned: Amount | None = None
+    """What of the gross stock is still the supplier's (consigned); where it is missing, as ``title_transfer`` has it.
+    It counts in the position as all stock does."""
 
 
 class StockReported(CorrectableDocument):
@@ -96,7 +122,7 @@ class StockReported(CorrectableDocument):
     message_type: ClassVar[str] = "vmi.stock-reported.v1"
 
     as_of: Instant | date
-    """A date alone means the end of that day at the site, by its cut-off (S6)."""
+    """A date alone means the end of that day at the site, or its start as agreed (``snapshot_cut_off``, S6)."""
 
     lines: Annotated[tuple[StockLine, ...], Field(min_length=1, max_length=MOST_LINES)]
 
@@ -112,10 +138,33 @@ class StockCounted(CorrectableDocument):
 
 
 class AdjustmentLine(ItemLine):
-    quantity: Quantity
+    quantity: Quantity = Decimal(0)
     """What was added (positive) or written off (negative)."""
 
-    reason: Literal["damaged", "expired", "lost", "found", "correction", "returned_to_supplier", "other"] = "other"
+    unavailable: Quantity = Decimal(0)
+    """What became unavailable without leaving (positive), or is held back no longer (negative): it is usable again, or
+    gone. Of 5 that are recalled: ``unavailable`` 5; when they go back: ``quantity`` -5 and ``unavailable`` -5."""
+
+    status: Status | None = None
+    """Which status ``unavailable`` is about."""
+
+    reason: Literal[
+        "damaged",
+        "expired",
+        "lost",
+        "found",
+        "correction",
+        "recalled",
+        "status_changed",
+        "returned_to_supplier",
+        "other",
+    ] = "other"
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if "quantity" not in self.model_fields_set and "unavailable" not in self.model_fields_set:
+            raise ValueError("neither quantity nor unavailable is given")
+        return self
 
 
 class StockAdjusted(CorrectableDocument):
@@ -133,7 +182,11 @@ class TransferLine(ItemLine):
 
 
 class StockTransferred(CorrectableDocument):
-    """Stock that left this location for another one of the same customer."""
+    """Stock that left this location for another one of the same customer.
+
+    It arrives there at the same moment; with a ``transfer_id`` it is on its way until goods are received there that
+    name it as their shipment.
+    """
 
     message_type: ClassVar[str] = "vmi.stock-transferred.v1"
 
@@ -141,7 +194,26 @@ class StockTransferred(CorrectableDocument):
 
     to_location_id: LocationId
 
+    transfer_id: Identifier | None = None
+    expected_at: Instant | None = None
+    """When it should arrive, if it is on its way."""
+
     lines: Annotated[tuple[TransferLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+
+class TitleLine(ItemLine):
+    quantity: Quantity
+    """What became the customer's; negative: what became the supplier's again."""
+
+
+class TitleTransferred(CorrectableDocument):
+    """Stock that changed its owner and not its place (S16): consigned goods that were taken over, or have aged."""
+
+    message_type: ClassVar[str] = "vmi.title-transferred.v1"
+
+    occurred_at: Instant
+
+    lines: Annotated[tuple[TitleLine, ...], Field(min_length=1, max_length=MOST_LINES)]
 
 
 class StockRetracted(Retraction):
@@ -160,10 +232,26 @@ class SalesLine(ItemLine):
     """Sold or withdrawn, before returns."""
 
     returned: Amount = Decimal(0)
-    """Brought back by buyers and fit to be sold again."""
+    """Brought back by buyers and fit to be sold again: stock comes, demand is none the less."""
+
+    returned_defective: Amount = Decimal(0)
+    """Brought back and not fit to be sold: it is there, and unavailable."""
 
     lost: Amount = Decimal(0)
     """Asked for and not there: demand, but no movement of stock."""
+
+
+class DemandStream(StrEnum):
+    """What figures are figures of (S14). Streams show one demand at several places: they are never summed."""
+
+    SELL_THROUGH = "sell_through"
+    """Sold to the customer's own buyers, before returns."""
+    NET_SELL_THROUGH = "net_sell_through"
+    """The same less what came back: ``returned`` is in it already, and is not added to the stock again."""
+    WITHDRAWAL = "withdrawal"
+    """Taken out of a warehouse, in the customer's own batches."""
+    ORDER = "order"
+    """Ordered by the customer's own buyers or stores."""
 
 
 class SalesRecorded(CorrectableDocument):
@@ -176,6 +264,9 @@ class SalesRecorded(CorrectableDocument):
 
     period_start: Instant | None = None
     """Set when the lines add up a period that ends at ``occurred_at``."""
+
+    stream: DemandStream = DemandStream.SELL_THROUGH
+    """Only the agreed one (``demand_stream``) is demand and moves stock; the others are kept and count nowhere."""
 
     lines: Annotated[tuple[SalesLine, ...], Field(min_length=1, max_length=MOST_LINES)]
 
@@ -347,6 +438,22 @@ class StockBasis(StrEnum):
     AVAILABLE = "available"
 
 
+class SnapshotCutOff(StrEnum):
+    """What moment a report means that names its day alone (S6)."""
+
+    END_OF_DAY = "end_of_day"
+    START_OF_DAY = "start_of_day"
+    """Taken before the site opened: the day's movements are not in it."""
+
+
+class TitleTransfer(StrEnum):
+    """When what the supplier sends becomes the customer's (S16)."""
+
+    ON_RECEIPT = "on_receipt"
+    ON_WITHDRAWAL = "on_withdrawal"
+    """Consignment: when it is sold or taken out."""
+
+
 class ServiceMeasure(StrEnum):
     CYCLE_SERVICE = "cycle_service"
     """Probability of no stock-out between two arrivals."""
@@ -422,6 +529,11 @@ class AgreementMade(Part):
 
     stock_authority: StockAuthority = StockAuthority.SNAPSHOT
     stock_basis: StockBasis = StockBasis.GROSS
+    snapshot_cut_off: SnapshotCutOff = SnapshotCutOff.END_OF_DAY
+    """Of reports that name their day alone, in the site's zone and by its cut-off."""
+    demand_stream: DemandStream = DemandStream.SELL_THROUGH
+    """The one stream that is this item's demand and moves its stock."""
+    title_transfer: TitleTransfer = TitleTransfer.ON_RECEIPT
 
     policy: Policy = Policy.ORDER_UP_TO
     service_measure: ServiceMeasure = ServiceMeasure.CYCLE_SERVICE

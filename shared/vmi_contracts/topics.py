@@ -67,6 +67,7 @@ STOCK = Topic(
         inbound.StockCounted,
         inbound.StockAdjusted,
         inbound.StockTransferred,
+        inbound.TitleTransferred,
         inbound.StockRetracted,
     ),
     key="customer|location",

@@ -28,18 +28,38 @@ Unit = Annotated[
 """A unit of measure as the item names it, say ``EA`` or ``CS``."""
 
 
+MILLIONTH: Final = Decimal("0.000001")
+"""The finest quantity that is kept."""
+
+NOISE: Final = Decimal("0.00000001")
+"""What binary arithmetic leaves behind somewhere on the way: 24.000000001 was 24 (F26)."""
+
+
 def _exact(value: object) -> object:
-    """Refuse a JSON number whose digits a double cannot have carried; strings carry any."""
-    if (
-        type(value) is float
-        and len(repr(value).replace(".", "").lstrip("-0").split("e")[0]) > SIGNIFICANT_DIGITS_OF_A_JSON_NUMBER
-    ):
-        raise ValueError(
-            f"the number has more than {SIGNIFICANT_DIGITS_OF_A_JSON_NUMBER} significant digits; send it as a string"
-        )
+    """Refuse a JSON number whose digits a double cannot have carried; strings carry any. Drop what is noise."""
+    if type(value) is str:
+        return _without_noise(value, value) if len(value) > 8 else value
+    if type(value) is float:
+        written = repr(value)
+        if len(written.replace(".", "").lstrip("-0").split("e")[0]) > SIGNIFICANT_DIGITS_OF_A_JSON_NUMBER:
+            raise ValueError(
+                f"the number has more than {SIGNIFICANT_DIGITS_OF_A_JSON_NUMBER} significant digits; "
+                "send it as a string"
+            )
+        return _without_noise(value, written) if len(written) > 8 else value
     if type(value) is bool:
         raise ValueError("a quantity is a number, not true or false")
     return value
+
+
+def _without_noise(value: object, written: str) -> object:
+    """Return the number in millionths where it is one but for noise, else the value as it is."""
+    whole, _, fraction = written.strip().partition(".")
+    if len(fraction) <= 6 or not (whole.lstrip("-+") + fraction).isdecimal() or len(whole) > 15:
+        return value
+    exact = Decimal(written)
+    rounded = round(exact, 6)
+    return rounded if abs(rounded - exact) <= NOISE else value
 
 
 def plain(quantity: Decimal) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_contracts.inbound import AgreementMade
+from vmi_contracts.inbound import AgreementMade, DemandStream, SnapshotCutOff
 from vmi_domain.stock.position import Key
 from vmi_store.catalogue import ItemKey, LocationKey
 
@@ -173,3 +174,48 @@ _KEYS_OF = text(f"""
 def _pairs(keys: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     distinct = sorted(set(keys))
     return {"customers": [customer for customer, _ in distinct], "names": [name for _, name in distinct]}
+
+
+class Reading(NamedTuple):
+    """How an agreement has facts read where that is not the default, from one day to another."""
+
+    location_id: str
+    item_id: str
+    effective_from: date
+    effective_to: date | None
+    demand_stream: DemandStream
+    snapshot_cut_off: SnapshotCutOff
+
+
+async def readings(connection: AsyncConnection, customers: Sequence[str]) -> Mapping[str, list[Reading]]:
+    """Return how these customers' facts are to be read: of each key that has an agreement which departs from the
+    default, all its agreements, the one that holds before the others (of suppliers the first, then the latest)."""
+    found: dict[str, list[Reading]] = {customer: [] for customer in customers}
+    for row in await connection.execute(_READINGS, {"customers": sorted(customers)}):
+        found[row.customer_id].append(
+            Reading(
+                row.location_id,
+                row.item_id,
+                row.effective_from,
+                row.effective_to,
+                DemandStream(row.demand_stream or DemandStream.SELL_THROUGH),
+                SnapshotCutOff(row.snapshot_cut_off or SnapshotCutOff.END_OF_DAY),
+            )
+        )
+    return found
+
+
+# Defaults are not written down, so that what departs from them is found by its name (and by a small index).
+_READINGS = text("""
+    SELECT agreement.customer_id, agreement.location_id, agreement.item_id, agreement.effective_from,
+           agreement.effective_to, agreement.terms ->> 'demand_stream' AS demand_stream,
+           agreement.terms ->> 'snapshot_cut_off' AS snapshot_cut_off
+    FROM (
+        SELECT DISTINCT customer_id, location_id, item_id FROM agreement
+        WHERE customer_id = ANY (CAST(:customers AS text[]))
+          AND terms ?| ARRAY['demand_stream', 'snapshot_cut_off']
+    ) AS special
+    JOIN agreement USING (customer_id, location_id, item_id)
+    ORDER BY agreement.customer_id, agreement.location_id, agreement.item_id, agreement.supplier_id,
+             agreement.effective_from DESC
+""")

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock import daily
 from vmi_domain.stock.daily import DayEffect
-from vmi_domain.stock.position import ABSOLUTE, NOTHING, Key, Kind
+from vmi_domain.stock.position import ABSOLUTE, ADDING, NOTHING, Key, Kind
 from vmi_store import columns, journal, positions
 from vmi_store.catalogue import LocationKey
-from vmi_store.journal import JournalLine, OfKeys, sales_of
+from vmi_store.journal import JournalLine, OfKeys, held_back_by, sales_of
 
 
 class Changed(NamedTuple):
@@ -66,6 +66,10 @@ class _Change(NamedTuple):
     """After the anchor, receipts aside."""
     received: Decimal
     """After the anchor."""
+    held_back: Decimal
+    """After the anchor."""
+    titled: Decimal
+    """After the anchor."""
     anchor: datetime | None
     """The as-of time of a count that is not older than the anchor."""
     is_plain: bool
@@ -87,8 +91,8 @@ def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | Non
         [line] = lines
         effects = daily.effects(Kind.SALE, line.quantity, line.occurred_at, None, site)
         after = line.quantity if counted_at is None or line.occurred_at > counted_at else NOTHING
-        return _Change(key, effects, after, NOTHING, None, len(effects) == 1)
-    moved = received = NOTHING
+        return _Change(key, effects, after, NOTHING, NOTHING, NOTHING, None, len(effects) == 1)
+    moved = received = held_back = titled = NOTHING
     anchor: datetime | None = None
     is_plain, is_voided = True, False
     days: dict[date, DayEffect] = {}
@@ -101,7 +105,8 @@ def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | Non
             continue
         if kind is Kind.VOID:
             is_voided = is_voided or counted_at is None or occurred_at >= counted_at
-        effects = daily.effects(kind, line.quantity, occurred_at, sales_of(line), site)
+        unavailable = held_back_by(line)
+        effects = daily.effects(kind, line.quantity, occurred_at, sales_of(line), site, unavailable)
         if kind is not Kind.SALE or line.details is not None or len(effects) > 1:
             is_plain = False
         for effect in effects:
@@ -110,10 +115,13 @@ def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | Non
         if effects and (counted_at is None or occurred_at > counted_at):
             if kind is Kind.RECEIPT:
                 received += line.quantity
+            elif kind is Kind.TITLE:
+                titled += line.quantity
             else:
                 moved += line.quantity
+            held_back += unavailable
     ordered = list(days.values()) if len(days) < 2 else [days[day] for day in sorted(days)]
-    return _Change(key, ordered, moved, received, anchor, is_plain, is_voided)
+    return _Change(key, ordered, moved, received, held_back, titled, anchor, is_plain, is_voided)
 
 
 async def _apply(connection: AsyncConnection, changes: Sequence[_Change]) -> None:
@@ -122,12 +130,16 @@ async def _apply(connection: AsyncConnection, changes: Sequence[_Change]) -> Non
     days: list[DayEffect | None] = []
     moved: list[Decimal | None] = []
     received: list[Decimal | None] = []
+    held_back: list[Decimal | None] = []
+    titled: list[Decimal | None] = []
     for change in changes:
         days += change.days or (None,)
         others = len(days) - len(keys) - 1
         keys += [change.key] * (others + 1)
         moved += [change.moved] + [None] * others
         received += [change.received] + [None] * others
+        held_back += [change.held_back] + [None] * others
+        titled += [change.titled] + [None] * others
     written: dict[str, object] = {
         **positions.key_texts(keys),
         "days": [None if day is None else day.day for day in days],
@@ -143,7 +155,11 @@ async def _apply(connection: AsyncConnection, changes: Sequence[_Change]) -> Non
         "sold": columns.decimals([effect.sold for effect in effects]),
         "returned": columns.decimals([effect.returned for effect in effects]),
         "lost": columns.decimals([effect.lost for effect in effects]),
+        "held_back": columns.decimals([effect.held_back for effect in effects]),
+        "titled": columns.decimals([effect.titled for effect in effects]),
         "received_after": columns.optional(received),
+        "held_back_after": columns.optional(held_back),
+        "titled_after": columns.optional(titled),
     }
     await connection.execute(_APPLY, written)
 
@@ -188,31 +204,40 @@ _APPLY = text(f"""
     WITH change AS MATERIALIZED (
         SELECT customer_id, location_id, item_id, day, moved::numeric AS moved, received::numeric AS received,
                sold::numeric AS sold, returned::numeric AS returned, lost::numeric AS lost,
-               moved_after::numeric AS moved_after, received_after::numeric AS received_after, place
+               held_back::numeric AS held_back, titled::numeric AS titled,
+               moved_after::numeric AS moved_after, received_after::numeric AS received_after,
+               held_back_after::numeric AS held_back_after, titled_after::numeric AS titled_after, place
         FROM unnest(
             {_CHANGES}, string_to_array(CAST(:received AS text), chr(10)),
             string_to_array(CAST(:sold AS text), chr(10)), string_to_array(CAST(:returned AS text), chr(10)),
-            string_to_array(CAST(:lost AS text), chr(10)),
-            string_to_array(CAST(:received_after AS text), chr(10), '')
+            string_to_array(CAST(:lost AS text), chr(10)), string_to_array(CAST(:held_back AS text), chr(10)),
+            string_to_array(CAST(:titled AS text), chr(10)),
+            string_to_array(CAST(:received_after AS text), chr(10), ''),
+            string_to_array(CAST(:held_back_after AS text), chr(10), ''),
+            string_to_array(CAST(:titled_after AS text), chr(10), '')
         ) WITH ORDINALITY AS change (
-            customer_id, location_id, item_id, day, moved, moved_after, received, sold, returned, lost, received_after,
-            place)
+            customer_id, location_id, item_id, day, moved, moved_after, received, sold, returned, lost, held_back,
+            titled, received_after, held_back_after, titled_after, place)
     ), known_day AS (
         UPDATE daily_balance AS balance SET
             moved = balance.moved + change.moved, received = balance.received + change.received,
             sold = balance.sold + change.sold, returned = balance.returned + change.returned,
-            lost = balance.lost + change.lost
+            lost = balance.lost + change.lost, held_back = balance.held_back + change.held_back,
+            titled = balance.titled + change.titled
         FROM change WHERE {_OF_THE_DAY}
         RETURNING change.place
     ), new_day AS (
-        INSERT INTO daily_balance (customer_id, location_id, item_id, day, moved, received, sold, returned, lost)
-        SELECT customer_id, location_id, item_id, day, moved, received, sold, returned, lost FROM change
+        INSERT INTO daily_balance (
+            customer_id, location_id, item_id, day, moved, received, sold, returned, lost, held_back, titled)
+        SELECT customer_id, location_id, item_id, day, moved, received, sold, returned, lost, held_back, titled
+        FROM change
         WHERE day IS NOT NULL AND place NOT IN (SELECT place FROM known_day)
     )
     UPDATE position SET
         version = position.version + 1,
         moved = position.moved + change.moved_after,
-        received = position.received + change.received_after
+        received = position.received + change.received_after,
+        held_back = position.held_back + change.held_back_after, titled = position.titled + change.titled_after
     FROM change WHERE change.moved_after IS NOT NULL AND {_OF_THE_KEY}
 """)  # noqa: S608 - our own words
 
@@ -241,7 +266,8 @@ _REFOLD = text(f"""
                customer_id, location_id, item_id, line.occurred_at, wanted.day, wanted.day_ends, line.quantity,
                coalesce((line.details ->> 'unavailable')::numeric, 0) AS unavailable,
                coalesce((line.details ->> 'reserved')::numeric, 0) AS reserved,
-               coalesce((line.details ->> 'backlog')::numeric, 0) AS backlog
+               coalesce((line.details ->> 'backlog')::numeric, 0) AS backlog,
+               (line.details ->> 'supplier_owned')::numeric AS supplier_owned
         FROM unnest(
             CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]),
             CAST(:anchors AS timestamptz[]), CAST(:days AS date[]), CAST(:day_ends AS timestamptz[])
@@ -254,7 +280,9 @@ _REFOLD = text(f"""
     UPDATE position SET
         counted_at = anchor.occurred_at, counted = anchor.quantity, unavailable = anchor.unavailable,
         reserved = anchor.reserved, backlog = anchor.backlog,
+        supplier_owned = anchor.supplier_owned,
         moved = later.moved + same_day.moved, received = later.received + same_day.received,
+        held_back = later.held_back + same_day.held_back, titled = later.titled + same_day.titled,
         probably_received = CASE WHEN position.in_transit = 0 THEN 0 ELSE (
             SELECT coalesce(sum(supply.quantity), 0) FROM supply_line AS supply
             WHERE supply.customer_id = anchor.customer_id AND supply.location_id = anchor.location_id
@@ -262,19 +290,24 @@ _REFOLD = text(f"""
               AND supply.expected_at <= anchor.occurred_at) END
     FROM anchor
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(balance.moved), 0) AS moved, coalesce(sum(balance.received), 0) AS received
+        SELECT coalesce(sum(balance.moved), 0) AS moved, coalesce(sum(balance.received), 0) AS received,
+               coalesce(sum(balance.held_back), 0) AS held_back, coalesce(sum(balance.titled), 0) AS titled
         FROM daily_balance AS balance
         WHERE balance.customer_id = anchor.customer_id AND balance.location_id = anchor.location_id
           AND balance.item_id = anchor.item_id AND balance.day > anchor.day
     ) AS later
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(line.quantity) FILTER (WHERE line.kind <> {Kind.RECEIPT:d}), 0) AS moved,
-               coalesce(sum(line.quantity) FILTER (WHERE line.kind = {Kind.RECEIPT:d}), 0) AS received
+        SELECT coalesce(sum(line.quantity) FILTER (WHERE line.kind NOT IN ({Kind.RECEIPT:d}, {Kind.TITLE:d})), 0)
+                   AS moved,
+               coalesce(sum(line.quantity) FILTER (WHERE line.kind = {Kind.RECEIPT:d}), 0) AS received,
+               coalesce(sum((line.details ->> 'unavailable')::numeric)
+                   FILTER (WHERE line.kind IN ({Kind.SALE:d}, {Kind.ADJUSTMENT:d})), 0) AS held_back,
+               coalesce(sum(line.quantity) FILTER (WHERE line.kind = {Kind.TITLE:d}), 0) AS titled
         FROM journal AS line
         WHERE line.customer_id = anchor.customer_id AND line.location_id = anchor.location_id
           AND line.item_id = anchor.item_id
           AND line.occurred_at > anchor.occurred_at AND line.occurred_at <= anchor.day_ends
-          AND line.kind IN ({Kind.SALE:d}, {Kind.ADJUSTMENT:d}, {Kind.TRANSFER:d}, {Kind.RECEIPT:d})
+          AND line.kind IN ({", ".join(f"{kind:d}" for kind in sorted(ADDING))})
     ) AS same_day
     WHERE position.customer_id = anchor.customer_id AND position.location_id = anchor.location_id
       AND position.item_id = anchor.item_id
@@ -308,11 +341,13 @@ async def _unanchor(connection: AsyncConnection, keys: Sequence[Key]) -> None:
 _UNANCHOR = text("""
     UPDATE position SET
         counted_at = NULL, counted = 0, unavailable = 0, reserved = 0, backlog = 0, probably_received = 0,
-        moved = total.moved, received = total.received
+        supplier_owned = NULL, moved = total.moved, received = total.received, held_back = total.held_back,
+        titled = total.titled
     FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
         AS wanted (customer_id, location_id, item_id)
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(balance.moved), 0) AS moved, coalesce(sum(balance.received), 0) AS received
+        SELECT coalesce(sum(balance.moved), 0) AS moved, coalesce(sum(balance.received), 0) AS received,
+               coalesce(sum(balance.held_back), 0) AS held_back, coalesce(sum(balance.titled), 0) AS titled
         FROM daily_balance AS balance
         WHERE balance.customer_id = wanted.customer_id AND balance.location_id = wanted.location_id
           AND balance.item_id = wanted.item_id
@@ -338,7 +373,8 @@ async def count_days_anew(
         forgotten = {Key(*row[:3]): row.day for row in await connection.execute(_FORGET_DAYS, _columns(some))}
         found = await journal.of_keys(connection, some)
         changes = [_added_up(key, found[key], None, site) for key in some]
-        await _apply(connection, [change._replace(moved=NOTHING, received=NOTHING) for change in changes])
+        unanchored = {"moved": NOTHING, "received": NOTHING, "held_back": NOTHING, "titled": NOTHING}
+        await _apply(connection, [change._replace(**unanchored) for change in changes])
         for change in changes:
             days = [day for day in (forgotten.get(change.key), change.demand_from) if day is not None]
             first_days[change.key] = min(days, default=None)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.daily import Sales
-from vmi_domain.stock.position import MOVING, NOTHING, Key, Kind
+from vmi_domain.stock.position import ABSOLUTE, ADDING, NOTHING, Key, Kind
 from vmi_store import columns
 
 DOCUMENT_BYTES: Final = 12
@@ -61,13 +61,13 @@ def reversal(line: JournalLine, recorded_at: datetime) -> JournalLine:
     reversed_id = bytearray(line.line_id)
     reversed_id[_REVERSAL_BYTE] |= _REVERSAL_BIT
     opposite = line._replace(line_id=bytes(reversed_id), recorded_at=recorded_at)
-    if line.kind not in MOVING:
+    if line.kind not in ADDING:
         return opposite._replace(kind=Kind.VOID, quantity=NOTHING, details=None)
     details = None if line.details is None else orjson.dumps(_opposite(orjson.loads(line.details))).decode()
     return opposite._replace(quantity=-line.quantity, details=details)
 
 
-_QUANTITIES: Final = ("sold", "returned", "lost")
+_QUANTITIES: Final = ("sold", "returned", "lost", "unavailable")
 """Those among the details of lines that move stock."""
 
 
@@ -197,8 +197,26 @@ def sales_of(line: JournalLine) -> Sales | None:
         sold=Decimal(told.get("sold", 0)),
         returned=Decimal(told.get("returned", 0)),
         lost=Decimal(told.get("lost", 0)),
+        defective=Decimal(told.get("unavailable", 0)),
         period_start=None if start is None else datetime.fromisoformat(start),
     )
+
+
+def held_back_by(line: JournalLine) -> Decimal:
+    """Return what became unavailable by a line, or (negative) usable again."""
+    if line.details is None or line.kind not in (Kind.ADJUSTMENT, Kind.SALE):
+        return NOTHING
+    return Decimal(orjson.loads(line.details).get("unavailable", 0))
+
+
+def statuses_of(line: JournalLine) -> dict[str, Decimal]:
+    """Return what a line says of stock by the status that keeps it from being sold: a count, or a change of it."""
+    if line.details is None or line.kind not in (Kind.ADJUSTMENT, *ABSOLUTE):
+        return {}
+    told = orjson.loads(line.details)
+    if line.kind is Kind.ADJUSTMENT:
+        return {told["status"]: held_back_by(line)} if "status" in told else {}
+    return {name: Decimal(quantity) for name, quantity in told.get("statuses", {}).items()}
 
 
 async def of_keys(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, list[JournalLine]]:

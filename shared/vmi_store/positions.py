@@ -104,6 +104,9 @@ COLUMNS: Final = (
     "backlog",
     "moved",
     "received",
+    "held_back",
+    "supplier_owned",
+    "titled",
     "on_order",
     "in_transit",
     "probably_received",
@@ -112,7 +115,7 @@ COLUMNS: Final = (
 
 def position(key: Key, values: Sequence[Any]) -> PositionRow:
     """Return the position of these values, which stand in the order of ``COLUMNS``."""
-    return PositionRow(key, values[0], Balance(*values[1:8]), Supply(*values[8:]))
+    return PositionRow(key, values[0], Balance(*values[1:11]), Supply(*values[11:]))
 
 
 _READ = text(f"""

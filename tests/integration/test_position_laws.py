@@ -24,13 +24,14 @@ from vmi_contracts.inbound import (
     StockAdjusted,
     StockCounted,
     StockReported,
+    TitleTransferred,
 )
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.daily import effects
-from vmi_domain.stock.position import ABSOLUTE, NOTHING, Balance, Count, Key, Kind, Movement, fold
+from vmi_domain.stock.position import ABSOLUTE, MOVING, NOTHING, Balance, Count, Key, Kind, Movement, fold
 from vmi_domain.stock.supply import supply_lines, totals
 from vmi_store import journal, positions, supply
-from vmi_store.journal import JournalLine, sales_of
+from vmi_store.journal import JournalLine, held_back_by, sales_of
 from vmi_testing.inventory import Desk, record
 
 BEGIN = datetime(2025, 3, 28, tzinfo=UTC)
@@ -58,12 +59,12 @@ shipments = st.sampled_from(["S1", "S2"])
 documents = st.one_of(
     st.builds(lambda at, q: (SalesRecorded, {"occurred_at": at, "lines": [line(quantity=q)]}), moments, quantities),
     st.builds(
-        lambda at, hours, q, r, lost: (
+        lambda at, hours, q, r, lost, d: (
             SalesRecorded,
             {
                 "occurred_at": at,
                 "period_start": at - timedelta(hours=hours),
-                "lines": [line(quantity=q, returned=r, lost=lost)],
+                "lines": [line(quantity=q, returned=r, lost=lost, returned_defective=d)],
             },
         ),
         moments,
@@ -71,11 +72,17 @@ documents = st.one_of(
         quantities,
         quantities,
         quantities,
+        quantities,
     ),
     st.builds(
         lambda kind, at, q, u, r, b: (
             kind,
-            {"as_of": at, "lines": [line(on_hand=q, unavailable=u, reserved=r, backlog=b)]},
+            {
+                "as_of": at,
+                "lines": [
+                    line(on_hand=q, damaged=u, unavailable=r, reserved=r, backlog=b, supplier_owned=u if b else None)
+                ],
+            },
         ),
         st.sampled_from([StockReported, StockCounted]),
         moments,
@@ -85,9 +92,15 @@ documents = st.one_of(
         quantities,
     ),
     st.builds(
-        lambda at, q: (StockAdjusted, {"occurred_at": at, "lines": [line(quantity=q - 25), line(quantity=1)]}),
+        lambda at, q: (
+            StockAdjusted,
+            {"occurred_at": at, "lines": [line(quantity=q - 25), line(quantity=1), line(unavailable=7 - q)]},
+        ),
         moments,
         quantities,
+    ),
+    st.builds(
+        lambda at, q: (TitleTransferred, {"occurred_at": at, "lines": [line(quantity=q - 25)]}), moments, quantities
     ),
     st.builds(
         lambda name, at, q, revision: (
@@ -154,7 +167,7 @@ async def test_any_order_repetition_and_split_of_arrival_leads_to_the_reference(
         facts = (await supply._facts(connection, [key]))[key]
     assert len(lines) == sum(len(fields["lines"]) for _, fields in story.documents)
     assert row.balance == reference(lines)
-    assert await desk.days() == reference_days(lines)
+    assert await desk.days(whole=True) == reference_days(lines)
     assert stood == supply_lines(facts)
     assert row.supply == totals(stood, row.balance.counted_at)
 
@@ -163,23 +176,38 @@ def reference(lines: Sequence[JournalLine]) -> Balance:
     """Return the balance by the pure fold over the whole journal of a key."""
     said, moved = [], []
     for one in lines:
+        details = orjson.loads(one.details or "{}")
         if one.kind in ABSOLUTE:
-            details = orjson.loads(one.details or "{}")
             unavailable, reserved, backlog = (
                 Decimal(details.get(name, 0)) for name in ("unavailable", "reserved", "backlog")
             )
+            owned = details.get("supplier_owned")
             said.append(
-                Count(one.occurred_at, one.quantity, unavailable, reserved, backlog, kind=one.kind, line_id=one.line_id)
+                Count(
+                    one.occurred_at,
+                    one.quantity,
+                    unavailable,
+                    reserved,
+                    backlog,
+                    None if owned is None else Decimal(owned),
+                    kind=one.kind,
+                    line_id=one.line_id,
+                )
             )
-        elif one.kind not in (Kind.ORDER, Kind.SHIPMENT):
-            moved.append(Movement(one.occurred_at, one.quantity, is_receipt=one.kind is Kind.RECEIPT))
+        elif one.kind is Kind.TITLE:
+            moved.append(Movement(one.occurred_at, NOTHING, titled=one.quantity))
+        elif one.kind in MOVING:
+            held_back = Decimal(details.get("unavailable", 0))
+            moved.append(
+                Movement(one.occurred_at, one.quantity, is_receipt=one.kind is Kind.RECEIPT, held_back=held_back)
+            )
     return fold(said, moved)
 
 
 def reference_days(lines: Sequence[JournalLine]) -> dict[str, tuple[Decimal, ...]]:
     days: dict[str, tuple[Decimal, ...]] = {}
     for one in lines:
-        for effect in effects(one.kind, one.quantity, one.occurred_at, sales_of(one), SITE):
-            before = days.get(str(effect.day), (NOTHING,) * 5)
+        for effect in effects(one.kind, one.quantity, one.occurred_at, sales_of(one), SITE, held_back_by(one)):
+            before = days.get(str(effect.day), (NOTHING,) * 7)
             days[str(effect.day)] = tuple(a + b for a, b in zip(before, effect[1:], strict=True))
     return dict(sorted(days.items()))

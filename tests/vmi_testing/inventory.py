@@ -106,17 +106,19 @@ class Desk:
         """Take in a document under a name of its own."""
         await self.deliver([record(document, message_id=name, **more)])
 
-    async def days(self, item_id: str = "milk", location_id: str = "store-1") -> dict[str, tuple[Decimal, ...]]:
-        """Return each day's moved, received, sold, returned and lost."""
+    async def days(
+        self, item_id: str = "milk", location_id: str = "store-1", *, whole: bool = False
+    ) -> dict[str, tuple[Decimal, ...]]:
+        """Return each day's moved, received, sold, returned and lost; ``whole``: held back and titled, too."""
         async with self.engine.connect() as connection:
             result = await connection.execute(
                 text("""
-                    SELECT day, moved, received, sold, returned, lost FROM daily_balance
+                    SELECT day, moved, received, sold, returned, lost, held_back, titled FROM daily_balance
                     WHERE customer_id = :customer AND location_id = :location AND item_id = :item ORDER BY day
                 """),
                 {"customer": self.customer, "location": location_id, "item": item_id},
             )
-            return {str(row.day): tuple(row[1:]) for row in result}
+            return {str(row.day): tuple(row[1:] if whole else row[1:6]) for row in result}
 
     async def quarantined(self) -> list[Held]:
         """Return what is held of this customer, in the order of documents and lines."""

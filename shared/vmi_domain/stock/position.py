@@ -34,6 +34,10 @@ class Kind(IntEnum):
     """A physical count, absolute. Of two at one instant, people beat the record."""
     ORDER = 7
     SHIPMENT = 8
+    TITLE = 10
+    """Stock that became the customer's where it stood; it moves nothing. Negative: it is the supplier's again."""
+    OBSERVATION = 11
+    """Sales of another stream than the agreed one (S14): kept, and counted nowhere."""
     VOID = 9
     """Takes back a line that set the stock, or was about supply alone; what moved stock its opposite takes back."""
 
@@ -43,6 +47,9 @@ ABSOLUTE: Final = frozenset({Kind.REPORT, Kind.COUNT})
 
 MOVING: Final = frozenset({Kind.SALE, Kind.ADJUSTMENT, Kind.TRANSFER, Kind.RECEIPT})
 """Kinds that add to the stock."""
+
+ADDING: Final = MOVING | {Kind.TITLE}
+"""Kinds of which days keep sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,8 @@ class Count:
     unavailable: Decimal = NOTHING
     reserved: Decimal = NOTHING
     backlog: Decimal = NOTHING
+    supplier_owned: Decimal | None = None
+    """What of it is still the supplier's (S16); None where nothing was said."""
     revision: int = 0
     kind: Kind = Kind.REPORT
     line_id: UUID = NO_ID
@@ -73,6 +82,10 @@ class Movement:
     quantity: Decimal
     is_receipt: bool = False
     """Whether it came of an order: in snapshot authority it stays unconfirmed until the next report."""
+    held_back: Decimal = NOTHING
+    """What became unavailable by it, or (negative) usable again; ``quantity`` is what came or went of all there is."""
+    titled: Decimal = NOTHING
+    """What became the customer's by it, or (negative) the supplier's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +96,19 @@ class Balance:
     """As-of time of the last count, the anchor; None before the first."""
     counted: Decimal = NOTHING
     unavailable: Decimal = NOTHING
+    """At the anchor, as are the next two."""
     reserved: Decimal = NOTHING
     backlog: Decimal = NOTHING
     moved: Decimal = NOTHING
     """After the anchor, receipts aside."""
     received: Decimal = NOTHING
     """After the anchor."""
+    held_back: Decimal = NOTHING
+    """What became unavailable after the anchor."""
+    supplier_owned: Decimal | None = None
+    """At the anchor; None where the count said nothing of it."""
+    titled: Decimal = NOTHING
+    """What became the customer's after the anchor."""
 
 
 def fold(counts: Iterable[Count], movements: Iterable[Movement]) -> Balance:
@@ -101,7 +121,7 @@ def fold(counts: Iterable[Count], movements: Iterable[Movement]) -> Balance:
     This is the reference. The store keeps the same incrementally.
     """
     anchor = max(counts, key=lambda count: count.order, default=None)
-    moved = received = NOTHING
+    moved = received = held_back = titled = NOTHING
     for movement in movements:
         if anchor is not None and movement.occurred_at <= anchor.as_of:
             continue
@@ -109,8 +129,10 @@ def fold(counts: Iterable[Count], movements: Iterable[Movement]) -> Balance:
             received += movement.quantity
         else:
             moved += movement.quantity
+        held_back += movement.held_back
+        titled += movement.titled
     if anchor is None:
-        return Balance(moved=moved, received=received)
+        return Balance(moved=moved, received=received, held_back=held_back, titled=titled)
     return Balance(
         counted_at=anchor.as_of,
         counted=anchor.quantity,
@@ -119,6 +141,9 @@ def fold(counts: Iterable[Count], movements: Iterable[Movement]) -> Balance:
         backlog=anchor.backlog,
         moved=moved,
         received=received,
+        held_back=held_back,
+        supplier_owned=anchor.supplier_owned,
+        titled=titled,
     )
 
 
@@ -203,7 +228,7 @@ def stock(balance: Balance, supply: Supply, *, authority: Authority, basis: Basi
     probably_received = supply.probably_received if in_snapshots else NOTHING
     return Stock(
         physical=physical if in_snapshots else physical + balance.received,
-        unavailable=balance.unavailable,
+        unavailable=balance.unavailable + balance.held_back,
         reserved=balance.reserved,
         received_unconfirmed=balance.received if in_snapshots else NOTHING,
         in_transit=supply.in_transit - probably_received,
@@ -211,6 +236,39 @@ def stock(balance: Balance, supply: Supply, *, authority: Authority, basis: Basi
         on_order=supply.on_order,
         backlog=balance.backlog,
     )
+
+
+class Title(StrEnum):
+    """When what the supplier sends becomes the customer's (S16): who manages stock need not own it."""
+
+    ON_RECEIPT = "on_receipt"
+    ON_WITHDRAWAL = "on_withdrawal"
+    """Consignment: when it is sold or taken out; until then it is the supplier's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Whose the stock is that stands there; base units. Both parts count in the position."""
+
+    supplier: Decimal
+    customer: Decimal
+
+
+def ownership(balance: Balance, held: Stock, title: Title) -> Ownership:
+    """Return how the stock that is there is split among its owners.
+
+    The last count says what was the supplier's, or else the agreement does: all of it in consignment, else nothing.
+    In consignment what comes is the supplier's, and what goes was. What was handed over (``titled``) changes the split
+    and not the stock.
+    """
+    there = max(NOTHING, held.physical + held.received_unconfirmed)
+    consigned = title is Title.ON_WITHDRAWAL
+    if balance.supplier_owned is None:
+        suppliers = there if consigned else NOTHING
+    else:
+        suppliers = balance.supplier_owned + (balance.moved + balance.received if consigned else NOTHING)
+    suppliers = min(there, max(NOTHING, suppliers - balance.titled))
+    return Ownership(suppliers, there - suppliers)
 
 
 def inventory_position(held: Stock, *, proposed_open: Decimal = NOTHING, reserved_is_forecast: bool = True) -> Decimal:
