@@ -255,7 +255,7 @@ def _read_sale(entry: _Entry, body: SalesRecorded, line: SalesLine, accepted: Ac
         accepted.lines.append(entry.journal(Kind.SALE, -sold))
         return
     returned, defective = entry.base(line.returned), entry.base(line.returned_defective)
-    details = {
+    details: dict[str, Any] = {
         "sold": sold,
         "returned": returned,
         "lost": entry.base(line.lost),

@@ -78,6 +78,11 @@ class _Change(NamedTuple):
     """Whether a count is taken back that may have been the anchor."""
 
     @property
+    def of_days_alone(self) -> "_Change":
+        """The same, changing nothing after the anchor."""
+        return self._replace(moved=NOTHING, received=NOTHING, held_back=NOTHING, titled=NOTHING)
+
+    @property
     def demand_from(self) -> date | None:
         for day in self.days:
             if day.sold or day.returned or day.lost:
@@ -373,8 +378,7 @@ async def count_days_anew(
         forgotten = {Key(*row[:3]): row.day for row in await connection.execute(_FORGET_DAYS, _columns(some))}
         found = await journal.of_keys(connection, some)
         changes = [_added_up(key, found[key], None, site) for key in some]
-        unanchored = {"moved": NOTHING, "received": NOTHING, "held_back": NOTHING, "titled": NOTHING}
-        await _apply(connection, [change._replace(**unanchored) for change in changes])
+        await _apply(connection, [change.of_days_alone for change in changes])
         for change in changes:
             days = [day for day in (forgotten.get(change.key), change.demand_from) if day is not None]
             first_days[change.key] = min(days, default=None)

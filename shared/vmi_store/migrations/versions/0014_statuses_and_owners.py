@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0013_statuses_and_owners"
-down_revision = "0012_quarantine_acts"
+revision = "0014_statuses_and_owners"
+down_revision = "0013_steady_proposals"
 branch_labels = None
 depends_on = None
 
