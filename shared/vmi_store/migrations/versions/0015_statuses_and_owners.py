@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0014_statuses_and_owners"
-down_revision = "0013_steady_proposals"
+revision = "0015_statuses_and_owners"
+down_revision = "0014_reconciliations"
 branch_labels = None
 depends_on = None
 
