@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0015_statuses_and_owners"
-down_revision = "0014_reconciliations"
+revision = "0016_statuses_and_owners"
+down_revision = "0015_customer_wishes"
 branch_labels = None
 depends_on = None
 
