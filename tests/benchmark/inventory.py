@@ -152,19 +152,19 @@ class Meter:
     def __init__(self, lines: int) -> None:
         self._lines = self._left = lines
         self._transactions = 0
-        self._started = 0.0
+        self._started = self._computed = 0.0
 
     def __call__(self, lines: int) -> None:
         if not self._started:
             # Groups take their time to form and statements to be prepared: only what follows is measured.
-            self._started = time.perf_counter()
+            self._started, self._computed = time.perf_counter(), time.process_time()
             self._lines -= lines
         else:
             self._transactions += 1
         self._left -= lines
         if self._left <= 0:
             seconds = time.perf_counter() - self._started
-            spent = time.process_time() / self._lines * 1e6
+            spent = (time.process_time() - self._computed) / self._lines * 1e6
             in_each = self._lines / max(1, self._transactions)
             figures = {"rate": self._lines / seconds, "lines a transaction": in_each, "python": spent}
             print(json.dumps(figures), flush=True)

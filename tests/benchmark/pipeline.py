@@ -108,10 +108,10 @@ class Run:
                 found.append(proposals[place][0] - times[number - 1])
         return np.array(found)
 
-    def memory_mb(self) -> dict[str, int]:
+    def memory_mb(self) -> dict[str, float]:
         """Return each worker's resident memory."""
         return {
-            worker.name: psutil.Process(worker.process.pid).memory_info().rss // 2**20
+            worker.name: psutil.Process(worker.process.pid).memory_info().rss / 2**20
             for worker in self.supervisor.workers
             if worker.process is not None
         }
@@ -234,6 +234,23 @@ async def steadily(run: Run, rate: float, seconds: float) -> np.ndarray:
     return found
 
 
+async def watched_memory(run: Run) -> list[tuple[float, dict[str, float]]]:
+    """Return the workers' memory, each second, with the minute it was looked at, until cancelled."""
+    began, seen = perf_counter(), []
+    try:
+        while True:
+            seen.append(((perf_counter() - began) / 60, run.memory_mb()))
+            await asyncio.sleep(1)
+    except asyncio.CancelledError:
+        return seen
+
+
+def growth(seen: list[tuple[float, dict[str, float]]], name: str) -> float:
+    """Return by how many MB a minute a worker grew, over the second half of what was seen (least squares)."""
+    late = seen[len(seen) // 2 :]
+    return float(np.polyfit([minute for minute, _ in late], [memory[name] for _, memory in late], 1)[0])
+
+
 async def measured(arguments: argparse.Namespace) -> None:
     """Print the table."""
     async with running(arguments.locations, arguments.items) as run:
@@ -244,7 +261,11 @@ async def measured(arguments: argparse.Namespace) -> None:
         used = {name: seconds - before[name] for name, seconds in run.cpu_seconds().items()}
         after_peak = run.memory_mb()
         rate = arguments.rate or highest / 2
+        watching = asyncio.create_task(watched_memory(run))
+        await asyncio.sleep(0)
         times = await steadily(run, rate, arguments.seconds)
+        watching.cancel()
+        seen = await watching
         at_end = run.memory_mb()
         deaths = sum(worker.deaths for worker in run.supervisor.workers)
     p50, p99, longest = np.percentile(times, [50, 99, 100])
@@ -259,9 +280,14 @@ async def measured(arguments: argparse.Namespace) -> None:
     print(
         f"event to proposal            p50 {p50:.3f} s   p99 {p99:.3f} s   longest {longest:.3f} s   (asked: p99 < 1 s)"
     )
-    print(f"{'memory, MB':28} {'warm':>8} {'peak':>8} {'end':>8}   (asked: below 300, flat); deaths {deaths}")
+    print(
+        f"{'memory, MB':28} {'warm':>8} {'peak':>8} {'end':>8} {'a minute':>9}   (asked: below 300, flat);"
+        f" deaths {deaths}"
+    )
     for name in at_start:
-        print(f"  {name:26} {at_start[name]:8} {after_peak[name]:8} {at_end[name]:8}")
+        print(
+            f"  {name:26} {at_start[name]:8.0f} {after_peak[name]:8.0f} {at_end[name]:8.0f} {growth(seen, name):+9.2f}"
+        )
 
 
 def main() -> None:
