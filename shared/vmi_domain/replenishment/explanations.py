@@ -341,7 +341,11 @@ def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
             "said": issue.override.reason,
             "told_at": issue.override.told_at.isoformat(),
         }
-    if recompute(explanation) != proposal.quantity:
+    # What ``recompute`` would return: the same need gives the same decision, and making it again takes long.
+    computed = (
+        decision.quantity if issue.override is None else sized(issue.override.quantity, decision.need.rules).quantity
+    )
+    if computed != proposal.quantity:
         explanation["outcome"] = {"status": proposal.status.value, "quantity": _plain(proposal.quantity)}
     if proposal.requested is not None:
         explanation["outcome"] = {
