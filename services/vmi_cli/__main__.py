@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "quarantine": "vmi_cli.quarantine:app",
     "journal": "vmi_cli.journal:app",
     "forecast": "vmi_cli.forecast:app",
+    "profile": "vmi_cli.profile:profile",
     "propose": "vmi_cli.propose:propose",
     "backtest": "vmi_cli.backtest:backtest",
     "whatif": "vmi_cli.backtest:whatif",

@@ -1,24 +1,32 @@
-"""``vmi forecast``: what the service would say about a history in a file, without a broker."""
+"""``vmi forecast``: what the service would say about a history in a file, and how right it was."""
 
+import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
-from vmi_cli.console import Refused, err, file_progress, warn
+from vmi_cli import forecast_report
+from vmi_cli.console import AsJson, Refused, err, file_progress, print_json, warn
+from vmi_cli.forecast_report import By
+from vmi_domain.forecasting.accuracy import Group, Said, by_week, coverage, groups
 from vmi_domain.forecasting.panel import Period
-from vmi_files import forecasts
+from vmi_domain.stock.position import Key
+from vmi_files import accuracy, forecasts
 from vmi_files.periods import Periods
 from vmi_files.tables import FileRefused
 
-app = typer.Typer(no_args_is_help=True, help="Forecasts of a history in a file; needs neither broker nor database.")
+app = typer.Typer(no_args_is_help=True, help="Forecasts of a history in a file, and how right forecasts were.")
 
 QUANTILES = ".5,.9,.95"
 
 
 @app.callback()
 def forecast() -> None:
-    """Forecasts of a history in a file; needs neither broker nor database."""
+    """Forecasts of a history in a file, and how right forecasts were."""
 
 
 @app.command()
@@ -52,6 +60,89 @@ def run(
     except FileRefused as refused:
         raise Refused(str(refused)) from None
     err.print(f"{count:,} series, {horizon} periods from {order.periods.as_of}: {out}", markup=False)
+
+
+@app.command()
+def report(
+    customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None,
+    location: Annotated[str | None, typer.Option(help="Only this location.")] = None,
+    item: Annotated[str | None, typer.Option(help="Only this item.")] = None,
+    by: Annotated[By, typer.Option(help="What to tell errors of.")] = By.ALL,
+    sales: Annotated[str | None, typer.Option(help="Replay a sales file instead, .csv or .parquet.")] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="With --sales: later rows are not looked at.")
+    ] = None,
+    horizon: Annotated[int, typer.Option(min=1, max=400, help="With --sales: periods ahead.")] = 14,
+    origins: Annotated[int, typer.Option(min=1, max=100, help="With --sales: past days to forecast from.")] = 4,
+    period: Annotated[Period, typer.Option(help="With --sales: what a row of the file is of.")] = Period.DAY,
+    calendar: Annotated[str | None, typer.Option(help="With --sales: promotions, holidays, closed days.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write error and bias by lag as a PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how right forecasts were, by how far ahead they spoke, against what was forecast at the time.
+
+    From the database: what the service said, kept once a week for half a year, by weeks ahead; days that sold out
+    are left out. From a file: forecasts made anew at past origins, each knowing what was known then.
+
+        vmi forecast report --customer retailer-1 --by class
+        vmi forecast report --sales sales.csv --as-of 2025-03-01 --horizon 14 --origins 4 --plot report.png
+    """
+    if sales is None:
+        unit, found = "week", asyncio.run(_archived(customer, location, item, by))
+    else:
+        if as_of is None:
+            raise Refused("--sales needs --as-of: the day up to which the history is looked at")
+        day = as_of.replace(tzinfo=UTC).date()
+        order = forecasts.Order(sales, Periods(period, day), horizon, [0.95], calendar)
+        try:
+            with file_progress("forecasting") as told:
+                found, _ = accuracy.report(order, origins, by.value, warn=warn, told=told)
+        except FileRefused as refused:
+            raise Refused(str(refused)) from None
+        unit = period.value
+    if plot is not None:
+        forecast_report.plot(found, unit, plot)
+        err.print(f"{plot}: error and bias by {unit}s ahead", markup=False)
+    if as_json:
+        print_json(forecast_report.as_json(found, unit))
+    else:
+        forecast_report.show(found, unit)
+
+
+async def _archived(customer: str | None, location: str | None, item: str | None, by: By) -> list[Group]:
+    """Return errors by weeks ahead of what the service said."""
+    from vmi_cli.database import opened
+    from vmi_cli.surroundings import connected
+    from vmi_store import archive, profiles
+
+    async with opened(connected()) as database, database.connect() as connection:
+        outcomes = await archive.outcomes(connection, customer_id=customer, location_id=location, item_id=item)
+        classes = await profiles.classes_of(connection, [one.said.key for one in outcomes]) if by is By.CLASS else {}
+    if not outcomes:
+        raise Refused("no forecast is archived yet: one is once a week, when a location closes its days")
+    names = [_group(one.said.key, by, classes) for one in outcomes]
+    said = Said(
+        by_week(np.stack([one.said.means for one in outcomes])),
+        by_week(np.stack([one.wanted for one in outcomes])),
+        np.array([one.last_week for one in outcomes]),
+    )
+    levels, label = np.array([one.said.quantiles[-1] for one in outcomes]), np.array(names, object)
+    shares = {name: coverage(said.wanted[label == name, 0], levels[label == name]) for name in dict.fromkeys(names)}
+    return groups(said, names, shares)
+
+
+def _group(key: Key, by: By, classes: Mapping[Key, str]) -> str:
+    match by:
+        case By.CUSTOMER:
+            return key.customer_id
+        case By.LOCATION:
+            return f"{key.customer_id}|{key.location_id}"
+        case By.SERIES:
+            return "|".join(key)
+        case By.CLASS:
+            return classes.get(key, "no class yet")
+        case _:
+            return "all"
 
 
 def _probabilities(text: str) -> list[float]:

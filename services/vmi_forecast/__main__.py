@@ -2,6 +2,7 @@
 
 from vmi_contracts.topics import POSITIONS
 from vmi_forecast.changes import read_changes
+from vmi_forecast.profiling import refresh
 from vmi_forecast.upkeep import close_quiet_days, follow_positions, take_again
 from vmi_runtime import process, retrying
 from vmi_runtime.worker import Subscription, Tick, Worker
@@ -11,6 +12,7 @@ WORKER = Worker(
     subscriptions=(Subscription((POSITIONS,), decode=read_changes, apply=follow_positions),),
     ticks=(
         Tick("close quiet days", every_seconds=60, do=close_quiet_days),
+        Tick("refresh profiles", every_seconds=60, do=refresh),
         retrying.trying_again("forecast", (POSITIONS,), take_again),
     ),
 )

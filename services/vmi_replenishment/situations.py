@@ -1,7 +1,7 @@
 """Keys as they stand now, read in a few statements: position, agreement, forecast, proposals and their goods."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -21,7 +21,7 @@ from vmi_domain.stock.supply import Stage
 from vmi_replenishment.master_data import Agreed, Copies, MasterData, Site
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import feeds, forecasts, plans, positions, proposals, supply, watermarks, wishes
+from vmi_store import feeds, forecasts, plans, positions, profiles, proposals, supply, watermarks, wishes
 from vmi_store.positions import PositionRow
 
 NO_SUPPLY: Final = Supply()
@@ -81,6 +81,7 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
     holdings = await _holdings(keys, now, calendars, copies)
     said = await _said(keys, now, calendars, transaction)
     holdings = {key: one for key, one in holdings.items() if not _has_ended(said.get(key, ()), one, calendars[key[:2]])}
+    holdings = await _by_class(holdings, transaction)
     standing = await proposals.standing(
         connection, [(key, holdings[key].opportunity.order_at if key in holdings else None) for key in keys]
     )
@@ -248,6 +249,22 @@ async def _expected(
             )
         )
     return dict(zip(keys, expectations(questions), strict=True))
+
+
+async def _by_class(holdings: dict[Key, Holding], transaction: Transaction) -> dict[Key, Holding]:
+    """Return holdings with the service targets that their items' classes choose, where that is agreed."""
+    asking = [key for key, one in holdings.items() if one.agreed.terms.target_by_class]
+    if not asking:
+        return holdings
+    names = await profiles.value_classes(transaction.connection, asking)
+    chosen = {
+        key: replace(
+            holdings[key],
+            agreed=replace(holdings[key].agreed, terms=holdings[key].agreed.terms.of_class(names.get(key))),
+        )
+        for key in asking
+    }
+    return {**holdings, **chosen}
 
 
 _SAID: Final = AHEAD | {PlanKind.ENDING, PlanKind.SUCCESSION}

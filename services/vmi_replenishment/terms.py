@@ -13,6 +13,7 @@ from vmi_domain.replenishment.quantities import OrderRules, Rounding
 from vmi_domain.replenishment.reviewing import Terms
 from vmi_domain.replenishment.steadiness import Steadiness
 from vmi_domain.stock.feeds import FeedKind
+from vmi_domain.understanding.classes import DEFAULT_TARGETS
 
 
 def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
@@ -45,7 +46,14 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
         unit_price=agreement.unit_price,
         steadiness=Steadiness(agreement.minimum_change, agreement.minimum_change_share, agreement.freeze_days),
         is_shadow=agreement.mode is Mode.SHADOW,
+        target_by_class=_by_class(agreement),
     )
+
+
+def _by_class(agreement: AgreementMade) -> tuple[tuple[str, float], ...]:
+    agreed = agreement.service_target_by_class
+    targets = DEFAULT_TARGETS if agreed == "default" else agreed or {}
+    return tuple(sorted(targets.items()))
 
 
 def policy_of(agreement: AgreementMade) -> Policy:

@@ -509,6 +509,10 @@ class Mode(StrEnum):
     """Tried out: proposals are kept and compared with what is really ordered, and nothing goes out."""
 
 
+Target = Annotated[float, Field(gt=0, lt=1)]
+"""What the service measure is to reach."""
+
+
 class AgreementMade(Part):
     """What a customer and a supplier agreed for one item at one location, from a day on.
 
@@ -538,6 +542,9 @@ class AgreementMade(Part):
     policy: Policy = Policy.ORDER_UP_TO
     service_measure: ServiceMeasure = ServiceMeasure.CYCLE_SERVICE
     service_target: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    service_target_by_class: Literal["default"] | dict[Literal["A", "B", "C"], Target] | None = None
+    """Targets by the item's value class, in the place of ``service_target`` as soon as it has one; ``default`` is A
+    0.97, B 0.95, C 0.90. Where it is missing, classes choose nothing."""
     holding_cost: Annotated[float, Field(gt=0)] | None = None
     """A base unit and day."""
     shortage_cost: Annotated[float, Field(gt=0)] | None = None
@@ -656,6 +663,8 @@ class AgreementMade(Part):
             raise ValueError("the minimum is above the maximum")
         if self.service_measure is ServiceMeasure.COST and (self.holding_cost is None or self.shortage_cost is None):
             raise ValueError("service by cost needs holding_cost and shortage_cost")
+        if self.service_measure is ServiceMeasure.COST and self.service_target_by_class is not None:
+            raise ValueError("service by cost has no targets, by class or otherwise")
         if self.order_weekdays is not None and not self.order_weekdays:
             raise ValueError("order_weekdays names no day")
         bounds = (self.tolerance_quantity, self.tolerance_value, self.tolerance_deviation)

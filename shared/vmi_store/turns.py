@@ -31,6 +31,7 @@ class Work(StrEnum):
     FORECASTING = "forecasting"
     REPLENISHING = "replenishing"
     RECONCILING = "reconciling"
+    PROFILING = "profiling"
 
 
 async def take(connection: AsyncConnection, work: Work, locations: Iterable[tuple[str, str]]) -> None:

@@ -90,14 +90,14 @@ class Shop:
             return [(row.aggregatetype, row.sequence, bytes(row.payload)) for row in result]
 
     async def latest(self, item: str = "milk") -> ProposalLine:
-        """Return the last version of the last proposal."""
+        """Return the last version of the last opportunity's proposal."""
         statement = text("""
             SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = :topic ORDER BY sequence
         """)
         async with self.engine.connect() as connection:
             rows = await connection.execute(statement, {"customer": self.customer, "topic": topics.PROPOSALS.name})
             lines = [line for row in rows for line in ProposalsIssued.model_validate_json(row.payload).lines]
-        last = [line for line in lines if line.item_id == item][-1]
+        last = max((line for line in lines if line.item_id == item), key=lambda line: (line.order_at, line.version))
         if last.explanation.get("outcome") is None:
             assert recompute(last.explanation) == last.quantity
         return last

@@ -4,7 +4,14 @@ from vmi_domain.forecasting.checkpoints import kept_days
 from vmi_domain.forecasting.folding import NO_DEMAND, Folded, History, fold
 from vmi_domain.forecasting.learning import likely, update
 from vmi_domain.forecasting.materiality import Protection, levels, matter
-from vmi_domain.forecasting.outlook import DemandOver, daily_rate, demand_over, demands_over, usual_demand_over
+from vmi_domain.forecasting.outlook import (
+    DemandOver,
+    daily_means,
+    daily_rate,
+    demand_over,
+    demands_over,
+    usual_demand_over,
+)
 from vmi_domain.forecasting.state import (
     LAYOUT,
     WIDTH,
@@ -27,6 +34,7 @@ __all__ = [
     "Protection",
     "States",
     "agree",
+    "daily_means",
     "daily_rate",
     "demand_over",
     "demands_over",

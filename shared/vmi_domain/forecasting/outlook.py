@@ -191,3 +191,11 @@ def usual_days(state: States, first_day: date, days: float, *, elapsed: float = 
     means = daily_rate(one)[0] * profile[(first_day.toordinal() - 1 + place) % WEEK] * shares
     variance = float(demands_over(one, first_day, days, elapsed=elapsed).variance[0])
     return Usual(first_day, shares, np.asarray(means), variance)
+
+
+def daily_means(states: States, first_days: NDArray[np.int64], days: int) -> Floats:
+    """Return each series' mean demand of each of ``days`` whole days from its first day (``date.toordinal()``) on."""
+    columns = np.ascontiguousarray(states.T)
+    profile = weekdays.profile(columns, columns[WEEKDAYS_ELSEWHERE]).astype(np.float64)
+    weekday = (first_days[:, None] - 1 + np.arange(days)) % WEEK
+    return np.asarray(daily_rate(states)[:, None] * profile[weekday, np.arange(len(states))[:, None]])

@@ -41,6 +41,13 @@ class Terms:
     steadiness: Steadiness = EVERY_CHANGE
     is_shadow: bool = False
     """Whether the agreement is only tried out: nothing is offered."""
+    target_by_class: tuple[tuple[str, float], ...] = ()
+    """Service targets by the item's value class, in the place of the policy's own; none where none are agreed."""
+
+    def of_class(self, name: str | None) -> "Terms":
+        """Return the terms for an item of a value class; as they stand where it has none, or none of these."""
+        target = dict(self.target_by_class).get(name or "")
+        return self if target is None else replace(self, policy=replace(self.policy, service_target=target))
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,31 +48,34 @@ class Profile:
     """Coefficient of variation of the demand of a week, without its season."""
 
 
-def profile(demand: ArrayLike, first_day: date, *, held_pattern: str | None = None) -> Profile:
-    """Return the profile of a demand that has a figure a day from ``first_day`` on; zeros before the first are cut."""
+def profile(demand: ArrayLike, first_day: date, *, held_pattern: str | None = None, period_days: int = 1) -> Profile:
+    """Return the profile of a demand that has a figure a period from ``first_day`` on; zeros before the first are cut.
+
+    Patterns and intervals are of that period: a demand is intermittent by the week or it is not (formulas.md 5.7).
+    """
     figures = np.maximum(np.asarray(demand, np.float64), 0.0)
     hits = np.flatnonzero(figures > 0)
     if not hits.size:
         return Profile(0, 0, 0.0, NAN, (NAN,) * 3, NAN, NAN, NAN, (1.0,) * WEEK, (1.0,) * MONTHS, NAN, "none", NAN)
-    start = first_day.toordinal() + int(hits[0])
+    start = first_day.toordinal() + int(hits[0]) * period_days
     figures = figures[hits[0] :]
     sizes, places = figures[figures > 0], np.flatnonzero(figures > 0)
     interval, variation = classes.demand_interval(figures), classes.size_variation(figures)
     between = np.diff(places)
     return Profile(
-        days=len(figures),
+        days=len(figures) * period_days,
         days_with_demand=len(sizes),
         total=float(sizes.sum()),
-        mean_interval_days=interval,
-        interval_days=tuple(float(one) for one in _quantiles(between)),
+        mean_interval_days=interval * period_days,
+        interval_days=tuple(float(one) * period_days for one in _quantiles(between)),
         mean_size=float(sizes.mean()),
         size_variation=variation,
         regularity=regularity(between),
-        weekdays=_share((start - 1 + np.arange(len(figures))) % WEEK, figures, WEEK),
-        months=_months(figures, start),
-        trend_a_year=trend_a_year(figures),
+        weekdays=_weekdays(figures, start) if period_days == 1 else (1.0,) * WEEK,
+        months=_months(figures, start, period_days),
+        trend_a_year=trend_a_year(figures, period_days),
         pattern=classes.pattern(interval, variation, held_pattern),
-        variation=classes.deseasonalised_variation(_weeks(figures), 52),
+        variation=classes.deseasonalised_variation(_weeks(figures, period_days), 52 if period_days <= WEEK else MONTHS),
     )
 
 
@@ -95,17 +98,19 @@ def regularity(between: ArrayLike) -> float:
     return float(np.clip(1.0 - days.std() / mean / by_chance, 0.0, 1.0))
 
 
-def trend_a_year(figures: Floats) -> float:
-    """Return the slope of weekly demand by least squares, over a year, as a share of its mean."""
-    weeks = _weeks(figures)
-    if len(weeks) < 26 or weeks.mean() <= 0:
+def trend_a_year(figures: Floats, period_days: int = 1) -> float:
+    """Return the slope of demand a week (or a longer period) by least squares, over a year, as a share of its mean."""
+    weeks, days = _weeks(figures, period_days), max(period_days, WEEK)
+    if len(weeks) * days < DAYS_OF_A_YEAR / 2 or weeks.mean() <= 0:
         return NAN
     place = np.arange(len(weeks)) - (len(weeks) - 1) / 2
-    return float((place @ weeks) / (place @ place) * (DAYS_OF_A_YEAR / WEEK) / weeks.mean())
+    return float((place @ weeks) / (place @ place) * (DAYS_OF_A_YEAR / days) / weeks.mean())
 
 
-def _weeks(figures: Floats) -> Floats:
-    """Return whole weeks, counted back from the last day."""
+def _weeks(figures: Floats, period_days: int) -> Floats:
+    """Return whole weeks, counted back from the last day; what is counted by longer periods as it is."""
+    if period_days > 1:
+        return figures
     count = len(figures) // WEEK
     return np.asarray(figures[len(figures) - count * WEEK :].reshape(count, WEEK).sum(axis=1))
 
@@ -118,8 +123,13 @@ def _share(place: NDArray[np.int64], figures: Floats, width: int) -> tuple[float
     return tuple((means / means.mean()).tolist())
 
 
-def _months(figures: Floats, start: int) -> tuple[float, ...]:
-    if len(figures) < 2 * DAYS_OF_A_YEAR - 2:
+def _weekdays(figures: Floats, start: int) -> tuple[float, ...]:
+    return _share((start - 1 + np.arange(len(figures))) % WEEK, figures, WEEK)
+
+
+def _months(figures: Floats, start: int, period_days: int) -> tuple[float, ...]:
+    if len(figures) * period_days < 2 * DAYS_OF_A_YEAR - 2 - period_days:
         return (1.0,) * MONTHS
-    month = np.array([date.fromordinal(start + place).month - 1 for place in range(len(figures))], np.int64)
+    days = (start + place * period_days for place in range(len(figures)))
+    month = np.array([date.fromordinal(day).month - 1 for day in days], np.int64)
     return _share(month, figures, MONTHS)

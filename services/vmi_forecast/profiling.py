@@ -1,0 +1,107 @@
+"""Profiles and classes kept fresh: a location's every week that it closes, its customer's with it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from typing import Any, Final
+
+import numpy as np
+
+from vmi_domain.stock.position import Key
+from vmi_domain.understanding import classes
+from vmi_domain.understanding.classes import settled
+from vmi_domain.understanding.profiles import Profile, profile
+from vmi_runtime.worker import Transaction
+from vmi_store import profiles, turns
+from vmi_store.forecasts import Location
+from vmi_store.profiles import CustomerProfile, ItemProfile
+from vmi_store.turns import Work
+
+EVERY_DAYS: Final = 7
+LOOKED_BACK: Final = timedelta(days=3 * 365)
+A_YEAR: Final = timedelta(days=365)
+
+
+async def refresh(transaction: Transaction) -> bool:
+    """Refresh the profiles of one location that is due; return whether there may be more."""
+    connection = transaction.connection
+    due = await profiles.due(connection, every_days=EVERY_DAYS, at_most=1)
+    if not due:
+        return False
+    await turns.take(connection, Work.PROFILING, due)
+    due = await profiles.due(connection, every_days=EVERY_DAYS, at_most=1)  # another one may have been here
+    for location, through in due.items():
+        await _refresh_items(transaction, location, through)
+        await _refresh_customer(transaction, location.customer_id, through)
+    return bool(due)
+
+
+async def _refresh_items(transaction: Transaction, location: Location, through: date) -> None:
+    connection = transaction.connection
+    held = {one.key: one for one in await profiles.items(connection, customer_id=location.customer_id)}
+    worth = await profiles.values(connection, location.customer_id, since=through - A_YEAR, until=through)
+    keys = sorted(worth)
+    names = [held[key].value_class.name if key in held else None for key in keys]
+    ranked = dict(zip(keys, classes.by_value([worth[key] for key in keys], names), strict=True))
+    demand = await profiles.daily_demand(connection, location, since=through - LOOKED_BACK, until=through)
+    found = [
+        _item(key, _by_day(*demand[key], through), through, worth.get(key, 0.0), ranked.get(key, "C"), held.get(key))
+        for key in sorted(demand)
+    ]
+    await profiles.write(connection, found, {location: through})
+
+
+def _by_day(days: list[int], demand: list[float], through: date) -> tuple[np.ndarray, date]:
+    """Return a figure a day from the first one to the last closed one."""
+    figures = np.zeros(max(through.toordinal() - days[0] + 1, 0))
+    figures[np.array(days) - days[0]] = demand
+    return figures, date.fromordinal(days[0])
+
+
+def _item(
+    key: Key, demand: tuple[np.ndarray, date], through: date, value: float, ranked: str, held: ItemProfile | None
+) -> ItemProfile:
+    shown = profile(*demand, held_pattern=None if held is None else held.pattern.name)
+    variation = classes.by_variation(shown.variation, None if held is None else held.variation_class.name)
+    return ItemProfile(
+        key,
+        through,
+        value,
+        settled(ranked, None if held is None else held.value_class),
+        settled(variation, None if held is None else held.variation_class),
+        settled(shown.pattern, None if held is None else held.pattern),
+        told(shown),
+    )
+
+
+def told(shown: Profile) -> Mapping[str, Any]:
+    """Return a profile as JSON has it: what is not known is null, figures have as many digits as they mean."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [plain(one) for one in value]
+        if isinstance(value, float):
+            return round(value, 4) if np.isfinite(value) else None
+        return value
+
+    return {name: plain(value) for name, value in asdict(shown).items()}
+
+
+async def _refresh_customer(transaction: Transaction, customer_id: str, through: date) -> None:
+    """Class a customer among all: by value, and by how often and how regularly its shelves are bought from."""
+    connection = transaction.connection
+    days, demand = await profiles.purchases(connection, customer_id, since=through - A_YEAR, until=through)
+    if not days:
+        return
+    shown = profile(*_by_day(days, demand, through))
+    worth = await profiles.values(connection, customer_id, since=through - A_YEAR, until=through)
+    known = {one.customer_id: one for one in await profiles.customers(connection)}
+    value = {name: one.value for name, one in known.items()} | {customer_id: sum(worth.values())}
+    names = sorted(value)
+    ranks = dict(zip(names, classes.by_value([value[name] for name in names]), strict=True))
+    before = known[customer_id].customer_class if customer_id in known else None
+    fresh = classes.customer_class(
+        ranks[customer_id], shown.mean_interval_days, shown.regularity, None if before is None else before.name
+    )
+    written = CustomerProfile(customer_id, through, value[customer_id], settled(fresh, before), told(shown))
+    await profiles.write_customer(connection, written)
