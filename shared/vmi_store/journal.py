@@ -88,6 +88,11 @@ def _original(reversal_id: bytes) -> bytes:
     return bytes(original)
 
 
+def reversed_by(line: JournalLine) -> bytes | None:
+    """Return the id of the line that this one takes back; None where it takes back none."""
+    return _original(line.line_id) if line.is_reversal else None
+
+
 STANDS: Final = """NOT EXISTS (
     SELECT FROM journal AS void
     WHERE void.customer_id = line.customer_id AND void.location_id = line.location_id AND void.item_id = line.item_id
