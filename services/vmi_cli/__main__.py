@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "counts": "vmi_cli.counts:app",
     "quarantine": "vmi_cli.quarantine:app",
     "journal": "vmi_cli.journal:app",
+    "rebuild": "vmi_cli.rebuild:rebuild",
     "forecast": "vmi_cli.forecast:app",
     "profile": "vmi_cli.profile:profile",
     "propose": "vmi_cli.propose:propose",

@@ -7,6 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 Connection = AsyncConnection
 """An open transaction, for services to hand on: they hold no SQL of their own."""
 
+Engine = AsyncEngine
+"""The pool, for services that open transactions of their own."""
+
 FROZEN_TRANSACTION_SECONDS = 15
 """A transaction that stands still so long (its process is frozen, say) is ended, and its locks are free."""
 

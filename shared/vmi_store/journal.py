@@ -46,6 +46,13 @@ class JournalLine(NamedTuple):
         """Whether it takes another line back: the one whose id differs in the reversal bit alone."""
         return bool(self.line_id[_REVERSAL_BYTE] & _REVERSAL_BIT)
 
+    @property
+    def undone_id(self) -> bytes:
+        """Of a reversal, the id of the line that it takes back."""
+        undone = bytearray(self.line_id)
+        undone[_REVERSAL_BYTE] &= ~_REVERSAL_BIT & 0xFF
+        return bytes(undone)
+
 
 _REVERSAL_BYTE: Final = 12
 _REVERSAL_BIT: Final = 0x80

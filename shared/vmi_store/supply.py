@@ -1,17 +1,20 @@
 """Supply: what documents said about it, and the supply lines that follow. Callers hold the locks of the keys."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain.stock.position import Key
+from vmi_domain.stock.position import Key, Kind
 from vmi_domain.stock.supply import Stage, SupplyLine, supply_lines, totals
 from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
 from vmi_store import positions
+from vmi_store.journal import JournalLine
 
 
 async def record(connection: AsyncConnection, facts: Sequence[tuple[Key, Fact]]) -> None:
@@ -63,6 +66,32 @@ def _columns_of(fact: Fact) -> _Columns:
             return ("shipped", fact.shipment_id, fact.revision, *names, None, False, fact.expected_at)
         case Received():
             return ("received", fact.receipt_id, 0, None, fact.order_id, fact.shipment_id, fact.completed, None)
+
+
+def facts_of(lines: Sequence[JournalLine]) -> list[Fact]:
+    """Return what a key's journal lines say about supply and still stand; they say all that was said."""
+    undone = {line.undone_id for line in lines if line.is_reversal}
+    return [
+        _FACTS_BY_KIND[line.kind](line)
+        for line in lines
+        if line.kind in _FACTS_BY_KIND and not line.is_reversal and line.line_id not in undone
+    ]
+
+
+def _said(line: JournalLine) -> dict[str, Any]:
+    said: dict[str, Any] = orjson.loads(line.details or "{}")
+    if "proposal_id" in said:
+        said["proposal_id"] = UUID(said["proposal_id"])
+    if "expected_at" in said:
+        said["expected_at"] = datetime.fromisoformat(said["expected_at"])
+    return {**said, "quantity": line.quantity, "at": line.occurred_at, "fact_id": UUID(bytes=line.line_id)}
+
+
+_FACTS_BY_KIND: Final[Mapping[Kind, Callable[[JournalLine], Fact]]] = {
+    Kind.ORDER: lambda line: Ordered(**_said(line)),
+    Kind.SHIPMENT: lambda line: Shipped(**_said(line)),
+    Kind.RECEIPT: lambda line: Received(**_said(line)),
+}
 
 
 async def withdraw(connection: AsyncConnection, facts: Sequence[tuple[Key, UUID]]) -> None:

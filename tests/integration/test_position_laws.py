@@ -172,6 +172,23 @@ async def test_any_order_repetition_and_split_of_arrival_leads_to_the_reference(
     assert row.supply == totals(stood, row.balance.counted_at)
 
 
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(story=stories())
+async def test_what_is_rebuilt_from_the_journal_is_what_stands(engine: AsyncEngine, story: Story) -> None:
+    desk = Desk(engine, f"law-{uuid4().hex}")
+    await desk.introduce("milk", time_zone=SITE.zone)
+    records = [
+        record(kind.model_validate({"customer_id": desk.customer, "location_id": "store-1", **fields}))
+        for kind, fields in story.documents
+    ]
+    for batch in story.batches:
+        await desk.deliver([records[place] for place in batch])
+
+    rebuilt = await desk.rebuild(dry_run=True)
+    assert rebuilt.is_same, [one.columns for one in rebuilt.differences]
+    assert rebuilt.lines == sum(len(fields["lines"]) for _, fields in story.documents)
+
+
 def reference(lines: Sequence[JournalLine]) -> Balance:
     """Return the balance by the pure fold over the whole journal of a key."""
     said, moved = [], []

@@ -15,13 +15,16 @@ from vmi_contracts.internal import PositionsChanged
 from vmi_domain.stock.position import Authority, Basis, Key, Stock, stock
 from vmi_inventory.documents import read_facts
 from vmi_inventory.master_data import read_master_data, record_master_data
+from vmi_inventory.rebuilding import Outcome, rebuild
 from vmi_inventory.recording import Facts
 from vmi_inventory.releasing import release
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import FetchedRecord, Transaction
+from vmi_store import engine as engines
 from vmi_store import positions, quarantine
 from vmi_store.positions import PositionRow
 from vmi_store.quarantine import Held
+from vmi_store.rebuilding import Scope
 from vmi_testing import builders
 
 RECORDED = datetime.fromisoformat("2025-06-01T00:00:00+00:00")
@@ -86,6 +89,16 @@ class Desk:
         while more:
             async with self.engine.begin() as connection:
                 more = await release(self._facts, Transaction(connection, self._clock))
+
+    async def rebuild(self, *, dry_run: bool = False, item_id: str | None = None) -> Outcome:
+        """Make what is derived of this customer anew, as ``vmi rebuild`` does."""
+        url = self.engine.url.render_as_string(hide_password=False)
+        beside = engines.create(url, application_name="vmi-test-beside", pool_size=1)
+        scope = Scope(self.customer, None if item_id is None else "store-1", item_id)
+        try:
+            return await rebuild(self.engine, beside, scope, dry_run=dry_run, report=lambda done, total: None)
+        finally:
+            await beside.dispose()
 
     async def row(self, item_id: str = "milk", location_id: str = "store-1") -> PositionRow:
         async with self.engine.connect() as connection:

@@ -1,0 +1,120 @@
+"""``vmi rebuild``: derived tables made anew from the journal, compared with the live ones, and put in their place."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from vmi_cli.console import AsJson, Refused, err, out, print_json, print_rows
+from vmi_cli.database import opened
+from vmi_cli.surroundings import connected
+from vmi_inventory import rebuilding
+from vmi_inventory.rebuilding import Outcome
+from vmi_runtime.settings import Settings
+from vmi_store.rebuilding import Difference, Scope
+
+EXIT_DIFFERENT = 1
+SHOWN = 30
+
+
+def rebuild(
+    customer: Annotated[str | None, typer.Argument(help="Only this customer; all without it.")] = None,
+    location: Annotated[str | None, typer.Argument(help="Only this location.")] = None,
+    item: Annotated[str | None, typer.Argument(help="Only this item.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what differs: exit status 0 when nothing does, else 1.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make positions, daily balances and supply anew from the journal, beside the
+    live tables; compare, and put in place what differs.
+
+    Workers may run meanwhile: only keys that differ are locked, a few at a
+    time. What is put in place is told to the other workers. Decisions
+    (proposals and what was accepted of them) are facts: they are kept, and
+    never made again. It needs a session of its own: no PgBouncer that pools
+    transactions.
+
+        vmi rebuild --dry-run
+        vmi rebuild retailer-1
+        vmi rebuild retailer-1 store-1 milk
+    """
+    scope = Scope(customer, location, item)
+    outcome = asyncio.run(_rebuild(connected(), scope, dry_run))
+    if customer is not None and not outcome.keys:
+        raise Refused(f"nothing is known of {' '.join(name for name in (customer, location, item) if name)}")
+    if as_json:
+        print_json(_as_json(outcome, dry_run))
+    else:
+        _show(outcome, dry_run)
+    if dry_run and not outcome.is_same:
+        raise typer.Exit(EXIT_DIFFERENT)
+
+
+async def _rebuild(settings: Settings, scope: Scope, dry_run: bool) -> Outcome:
+    columns = (TextColumn("Folding"), BarColumn(), MofNCompleteColumn(), TextColumn("lines"), TimeElapsedColumn())
+    async with opened(settings, patient=True) as database, opened(settings, patient=True) as beside:
+        with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as progress:
+            bar = progress.add_task("", total=None)
+
+            def report(done: int, total: int) -> None:
+                progress.update(bar, completed=done, total=total)
+
+            return await rebuilding.rebuild(database, beside, scope, dry_run=dry_run, report=report)
+
+
+def _show(outcome: Outcome, dry_run: bool) -> None:
+    print_rows(
+        f"Differences (the first {SHOWN} of {outcome.different:,})" if outcome.different > SHOWN else "Differences",
+        ("table", "customer", "location", "item", "what", "live", "rebuilt"),
+        [row for one in outcome.differences[:SHOWN] for row in _rows(one)],
+        nothing="The live tables are what the journal says.",
+    )
+    if outcome.watermarks_behind:
+        out.print(f"{outcome.watermarks_behind} locations' facts have reached further than was noted")
+    done = "nothing was changed" if dry_run else f"{outcome.put_in_place:,} keys put in place"
+    out.print(f"{outcome.keys:,} keys with {outcome.lines:,} lines; {outcome.keys_different:,} keys differ; {done}")
+
+
+def _rows(one: Difference) -> list[tuple[object, ...]]:
+    head = (one.table, *one.key)
+    if one.live is None or one.rebuilt is None:
+        row = _brief(one.live or one.rebuilt or "{}")
+        return [(*head, "the row", row if one.live else "missing", row if one.rebuilt else "not there")]
+    day = f" of {one.day}" if one.day else ""
+    return [(*head, f"{name}{day}", live, rebuilt) for name, (live, rebuilt) in one.columns.items()]
+
+
+def _brief(row: str) -> str:
+    said: dict[str, Any] = json.loads(row)
+    return ", ".join(
+        f"{name} {value}"
+        for name, value in said.items()
+        if value not in (None, 0, False) and name not in ("customer_id", "location_id", "item_id")
+    )
+
+
+def _as_json(outcome: Outcome, dry_run: bool) -> dict[str, Any]:
+    return {
+        "same": outcome.is_same,
+        "dry_run": dry_run,
+        "keys": outcome.keys,
+        "lines": outcome.lines,
+        "keys_different": outcome.keys_different,
+        "rows_different": outcome.different,
+        "watermarks_behind": outcome.watermarks_behind,
+        "keys_put_in_place": outcome.put_in_place,
+        "differences": [
+            {
+                "table": one.table,
+                "customer_id": one.key.customer_id,
+                "location_id": one.key.location_id,
+                "item_id": one.key.item_id,
+                "live": json.loads(one.live) if one.live else None,
+                "rebuilt": json.loads(one.rebuilt) if one.rebuilt else None,
+            }
+            for one in outcome.differences
+        ],
+    }

@@ -1,0 +1,144 @@
+"""Derived tables made anew from the journal while workers run: compared, and where they differ put in place."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from vmi_domain.days import SiteCalendar
+from vmi_domain.stock.position import Key
+from vmi_inventory import publishing
+from vmi_runtime import failure
+from vmi_store import catalogue, positions, rebuilding, watermarks
+from vmi_store.catalogue import LocationKey
+from vmi_store.engine import Connection, Engine
+from vmi_store.folding import Changed
+from vmi_store.rebuilding import Beside, Difference, Scope
+
+LINES_AT_ONCE: Final = 20_000
+KEYS_AT_ONCE: Final = 500
+MOST_SHOWN: Final = 1000
+"""Differences that are kept to be shown; all are counted."""
+
+Report = Callable[[int, int], None]
+"""Called with how many lines are done, of how many."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a rebuild found, and what it did about it."""
+
+    keys: int = 0
+    lines: int = 0
+    different: int = 0
+    """Rows."""
+    keys_different: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    """The first of them."""
+    watermarks_behind: int = 0
+    put_in_place: int = 0
+    """Keys."""
+
+    @property
+    def is_same(self) -> bool:
+        return not self.different and not self.watermarks_behind
+
+    def note(self, found: Sequence[Difference]) -> None:
+        self.different += len(found)
+        self.keys_different += len({one.key for one in found})
+        self.differences += found[: max(0, MOST_SHOWN - len(self.differences))]
+
+
+async def rebuild(engine: Engine, beside_engine: Engine, scope: Scope, *, dry_run: bool, report: Report) -> Outcome:
+    """Make the derived tables of a scope anew from the journal, and put them in place of the live ones.
+
+    First without any lock: the tables beside are folded and compared in one snapshot, in which journal and live tables
+    agree, since they are written together. What differs there is done again under the locks of its keys, so that no
+    worker writes meanwhile, put in place, and told to the other workers. With ``dry_run`` nothing is changed.
+
+    ``beside_engine`` gives the session that holds the tables beside, and is of no use for anything else afterwards.
+    """
+    outcome = Outcome()
+    async with engine.connect() as connection:
+        wanted = await rebuilding.keys(connection, scope)
+    async with engine.begin() as connection:
+        behind = await rebuilding.watermarks_behind(connection, scope)
+        outcome.watermarks_behind = len(behind)
+        if behind and not dry_run:
+            await watermarks.advance(connection, behind)
+    total = sum(lines for _, lines in wanted)
+    async with beside_engine.connect() as session:
+        beside = await Beside.make(session)
+        for keys, lines in _chunks(wanted):
+            async with rebuilding.snapshot(session):
+                await beside.fold(session, keys, await sites_of(session, keys))
+                found = await beside.differences(session, keys)
+            outcome.note(found)
+            if found and not dry_run:
+                differing = sorted({one.key for one in found})
+                outcome.put_in_place += await _put_in_place(engine, session, beside, differing, dict(wanted))
+            outcome.keys += len(keys)
+            outcome.lines += lines
+            report(outcome.lines, total)
+    return outcome
+
+
+def _chunks(wanted: Sequence[tuple[Key, int]]) -> Iterator[tuple[list[Key], int]]:
+    """Yield keys that are folded together, at least one, and how many lines they have."""
+    keys: list[Key] = []
+    lines = 0
+    for key, of_key in wanted:
+        if keys and (lines + of_key > LINES_AT_ONCE or len(keys) == KEYS_AT_ONCE):
+            yield keys, lines
+            keys, lines = [], 0
+        keys.append(key)
+        lines += of_key
+    if keys:
+        yield keys, lines
+
+
+async def sites_of(connection: Connection, keys: Sequence[Key]) -> Mapping[LocationKey, SiteCalendar]:
+    """Return the calendars of keys' locations; one that no catalogue names keeps UTC days."""
+    places = sorted({key[:2] for key in keys})
+    known = await catalogue.locations(connection, places)
+    return {
+        place: SiteCalendar(known[place].time_zone, known[place].day_ends_at) if place in known else SiteCalendar()
+        for place in places
+    }
+
+
+async def _put_in_place(
+    engine: Engine, session: Connection, beside: Beside, keys: Sequence[Key], lines: Mapping[Key, int]
+) -> int:
+    """Fold keys again under their locks, and put in place those that still differ; return how many."""
+
+    async def once() -> int:
+        async with engine.begin() as connection:
+            await rebuilding.be_patient(connection)
+            # Nobody changes their calendars, and nobody writes anything about them, until the commit.
+            await catalogue.hold(connection, [key.customer_id for key in keys])
+            locked = await positions.lock(connection, keys)
+            async with rebuilding.snapshot(session):
+                await beside.fold(session, keys, await sites_of(session, keys))
+                found = await beside.differences(session, keys)
+                differing = sorted({one.key for one in found})
+                if not differing:
+                    return 0
+                rebuilt = await beside.rows(session, differing)
+            # After a loss the live versions have begun anew; no key had more of them than lines, or nearly.
+            floors = {key: lines.get(key, 0) if not locked[key].version else 0 for key in differing}
+            versions = await rebuilding.put_in_place(connection, differing, rebuilt, floors)
+            reached = await watermarks.read(connection, [key[:2] for key in differing])
+            changed = [one for one in _changes(found, versions) if one.key[:2] in reached]
+            await publishing.tell(connection, changed, reached)
+            return len(differing)
+
+    return await failure.retried("putting keys in place", once)
+
+
+def _changes(found: Sequence[Difference], versions: Mapping[Key, int]) -> list[Changed]:
+    first_days: dict[Key, date] = {}
+    for one in found:
+        if one.day is not None:
+            first_days[one.key] = min(one.day, first_days.get(one.key, one.day))
+    return [Changed(key, versions[key], first_days.get(key)) for key in sorted(versions)]
