@@ -248,9 +248,20 @@ async def of_keys(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[K
     return found
 
 
+async def latest(connection: AsyncConnection, key: Key, *, at_most: int) -> list[JournalLine]:
+    """Return the last lines of a key, the latest first."""
+    values = {"customer": key.customer_id, "location": key.location_id, "item": key.item_id, "at_most": at_most}
+    return [_line(row) for row in await connection.execute(_LATEST, values)]
+
+
 _COLUMNS = """
     customer_id, location_id, item_id, occurred_at, line_id, kind, quantity, recorded_at, details::text AS details
 """
+_LATEST = text(f"""
+    SELECT {_COLUMNS} FROM journal
+    WHERE customer_id = :customer AND location_id = :location AND item_id = :item
+    ORDER BY occurred_at DESC, line_id DESC LIMIT :at_most
+""")  # noqa: S608 - our own words
 _OF_KEYS = text(f"""
     SELECT {_COLUMNS}
     FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))

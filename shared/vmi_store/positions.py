@@ -138,6 +138,18 @@ _KEYS_AT = text("""
 """)
 
 
+async def keys_of(connection: AsyncConnection, customer_id: str, item_id: str, *, at_most: int) -> list[Key]:
+    """Return the keys of one item at a customer's locations, in the locations' order."""
+    result = await connection.execute(_KEYS_OF, {"customer": customer_id, "item": item_id, "at_most": at_most})
+    return [Key(customer_id, row.location_id, item_id) for row in result]
+
+
+_KEYS_OF = text("""
+    SELECT location_id FROM position WHERE customer_id = :customer AND item_id = :item
+    ORDER BY location_id LIMIT :at_most
+""")
+
+
 async def count_up(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, int]:
     """Give keys a new version, though no fact of theirs changed (their agreement did), and return it.
 

@@ -199,6 +199,70 @@ _OFFERS = text(f"""
 """)  # noqa: S608 - the names of our own columns
 
 
+async def named(connection: AsyncConnection, name: str, *, at_most: int = 10) -> list[Proposal]:
+    """Return the proposals whose id begins so."""
+    result = await connection.execute(_NAMED, {"name": f"{name.lower()}%", "at_most": at_most})
+    return [_proposal(Key(row[0], row[1], row[2]), row[3:]) for row in result]
+
+
+_NAMED = text(f"""
+    SELECT customer_id, location_id, item_id, {_COLUMNS} FROM proposal
+    WHERE proposal_id::text LIKE :name ORDER BY proposal_id LIMIT :at_most
+""")  # noqa: S608 - the names of our own columns
+
+
+async def waiting(
+    connection: AsyncConnection,
+    *,
+    customer_id: str | None = None,
+    location_id: str | None = None,
+    status: Status | None = Status.PROPOSED,
+    at_most: int = 50,
+) -> list[Proposal]:
+    """Return proposals in a status (None: in any that is not finished), the next order opportunity first."""
+    values = {"customer": customer_id, "location": location_id, "status": status, "at_most": at_most}
+    result = await connection.execute(_WAITING, values)
+    return [_proposal(Key(row[0], row[1], row[2]), row[3:]) for row in result]
+
+
+_WAITING = text(f"""
+    SELECT customer_id, location_id, item_id, {_COLUMNS} FROM proposal
+    WHERE NOT finished AND (CAST(:status AS text) IS NULL OR status = :status)
+      AND (CAST(:customer AS text) IS NULL OR customer_id = :customer)
+      AND (CAST(:location AS text) IS NULL OR location_id = :location)
+    ORDER BY order_at, customer_id, location_id, item_id LIMIT :at_most
+""")  # noqa: S608 - the names of our own columns
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """One version as it was issued."""
+
+    version: int
+    status: Status
+    quantity: Decimal
+    issued_at: datetime
+    reason: str
+    explanation: dict[str, Any]
+
+
+async def versions(connection: AsyncConnection, proposal: Proposal) -> list[Issued]:
+    """Return every version of a proposal, the first first."""
+    result = await connection.execute(
+        _VERSIONS, {"customer": proposal.key.customer_id, "proposal": proposal.proposal_id}
+    )
+    return [
+        Issued(row.version, Status(row.status), row.quantity, row.issued_at, row.reason, orjson.loads(row.explanation))
+        for row in result
+    ]
+
+
+_VERSIONS = text("""
+    SELECT version, status, quantity, issued_at, reason, explanation::text AS explanation
+    FROM proposal_version WHERE customer_id = :customer AND proposal_id = :proposal ORDER BY version
+""")
+
+
 async def explanations(
     connection: AsyncConnection, versions: Sequence[tuple[str, UUID, int]]
 ) -> dict[tuple[str, UUID, int], dict[str, Any]]:

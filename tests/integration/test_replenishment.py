@@ -17,14 +17,16 @@ from vmi_contracts.inbound import ProposalAnswered
 from vmi_contracts.internal import PositionLine, PositionsChanged
 from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStands, ProposalStatus
 from vmi_domain.replenishment.explanations import NO_HISTORY, recompute
+from vmi_domain.replenishment.shadowing import Trial, score
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
+from vmi_replenishment import telling
 from vmi_replenishment.following import Replenishment
 from vmi_replenishment.reading import read_answers, read_changes
 from vmi_runtime import retrying
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import agreements, catalogue, positions, quarantine, supply
+from vmi_store import agreements, catalogue, positions, quarantine, supply, trials
 from vmi_store.quarantine import Selection
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
@@ -818,3 +820,74 @@ async def test_an_answer_that_came_before_the_version_it_names_counts_when_it_is
     assert (tried.state, tried.tries) == ("released", 1)
     assert (await store.latest()).status is ProposalStatus.ACCEPTED
     assert (await store.position()).supply.on_order == 90
+
+
+# Why, and what a trial showed
+
+
+async def story(store: Store, item: str = "milk") -> telling.Story | None:
+    async with store.engine.connect() as connection:
+        return await telling.of_key(store.key(item), Transaction(connection, EVENTS))
+
+
+async def test_f56_why_tells_of_a_proposal_and_of_what_changed_since_the_version_before(store: Store) -> None:
+    await store.agrees("bread", expected_daily_demand=10, pack="6", unit_price="2")
+    await store.holds(30, "bread")
+    await store.hears("bread")
+    await store.holds(8, "bread")
+    await store.hears("bread")
+    line = await store.latest("bread")
+
+    told = await story(store, "bread")
+
+    assert told is not None
+    assert told.proposal is not None
+    assert (told.proposal.proposal_id, told.proposal.version) == (line.proposal_id, 2)
+    assert [(one.name, one.before, one.after) for one in told.changed] == [("usable stock", "30", "8")]
+    assert told.told.value == line.quantity * 2
+    assert told.told.runs_out_at is not None
+    assert [one.packs for one in told.told.packs] == [-1, 0, 1]
+    assert "no history yet: the demand is the agreed one" in told.told.warnings
+    assert [one.version for one in told.versions] == [1, 2]
+
+
+async def test_f56_why_has_a_reason_for_nothing(store: Store) -> None:
+    await store.holds(80)
+    await store.hears()
+    covered = await story(store)
+    await store.holds(30)
+    await store.hears()
+    await store.answers({**accept(await store.latest()), "answer": "reject", "reason_code": "out_of_stock"})
+    refused = await story(store)
+
+    assert covered is not None
+    assert covered.proposal is None
+    assert covered.reason == "Position 80 is above the agreed minimum."
+    assert refused is not None
+    assert refused.reason.startswith("The supplier has answered rejected for 2025-03-06 (0 of 70)")
+    assert await story(store, "unknown") is None
+
+
+async def test_f80_a_trial_is_scored_against_what_was_really_ordered(store: Store) -> None:
+    await store.agrees(at=NOON + HOUR, **{**BAND, "mode": "shadow"})
+    for week, quantity in enumerate((60, 90)):
+        at = NOON + 7 * week * DAY
+        await store.holds(30, at=at)
+        await store.hears()
+        order = Ordered(f"PO-{week}", Decimal(quantity), at + 2 * DAY, fact_id=UUID(int=week + 1))
+        receipt = Received(
+            f"GR-{week}", Decimal(quantity), at + 4 * DAY, order_id=order.order_id, fact_id=UUID(int=9 - week)
+        )
+        await store.documents(order, receipt)
+        await store.holds(60, at=at + 5 * DAY)
+        await store.hears()
+    async with store.engine.connect() as connection:
+        [(key, kept)] = (
+            await trials.read(connection, customer_id=store.customer, location_id=None, since=None)
+        ).items()
+
+    one = score(Trial(key, kept.proposed, kept.ordered))
+
+    assert await store.issued() == []
+    assert (one.opportunities, one.orders, one.proposed, one.ordered) == (2, 2, 140, 150)
+    assert one.mean_difference == 15

@@ -153,7 +153,8 @@ class LifeOfProposals(RuleBasedStateMachine):
         for proposal in self.standing:
             assert proposal.quantity == 0 or proposal.status not in VOID
             assert proposal.quantity > 0 or not proposal.is_undecided
-            assert (proposal.held_because is not None) == (proposal.status is Status.HELD)
+            assert proposal.held_because is not None or proposal.status is not Status.HELD
+            assert proposal.held_because is None or proposal.status in {Status.HELD, Status.EXPIRED}
 
     @invariant()
     def an_opportunity_has_one_undecided_proposal_at_most(self) -> None:

@@ -94,8 +94,8 @@ def recompute(explanation: Explanation) -> Decimal:
         return Decimal(outcome["quantity"])
     override = explanation.get("override")
     if override is not None:
-        return sized(Decimal(override["quantity"]), _need(explanation).rules).quantity
-    return decide([_need(explanation)])[0].quantity
+        return sized(Decimal(override["quantity"]), need_of(explanation).rules).quantity
+    return decide([need_of(explanation)])[0].quantity
 
 
 def in_words(decision: Decision) -> str:
@@ -257,7 +257,8 @@ def _text(quantity: Decimal | None) -> str | None:
 # Reading: what is null may as well be missing, as a writer of JSON likes it.
 
 
-def _need(explanation: Explanation) -> Need:
+def need_of(explanation: Explanation) -> Need:
+    """Return all that a quantity depended on, as its explanation tells it."""
     inputs = explanation["inputs"]
     rules, demand = inputs["rules"], inputs.get("demand")
     return Need(

@@ -185,7 +185,7 @@ class Proposal:
     answer: Answer | None = None
     """The answer that counts."""
     held_because: HeldBecause | None = None
-    """Why it is not offered, while it is held."""
+    """Why it is not offered, while it is held; of one that expired so, why it never was."""
     needed: Decimal = NOTHING
     """What was missing when this quantity was decided, base units, before it was rounded."""
     requested: Decimal | None = None
@@ -217,7 +217,7 @@ class Proposal:
             status=status,
             quantity=NOTHING if status in _VOID else quantity,
             issued_at=now,
-            held_because=self.held_because if status is Status.HELD else None,
+            held_because=self.held_because if status in (Status.HELD, Status.EXPIRED) else None,
             requested=None,
             review_because=self.review_because if status in UNDECIDED else "",
         )

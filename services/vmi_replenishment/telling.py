@@ -1,0 +1,184 @@
+"""Why a quantity is what it is, gathered for a planner: the decision, its versions, its facts, and what else to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from vmi_domain.replenishment.decisions import Decision, decide
+from vmi_domain.replenishment.explanations import Explanation, in_words, need_of
+from vmi_domain.replenishment.proposals import Proposal
+from vmi_domain.replenishment.reviewing import Case, review
+from vmi_domain.replenishment.telling import Difference, Elsewhere, Subject, Telling, differences, tell
+from vmi_domain.stock.position import Key
+from vmi_replenishment import situations
+from vmi_replenishment.master_data import MasterData
+from vmi_runtime.worker import Transaction
+from vmi_store import journal, positions, proposals, supply
+from vmi_store.journal import JournalLine
+from vmi_store.proposals import Issued
+
+MOST_LOCATIONS: Final = 300
+"""Locations that are asked whether they have something to spare."""
+MOST_EVENTS: Final = 12
+_DOUBTS: Final = {"negative_stock": "the stock record is below zero"}
+_HELD: Final = {
+    "stale_data": "the customer's data are older than agreed: the proposal is held",
+    "shadow": "the agreement is on trial: nothing goes out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is told of one quantity."""
+
+    key: Key
+    unit: str
+    proposal: Proposal | None
+    reason: str
+    """In one sentence."""
+    decision: Decision
+    order_at: datetime
+    deliver_at: datetime
+    told: Telling
+    versions: Sequence[Issued] = ()
+    changed: Sequence[Difference] = ()
+    """What the last version that we decided on had otherwise than the one before."""
+    events: Sequence[JournalLine] = ()
+    """What the position rests on, the latest first."""
+
+
+async def of_proposal(proposal: Proposal, transaction: Transaction) -> Story:
+    """Return the story of a proposal, by the last version that was decided on."""
+    issued = await proposals.versions(transaction.connection, proposal)
+    own = [one for one in issued if "steps" in one.explanation and one.issued_at == _decided_at(one.explanation)]
+    last = (own or issued)[-1]
+    explanation = last.explanation
+    case, unit = await _case(proposal.key, transaction)
+    order_at, deliver_at = (datetime.fromisoformat(explanation["opportunity"][at]) for at in ("order_at", "deliver_at"))
+    [decision] = decide([need_of(explanation)])
+    warnings = [_DOUBTS.get(one, one) for one in explanation.get("warnings", ())]
+    if proposal.held_because is not None:
+        warnings.append(_HELD[proposal.held_because.value])
+    gathered = Gathered(decision, proposal.quantity, _decided_at(explanation), order_at, deliver_at, warnings)
+    return Story(
+        key=proposal.key,
+        unit=unit,
+        proposal=proposal,
+        reason=issued[-1].reason,
+        decision=decision,
+        order_at=order_at,
+        deliver_at=deliver_at,
+        told=await _told(gathered, case, transaction),
+        versions=issued,
+        changed=differences(own[-2].explanation, own[-1].explanation) if len(own) > 1 else (),
+        events=await journal.latest(transaction.connection, proposal.key, at_most=MOST_EVENTS),
+    )
+
+
+async def of_key(key: Key, transaction: Transaction) -> Story | None:
+    """Return why so much, or nothing, is proposed for a key now; None where nothing is agreed or known of it."""
+    case, unit = await _case(key, transaction)
+    if case is None or case.opportunity is None or case.terms is None:
+        return None
+    parts = [one for one in case.live if one.order_at == case.opportunity.order_at and one.is_undecided]
+    if parts:
+        return await of_proposal(parts[-1], transaction)
+    [result] = review([case])
+    decision = result.decision
+    assert decision is not None
+    warnings = [_DOUBTS[one.value] for one in case.doubts]
+    if case.held_because is not None:
+        warnings.append(_HELD[case.held_because.value])
+    at = case.opportunity
+    gathered = Gathered(decision, Decimal(0), case.now, at.order_at, at.deliver_at, warnings)
+    return Story(
+        key=key,
+        unit=unit,
+        proposal=None,
+        reason=_settled_already(case) or in_words(decision),
+        decision=decision,
+        order_at=at.order_at,
+        deliver_at=at.deliver_at,
+        told=await _told(gathered, case, transaction),
+        events=await journal.latest(transaction.connection, key, at_most=MOST_EVENTS),
+    )
+
+
+def _settled_already(case: Case) -> str:
+    """Return what was answered at this opportunity, where that is why nothing more is proposed."""
+    assert case.opportunity is not None
+    answered = [one for one in case.live if one.order_at == case.opportunity.order_at and one.answer is not None]
+    if not answered:
+        return ""
+    last = max(answered, key=lambda one: one.part)
+    assert last.answer is not None
+    return (
+        f"The {last.answer.party} has answered {last.status.value} for {last.order_at:%Y-%m-%d} "
+        f"({last.quantity.normalize():f} of {last.answer.offered.normalize():f}); "
+        f"what was refused is not asked for again at this opportunity."
+    )
+
+
+async def _case(key: Key, transaction: Transaction) -> tuple[Case | None, str]:
+    """Return the key as it stands now, without what is noted as due: nothing is changed by asking."""
+    master_data = MasterData()
+    found = await situations.read([key], transaction, master_data)
+    copies = await master_data.as_of_now(transaction, {key.customer_id})
+    units = await copies.units([key])
+    return (found.cases[0] if found.cases else None, units[key.customer_id, key.item_id])
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What is told about, without what lies around it."""
+
+    decision: Decision
+    quantity: Decimal
+    now: datetime
+    order_at: datetime
+    deliver_at: datetime
+    warnings: Sequence[str]
+
+
+async def _told(gathered: Gathered, case: Case | None, transaction: Transaction) -> Telling:
+    subject = Subject(
+        gathered.decision,
+        gathered.quantity,
+        gathered.now,
+        gathered.order_at,
+        gathered.deliver_at,
+        warnings=gathered.warnings,
+    )
+    if case is not None:
+        lines = await supply.lines(transaction.connection, [case.key])
+        subject = replace(subject, supply=lines[case.key], elsewhere=await _elsewhere(case.key, transaction))
+        if case.terms is not None:
+            subject = replace(subject, pack=case.terms.pack, unit_price=case.terms.unit_price)
+    return tell(subject)
+
+
+async def _elsewhere(key: Key, transaction: Transaction) -> list[Elsewhere]:
+    """Return which other locations of the customer have more on their shelves than their own level asks for."""
+    keys = await positions.keys_of(transaction.connection, key.customer_id, key.item_id, at_most=MOST_LOCATIONS)
+    others = [other for other in keys if other != key]
+    if not others:
+        return []
+    found = await situations.read(others, transaction, MasterData())
+    spare = []
+    for case, result in zip(found.cases, review([_alone(case) for case in found.cases]), strict=True):
+        if result.decision is not None and result.decision.level is not None:
+            more = case.position.usable - result.decision.level
+            if more > 0:
+                spare.append(Elsewhere(case.key.location_id, more))
+    return spare
+
+
+def _alone(case: Case) -> Case:
+    """Only the level is asked for: what lives of proposals does not matter."""
+    return replace(case, live=(), progress={})
+
+
+def _decided_at(explanation: Explanation) -> datetime:
+    return datetime.fromisoformat(explanation["opportunity"]["decided_at"])
