@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 from vmi_contracts import topics
 from vmi_contracts.inbound import AgreementMade
@@ -52,12 +52,12 @@ async def settle(
     settles these kinds of these items now. Return when an item is to be
     looked at again though nothing happens, where one is to be.
     """
-    standing = {one.exception_id: one for one in await exceptions.active(connection, items, kinds)}
-    named = {one.subject.exception_id for one in seen}
-    over = [Observation(one.subject, False) for name, one in standing.items() if name not in named]
+    standing = {one.subject: one for one in await exceptions.active(connection, items, kinds)}
+    named = {one.subject for one in seen} if standing else set()
+    over = [Observation(subject, False) for subject in standing if subject not in named]
     changed = await note(connection, [*seen, *over], now, standing)
     due: dict[ItemAt, datetime] = {}
-    for one in (standing | {step.standing.exception_id: step.standing for step in changed}).values():
+    for one in (standing | {step.standing.subject: step.standing for step in changed}).values():
         if one.is_active and one.due_at is not None and one.due_at > _at(one.subject, now):
             at: ItemAt = (one.subject.customer_id, one.subject.location_id, one.subject.item_id)
             due[at] = min(one.due_at, due.get(at, one.due_at))
@@ -65,11 +65,15 @@ async def settle(
 
 
 async def note(
-    connection: Connection, seen: Sequence[Observation], now: Nows, standing: Mapping[UUID, Standing]
+    connection: Connection, seen: Sequence[Observation], now: Nows, standing: Mapping[Subject, Standing]
 ) -> list[Step]:
     """Take observations to how exceptions stand (``standing``: the active ones); write and tell what changes."""
+    # Nearly all of what is seen is right and was right before: that is passed over at once.
     may_change = [
-        one for one in seen if observed(standing.get(one.subject.exception_id), one, _at(one.subject, now)) is not None
+        one
+        for one in seen
+        if (one.is_wrong or one.subject in standing)
+        and observed(standing.get(one.subject), one, _at(one.subject, now)) is not None
     ]
     if not may_change:
         return []

@@ -228,6 +228,9 @@ def bare(arguments: argparse.Namespace) -> None:
     _uvloop(run)
 
 
+CLOCK = Clock()
+
+
 async def _once(facts: Facts, post: Post, connection: AsyncConnection, clock: "_Stopwatch") -> None:
     """Do with a batch what the worker does, and measure the statements alone."""
     async with clock.running():
@@ -238,7 +241,7 @@ async def _once(facts: Facts, post: Post, connection: AsyncConnection, clock: "_
     for told in post.told:
         accept(told, known, accepted)
     async with clock.running():
-        await facts.enter(connection, accepted, known)
+        await facts.enter(Transaction(connection, CLOCK), accepted, known)
         await transaction.commit()
 
 
