@@ -35,9 +35,12 @@ FORMULAS: Final = {
     LevelSource.CYCLE_SERVICE: "least S with P(demand until the next arrival ≤ S) ≥ target",
     LevelSource.FILL_RATE: "least S with 1 − (E[(D_next − S)⁺] − E[(D_this − S)⁺]) / (E D_next − E D_this) ≥ target",
     LevelSource.COST: "least S with (1/R) Σ_{j=1..R} F_{L+j}(S) ≥ target = p / (p + h)",
-    LevelSource.CYCLE_SERVICE_LOST_SALES: "least S with F_next(S) / F_this(S) ≥ target",
-    LevelSource.FILL_RATE_LOST_SALES: "least S with β(S) / F_this(S) ≥ target, β as if unmet demand waited",
-    LevelSource.COST_LOST_SALES: "least S with h Σ_{j=1..R} F_{L+j}(S) ≥ p (F_this(S) − F_next(S))",
+    LevelSource.CYCLE_SERVICE_LOST_SALES: "position + least q with P(stock at arrival + q ≥ D_R) ≥ target",
+    LevelSource.FILL_RATE_LOST_SALES: "least S whose long-run fill rate ≥ target, unmet demand lost",
+    LevelSource.COST_LOST_SALES: (
+        "position + least q with κ h Σ_{j=1..R} P(stock at arrival + q ≥ D_j) ≥ p P(stock at arrival + q < D_R), "
+        "κ = 1 + 0.22 L / R, target = p / (p + h)"
+    ),
     LevelSource.ORDER_COST: "the (s, S) of least order, holding and shortage cost",
     LevelSource.DAYS_OF_SUPPLY: "demand until this arrival's period has ended and the agreed days after it",
     LevelSource.BUFFER: "top of green = red + yellow + green; ordered at or below the top of yellow",

@@ -22,15 +22,26 @@ from vmi_domain.replenishment.needs import (
     ServiceMeasure,
     UnmetDemand,
 )
-from vmi_domain.replenishment.policies import ddmrp, levels, lost_sales, reordering, short_life
+from vmi_domain.replenishment.policies import (
+    ddmrp,
+    landing,
+    levels,
+    lost_sales,
+    reordering,
+    short_life,
+    stationary,
+)
 from vmi_domain.replenishment.policies.cycles import Cycles
-from vmi_domain.replenishment.policies.levels import Spread
+from vmi_domain.replenishment.policies.grids import cell_chances
+from vmi_domain.replenishment.policies.spreads import Spread
 from vmi_domain.replenishment.quantities import Rounding
 
 Floats = NDArray[np.float64]
 
 _FINE: Final = 0.05
 """Packs below this share of a standard deviation leave continuous demand's level where it is."""
+_MOST_UNDATED: Final = 4
+"""Parts that supply of unknown date is spread in."""
 _WIDEST: Final = 4000
 """Positions that are compared for the cheapest reorder point; beyond them several units are taken as one."""
 
@@ -129,8 +140,82 @@ def _agreed(need: Need, source: LevelSource) -> Size:
 # By service or cost: a level, or a reorder point with what is ordered at it
 
 
+def _with_lost_sales(needs: Sequence[Need], source: LevelSource) -> list[Size]:
+    """Return order-up-to levels where unmet demand is lost; reorder points follow from those of waiting demand.
+
+    By fill rate the level is that of the long run. By cycle service and cost it is the position and what
+    the order should bring, in view of what will stand there when it lands.
+    """
+    found: list[Size] = [Size(source)] * len(needs)
+    with_point = [place for place, need in enumerate(needs) if need.policy.kind in _WITH_REORDER_POINT]
+    for place, size in zip(with_point, _by_measure([needs[place] for place in with_point], source), strict=True):
+        found[place] = size
+    places = [place for place, need in enumerate(needs) if need.policy.kind not in _WITH_REORDER_POINT]
+    some = [needs[place] for place in places]
+    if not some:
+        return found
+    cycles = _cycles(some)
+    targets = np.array([need.policy.service_target for need in some])
+    spread = _spread(some, cycles, [None] * len(some))
+    if source is LevelSource.FILL_RATE_LOST_SALES:
+        told = _told(_long_run_level(cycles, targets, spread))
+    else:
+        told = _landing_level(some, source, cycles, targets, spread)
+    for place, level in zip(places, told, strict=True):
+        found[place] = Size(source, level)
+    return found
+
+
+def _long_run_level(cycles: Cycles, targets: Floats, spread: Spread) -> Floats:
+    """Return the least level of the fill rate; packs lower it as much as they would without the chain."""
+    enough = levels.level_for_fill_rate(cycles, targets)
+    level = stationary.least_level_for_fill_rate(cycles, targets, enough)
+    if not spread.distance.any():
+        return level
+    met = lost_sales.level_for_fill_rate(cycles, targets)
+    return np.maximum(level + lost_sales.level_for_fill_rate(cycles, targets, spread) - met, 0.0)
+
+
+def _landing_level(
+    needs: Sequence[Need], source: LevelSource, cycles: Cycles, targets: Floats, spread: Spread
+) -> list[Decimal]:
+    owed = np.maximum([-float(need.position.on_hand) for need in needs], 0.0)
+    if source is LevelSource.COST_LOST_SALES:
+        quantity = landing.quantity_for_cost(cycles, _pipeline(needs), targets, spread)
+    else:
+        quantity = landing.quantity_for_cycle_service(cycles, _pipeline(needs), targets)
+    return [need.position.inventory_position + one for need, one in zip(needs, _told(quantity + owed), strict=True)]
+
+
+def _pipeline(needs: Sequence[Need]) -> landing.Pipeline:
+    """Return what stands there and what comes when; what is on its way without a date comes evenly until the order."""
+    arrivals = [_arrivals(need) for need in needs]
+    wide = max(map(len, arrivals))
+    padded = [[*one, *[(1.0, 0.0)] * (wide - len(one))] for one in arrivals]
+    table = np.array(padded).reshape(len(needs), wide, 2)
+    on_hand = np.maximum([float(need.position.on_hand) for need in needs], 0.0)
+    return landing.Pipeline(on_hand, table[:, :, 1], table[:, :, 0])
+
+
+def _arrivals(need: Need) -> list[tuple[float, float]]:
+    """Return when (as a share of the time until this order's arrival) and how much arrives, the earliest first."""
+    lead, on_its_way = _days_until_arrival(need), need.position.on_its_way
+    dated = []
+    for one in sorted(need.arrivals, key=lambda one: one.days):
+        quantity = min(one.quantity, on_its_way)
+        if quantity > 0:
+            on_its_way -= quantity
+            dated.append((min(max(one.days / lead, 0.0), 1.0) if lead > 0 else 1.0, float(quantity)))
+    if on_its_way > 0:
+        parts = int(min(max(round(lead / max(_review_days(need), 1e-9)), 1), _MOST_UNDATED))
+        dated += [((part + 0.5) / parts, float(on_its_way) / parts) for part in range(parts)]
+    return sorted(dated)
+
+
 def _by_measure(needs: Sequence[Need], source: LevelSource) -> list[Size]:
     """Return order-up-to levels, or reorder points: both are the least level that the measure is reached from."""
+    if not needs:
+        return []
     cycles = _cycles(needs)
     quantities = _order_quantities(needs, cycles)
     spread = _spread(needs, cycles, quantities)
@@ -204,7 +289,7 @@ def _spread(needs: Sequence[Need], cycles: Cycles, quantities: Sequence[Decimal 
             width[place], first[place] = _pack_spread(need, float(cycles.wanted[place]))
     width = np.where(~counted & (width <= _FINE * sd), 0.0, width)
     first = np.where(counted, np.round(first), np.where(width > 0, first, 0.0))
-    even = reordering.even_spread(width, first, counted)
+    even = reordering.even_spread(width, first, sd, counted)
     renewed = np.array([need.policy.kind is PolicyKind.REORDER_POINT_LEVEL for need in needs])
     if not renewed.any():
         return even
@@ -258,7 +343,7 @@ def _cheapest(need: Need, source: LevelSource, cycles: Cycles) -> Size:
     first = int(np.floor(least / cell))
     places = np.arange(first, int(most / cell) + 2, dtype=np.float64)
     rates = reordering.cost_rates(cycles, places * cell, 1.0, ratio / (1.0 - ratio))
-    chances = reordering.cell_chances(review, np.array([float(cell)]), len(places))[0]
+    chances = cell_chances(review, np.array([float(cell)]), len(places))[0]
     found = reordering.cheapest_levels(rates, chances, need.policy.order_cost_periods, first)
     return Size(source, Decimal(found.level * cell), Decimal(found.reorder_point * cell))
 
@@ -323,7 +408,12 @@ def _by_short_life(needs: Sequence[Need], source: LevelSource) -> list[Size]:
 
 Formula = Callable[[Sequence[Need], LevelSource], list[Size]]
 _FORMULAS: Final[Mapping[LevelSource, Formula]] = {
-    **dict.fromkeys(_MEASURES, _by_measure),
+    LevelSource.CYCLE_SERVICE: _by_measure,
+    LevelSource.FILL_RATE: _by_measure,
+    LevelSource.COST: _by_measure,
+    LevelSource.CYCLE_SERVICE_LOST_SALES: _with_lost_sales,
+    LevelSource.FILL_RATE_LOST_SALES: _with_lost_sales,
+    LevelSource.COST_LOST_SALES: _with_lost_sales,
     LevelSource.ORDER_COST: _by_order_cost,
     LevelSource.DAYS_OF_SUPPLY: _by_days_of_supply,
     LevelSource.BUFFER: _by_buffer,

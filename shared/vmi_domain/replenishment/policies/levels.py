@@ -1,7 +1,6 @@
 """Levels where unmet demand waits, from the forecast's own distribution, many keys at once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -9,28 +8,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from vmi_domain.distributions import Demand, Family
 from vmi_domain.replenishment.policies.cycles import Cycles, averaged
+from vmi_domain.replenishment.policies.grids import first_from_zero, grid_cdf, grids, over_spread, short_on_grid
+from vmi_domain.replenishment.policies.spreads import Spread, no_spread
 
 Floats = NDArray[np.float64]
 
 FINEST: Final = 1e-6
 """Levels of continuous demand are found to this share of a standard deviation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How far the position lies above a level once was ordered: packs and fixed quantities carry it there.
-
-    Each key has ``count`` distances, base units, with weights that add up to 1; they stand one after the other.
-    """
-
-    count: NDArray[np.int64]
-    distance: Floats
-    weight: Floats
-
-
-def no_spread(keys: int) -> Spread:
-    """Return the spread of orders that meet the level exactly."""
-    return Spread(np.ones(keys, np.int64), np.zeros(keys), np.ones(keys))
+_SMALL: Final = 128
+_FAR: Final = 8.0
+"""Counts whose mean and so many standard deviations are below so many units are looked at unit by unit."""
 
 
 def fill_rate_of_level(*, level: ArrayLike, until_arrival: Demand, until_next_arrival: Demand) -> Floats:
@@ -57,6 +44,34 @@ def level_for_fill_rate(cycles: Cycles, fill_rate: ArrayLike, spread: Spread | N
     With a ``spread`` it is the mean over the positions that orders lead to.
     """
     spread = spread or no_spread(len(cycles.periods))
+    goal = np.broadcast_to(np.asarray(fill_rate, np.float64), cycles.periods.shape)
+    whole = cycles.until_next_arrival
+    # Nearly all that is ever reached fits on a grid of single units: looked at as a whole.
+    cells = np.ceil(whole.mean + _FAR * whole.sd + _FAR * whole.variance / np.maximum(whole.mean, 1e-9)) + 1
+    small = (whole.family != Family.NORMAL) & (cells <= _SMALL) & (whole.mean > 0)
+    found = np.full(len(goal), np.nan)
+    for some, size in grids(np.where(small, cells, 0).astype(np.int64), np.flatnonzero(small)):
+        found[some] = _on_grid(cycles.at(some), goal[some], spread.of(some), size)
+    rest = np.flatnonzero(np.isnan(found))
+    if rest.size:
+        found[rest] = _by_halving(cycles.at(rest), goal[rest], spread.of(rest))
+    return found
+
+
+def _on_grid(cycles: Cycles, goal: Floats, spread: Spread, size: int) -> Floats:
+    """Return the least levels of a grid that reach the goals; not a number where none does."""
+    cell, counted = np.ones(len(goal)), np.ones(len(goal), bool)
+    short = [
+        short_on_grid(demand.mean, grid_cdf(demand, cell, size), cell, counted)
+        for demand in (cycles.until_arrival, cycles.until_next_arrival)
+    ]
+    wanted = np.where(cycles.wanted > 0, cycles.wanted, 1.0)[:, None]
+    rates = np.where(cycles.wanted[:, None] > 0, 1.0 - (short[1] - short[0]) / wanted, 1.0)
+    beyond = np.round(over_spread(rates, cell, spread) - goal[:, None], 12)
+    return np.where(beyond[:, -1] >= 0, np.ceil(first_from_zero(beyond) - 1e-6), np.nan)
+
+
+def _by_halving(cycles: Cycles, goal: Floats, spread: Spread) -> Floats:
     each = cycles.repeated(spread.count)
 
     def reached(level: Floats) -> Floats:
@@ -66,7 +81,7 @@ def level_for_fill_rate(cycles: Cycles, fill_rate: ArrayLike, spread: Spread | N
         )
         return averaged(rates, spread.count, spread.weight)
 
-    return least_level(reached, cycles.until_next_arrival, fill_rate)
+    return least_level(reached, cycles.until_next_arrival, goal)
 
 
 def level_for_cost(cycles: Cycles, critical_ratio: ArrayLike, spread: Spread | None = None) -> Floats:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vmi_domain.replenishment.policies.cycles import Cycles, averaged
-from vmi_domain.replenishment.policies.levels import Spread, fill_rate_of_level, least_level, no_spread
+from vmi_domain.replenishment.policies.levels import fill_rate_of_level, least_level
+from vmi_domain.replenishment.policies.spreads import Spread, no_spread
 
 Floats = NDArray[np.float64]
 

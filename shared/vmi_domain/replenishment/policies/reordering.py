@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from vmi_domain.distributions import Demand, Family
 from vmi_domain.replenishment.policies.cycles import Cycles, averaged
-from vmi_domain.replenishment.policies.levels import Spread
+from vmi_domain.replenishment.policies.grids import cell_chances
+from vmi_domain.replenishment.policies.spreads import Spread
 
 Floats = NDArray[np.float64]
 
+FEWEST_DISTANCES: Final = 4
 MOST_DISTANCES: Final = 16
 """Positions above a level that are looked at; of more than these an even choice."""
 MOST_CELLS: Final = 64
@@ -37,11 +39,12 @@ def trigger_quantity(*, position: float, reorder_point: float, order_quantity: f
     return 0 if position > reorder_point else floor((reorder_point - position) / order_quantity) + 1
 
 
-def even_spread(width: Floats, first: Floats, counted: NDArray[np.bool_]) -> Spread:
+def even_spread(width: Floats, first: Floats, sd: Floats, counted: NDArray[np.bool_]) -> Spread:
     """Return positions that lie evenly over ``width`` base units, from ``first`` on.
 
     So they do after orders of whole packs or of n Q (Hadley and Whitin): over the whole numbers where
-    demand is ``counted``, else over the interval.
+    demand is ``counted``, else over the interval. The wider they lie beside the spread of demand, ``sd``,
+    the more of them are looked at.
     """
     width = np.where(counted, np.maximum(np.round(width), 1.0), width)
     count = np.where(counted, np.minimum(width, MOST_DISTANCES), np.where(width > 0, MOST_DISTANCES, 1)).astype(
@@ -77,13 +80,6 @@ def renewal_spread(width: Floats, review: Demand) -> Spread:
     weight = density / density.sum(axis=1, keepdims=True)
     distance = width[:, None] - np.arange(most) * cell[:, None]
     return Spread(cells, distance[inside], weight[inside])
-
-
-def cell_chances(demand: Demand, cell: Floats, count: int) -> Floats:
-    """Return each key's chances that demand, rounded to cells of base units, is 0, 1, … ``count`` − 1 cells."""
-    edges = (np.arange(count) + 0.5) * cell[:, None]
-    below = demand.at(np.repeat(np.arange(len(cell)), count)).cdf(edges.ravel()).reshape(len(cell), count)
-    return np.diff(below, axis=1, prepend=0.0)
 
 
 @dataclass(frozen=True, slots=True)

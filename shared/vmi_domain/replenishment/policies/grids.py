@@ -1,0 +1,119 @@
+"""Demand on a grid: chances in cells of base units, many keys at once."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmi_domain.distributions import Demand, Family
+from vmi_domain.replenishment.policies.spreads import Spread
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+_AT_ONCE = 64 * 64**2
+"""Numbers that are computed together: they stay in the processor's cache."""
+_LARGEST = 500.0
+"""Means up to which the chance of no demand at all is a number that a computer can tell from zero."""
+
+
+def grids(cells: NDArray[np.int64], keys: Places) -> Iterator[tuple[Places, int]]:
+    """Return the keys in groups of a like number of cells, with the most cells of each.
+
+    A key's group depends on the key alone, so that what is computed for it does too.
+    """
+    size, least = 4, -1
+    while least < cells.max(initial=0):
+        group = keys[(cells[keys] > least) & (cells[keys] <= size)]
+        many = max(1, _AT_ONCE // size**2)
+        for start in range(0, len(group), many):
+            yield group[start : start + many], size
+        size, least = 2 * size, size
+
+
+def cell_chances(demand: Demand, cell: Floats, size: int) -> Floats:
+    """Return each key's chances that demand, rounded to cells, is 0, 1, … cells; halves go to both sides."""
+    found = np.empty((len(cell), size))
+    single = _single(demand, cell)
+    found[single] = _count_chances(demand.at(single), size)
+    other = ~single
+    if other.any():
+        edges = (np.arange(size) + 0.5) * cell[other, None]
+        below = of_grid(demand.at(other), edges)
+        whole = demand.family[other] != Family.NORMAL
+        if whole.any():
+            below[whole] = (below[whole] + of_grid(demand.at(np.flatnonzero(other)[whole]), edges[whole] - 0.5)) / 2.0
+        found[other] = np.diff(below, axis=1, prepend=0.0)
+    return found
+
+
+def grid_cdf(demand: Demand, cell: Floats, size: int) -> Floats:
+    """Return each key's P(demand ≤ k cells), k = 0, 1, …"""
+    found = np.empty((len(cell), size))
+    single = _single(demand, cell)
+    found[single] = np.minimum(np.cumsum(_count_chances(demand.at(single), size), axis=1), 1.0)
+    if not single.all():
+        found[~single] = of_grid(demand.at(~single), np.arange(size) * cell[~single, None])
+    return found
+
+
+def of_grid(demand: Demand, grid: Floats) -> Floats:
+    """Return P(demand ≤ level) of each key at its own levels."""
+    keys, points = grid.shape
+    return demand.at(np.repeat(np.arange(keys), points)).cdf(grid.ravel()).reshape(keys, points)
+
+
+def _single(demand: Demand, cell: Floats) -> NDArray[np.bool_]:
+    return np.asarray((cell == 1.0) & (demand.family != Family.NORMAL) & (demand.mean < _LARGEST))
+
+
+def _count_chances(demand: Demand, size: int) -> Floats:
+    """Return P(demand = k), each from the one before: p(k + 1) / p(k) = (n + k) (1 − q) / (k + 1), or μ / (k + 1)."""
+    mean, excess = demand.mean[:, None], np.maximum(demand.variance - demand.mean, 0.0)[:, None]
+    spread = (demand.family == Family.NEGATIVE_BINOMIAL)[:, None] & (mean > 0)
+    number = np.where(spread, mean**2 / np.where(spread, excess, 1.0), 0.0)
+    fail = np.where(spread, excess / np.where(spread, demand.variance[:, None], 1.0), 0.0)
+    k = np.arange(size - 1)
+    ratio = np.where(spread, (number + k) * fail, mean) / (k + 1)
+    first = np.exp(np.where(spread, number * np.log1p(-fail), -mean))
+    return np.concatenate([first, first * np.cumprod(ratio, axis=1)], axis=1)
+
+
+def short_on_grid(mean: Floats, covered: Floats, cell: Floats, counted: NDArray[np.bool_]) -> Floats:
+    """Return E[(demand − k cells)⁺] from P(demand ≤ k cells): each cell more serves the demand that lies above it."""
+    above = 1.0 - covered
+    # Within a cell the chances lie on a straight line; of counts its units' lower ends are summed.
+    lower = np.where(counted, 0.5, 0.0)[:, None] * (above[:, :-1] - above[:, 1:])
+    served: Floats = cell[:, None] * (above[:, :-1] + above[:, 1:]) / 2.0 + lower
+    so_far = np.concatenate([np.zeros((len(mean), 1)), np.cumsum(served, axis=1)], axis=1)
+    return np.asarray(np.maximum(mean[:, None] - so_far, 0.0))
+
+
+def over_spread(value: Floats, cell: Floats, spread: Spread) -> Floats:
+    """Return the mean of ``value`` over the quantities that rounding makes of each; straight lines between cells."""
+    starts = np.cumsum(spread.count) - spread.count
+    columns = np.arange(value.shape[1])
+    found = np.zeros_like(value)
+    for number in range(int(spread.count.max(initial=1))):
+        has = number < spread.count
+        place = np.where(has, starts + number, 0)
+        away = np.where(has, spread.distance[place], 0.0)[:, None] / cell[:, None]
+        weight = np.where(has, spread.weight[place], 0.0)[:, None]
+        at = np.clip(columns + away, 0, value.shape[1] - 1)
+        low = np.floor(at).astype(np.int64)
+        high = np.minimum(low + 1, value.shape[1] - 1)
+        part = at - low
+        below, above = (np.take_along_axis(value, one, axis=1) for one in (low, high))
+        found += weight * ((1.0 - part) * below + part * above)
+    return found
+
+
+def first_from_zero(value: Floats) -> Floats:
+    """Return the first column that is zero or more, or where between two columns it would be."""
+    last = value.shape[1] - 1
+    first = np.where((value >= 0).any(axis=1), np.argmax(value >= 0, axis=1), last)
+    before = np.maximum(first - 1, 0)
+    row = np.arange(len(value))
+    low, high = value[row, before], value[row, first]
+    rise = np.where(first > before, high - low, 1.0)
+    return np.asarray(np.where(first > before, before + np.clip(-low / np.maximum(rise, 1e-12), 0.0, 1.0), first))

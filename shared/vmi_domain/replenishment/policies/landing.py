@@ -1,0 +1,217 @@
+"""From the stock as it is: what will stand there when an order lands, and how much it should bring; demand is lost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from vmi_domain.distributions import Demand, Family, by_the_data
+from vmi_domain.replenishment.policies.cycles import Cycles
+from vmi_domain.replenishment.policies.grids import cell_chances, first_from_zero, grid_cdf, grids, over_spread
+from vmi_domain.replenishment.policies.spreads import Spread
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+MOST_CELLS: Final = 127
+"""Steps that stock is followed in; where there are more units, a step is several of them."""
+LATE_KNOWLEDGE: Final = 0.22
+"""How much dearer than one review's holding a unit too many is, for each review of the lead time: the orders that are
+under way by then do not know of it. Fitted to optima by dynamic programming (Poisson and negative binomial demand,
+L 1 to 3 reviews, p / h 4 to 39), where any value from 0.15 to 0.3 costs less than half a per cent more."""
+LEVELS_OFF: Final = (1 / 6, 1 / 2, 5 / 6)
+"""Quantiles of the level's own error that are followed, one a path for all its periods."""
+_NO_ERROR: Final = 1e-3
+"""Variance of the level, relative to its square, below which it counts as known."""
+_TAIL: Final = 1e-5
+"""Demand beyond this chance is not followed."""
+_ENDS: Final = 7
+"""Ends of periods between two arrivals at which stock is looked at; of more than these an even choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Many keys' stock and what comes before their order lands, base units."""
+
+    on_hand: Floats
+    arriving: Floats
+    """One column an arrival, the earliest first; nothing where a key has fewer."""
+    at_share: Floats
+    """When, as a share of the lead time: 0 is now, 1 and more is with the order or after it."""
+
+    def at(self, places: Places) -> "Pipeline":
+        """Return some of the keys."""
+        return Pipeline(self.on_hand[places], self.arriving[places], self.at_share[places])
+
+
+def quantity_for_cycle_service(cycles: Cycles, pipeline: Pipeline, target: ArrayLike) -> Floats:
+    """Return the least quantity that leaves no stock-out between its arrival and the next, with the agreed chance.
+
+    It may be below zero: then nothing is needed, and so much could be taken away.
+    """
+    goal = np.broadcast_to(np.asarray(target, np.float64), cycles.periods.shape)
+
+    def worth(lasts: Floats, _: Floats, some: Places) -> Floats:
+        return np.asarray(lasts - goal[some, None])
+
+    return _least(cycles, pipeline, worth)
+
+
+def quantity_for_cost(
+    cycles: Cycles, pipeline: Pipeline, critical_ratio: ArrayLike, spread: Spread | None = None
+) -> Floats:
+    """Return the quantity of least cost: h a unit and period in stock, p a unit lost; it may be below zero.
+
+    One unit more is held for the periods it lasts through, and saves a sale where it does not::
+
+        κ h Σ_{j=1..R} P(stock + q ≥ D_j) ≥ p P(stock + q < D_R)        κ = 1 + 0.22 L / R
+
+    A unit left over meets orders that were placed without knowing of it, which makes it dearer than its
+    holding until the next arrival; κ stands for that. With a ``spread`` it is the mean over the quantities
+    that whole packs make of it.
+    """
+    ratio = np.broadcast_to(np.asarray(critical_ratio, np.float64), cycles.periods.shape)
+    wanted = np.where(cycles.wanted > 0, cycles.wanted, 1.0)
+    dearer = 1.0 + LATE_KNOWLEDGE * cycles.until_arrival.mean / wanted
+    held = (1.0 - ratio) * dearer * np.maximum(np.round(cycles.periods), 1.0)
+
+    def worth(lasts: Floats, at_ends: Floats, some: Places) -> Floats:
+        return np.asarray(held[some, None] * at_ends - ratio[some, None] * (1.0 - lasts))
+
+    return _least(cycles, pipeline, worth, spread)
+
+
+Worth = Callable[[Floats, Floats, Places], Floats]
+"""Chances that the stock lasts until the next arrival, and until the ends of periods; rising with the quantity."""
+
+
+def _least(cycles: Cycles, pipeline: Pipeline, worth: Worth, spread: Spread | None = None) -> Floats:
+    """Return the least quantity from which ``worth`` is zero or more; whole units where demand is counted."""
+    counted = cycles.until_next_arrival.family != Family.NORMAL
+    paths = _Paths(cycles)
+    stock = pipeline.on_hand + pipeline.arriving.sum(axis=1)
+    reach = stock + paths.most_wanted
+    cell = np.where(counted, np.maximum(np.ceil(reach / MOST_CELLS), 1.0), np.maximum(reach / MOST_CELLS, 1e-9))
+    cells = np.ceil(reach / cell).astype(np.int64) + 1
+    found: Floats = -stock
+    periods = np.maximum(np.round(cycles.periods), 1.0)
+    for ends in np.unique(periods):
+        for some, size in grids(cells, np.flatnonzero((cycles.wanted > 0) & (periods == ends))):
+            lasts, at_ends = _chances(paths.at(some), pipeline.at(some), cell[some], size, float(ends))
+            value = worth(lasts, at_ends, some)
+            if spread is not None:
+                value = over_spread(value, cell[some], spread.of(some))
+            quantity = (first_from_zero(np.round(value, 9)) - (size - 1)) * cell[some]
+            found[some] = np.where(counted[some], np.ceil(quantity - 1e-6), quantity)
+    return found
+
+
+class _Paths:
+    """What demand is drawn from on paths that each have an error of the level of their own.
+
+    With variances V = α m + β m² of a mean m, β is the variance of the level, and α that of periods which
+    are independent of each other once the level is known.
+    """
+
+    def __init__(self, cycles: Cycles) -> None:
+        earlier, later = cycles.until_arrival, cycles.until_next_arrival
+        near = earlier.variance / np.where(earlier.mean > 0, earlier.mean, 1.0)
+        far = later.variance / np.where(later.mean > 0, later.mean, 1.0)
+        known = (earlier.mean > 0) & (cycles.wanted > 0)
+        level = np.where(known, (far - near) / np.where(known, cycles.wanted, 1.0), 0.0)
+        level = np.clip(level, 0.0, np.where(known, near / np.where(known, earlier.mean, 1.0), 0.0))
+        self.level_variance = np.where(level > _NO_ERROR, level, 0.0)
+        self.dispersion = np.maximum(far - self.level_variance * later.mean, 0.0)
+        self.lead, self.review = earlier.mean, cycles.wanted
+        self.counted = later.family != Family.NORMAL
+        highest = self.factors()[:, -1]
+        self.most_wanted = self.demand(highest * self.review).quantile(1.0 - _TAIL)
+
+    def factors(self) -> Floats:
+        """Return the level on each path, relative to its mean: gamma distributed."""
+        if not self.level_variance.any():
+            return np.ones((len(self.level_variance), 1))
+        variance = np.maximum(self.level_variance, 1e-9)[:, None]
+        drawn = special.gammaincinv(1.0 / variance, np.array(LEVELS_OFF)) * variance
+        drawn = 1.0 + (drawn - drawn.mean(axis=1, keepdims=True))
+        drawn = 1.0 + (drawn - 1.0) * np.sqrt(variance / np.maximum(drawn.var(axis=1, keepdims=True), 1e-12))
+        return np.asarray(np.where(self.level_variance[:, None] > 0, np.maximum(drawn, 0.0), 1.0))
+
+    def demand(self, mean: Floats) -> Demand:
+        return by_the_data(mean, self.dispersion * mean, counts=self.counted)
+
+    def at(self, places: Places) -> "_Paths":
+        some = object.__new__(_Paths)
+        for name, values in self.__dict__.items():
+            setattr(some, name, values[places])
+        return some
+
+
+def _chances(paths: _Paths, pipeline: Pipeline, cell: Floats, size: int, periods: float) -> tuple[Floats, Floats]:
+    """Return the chances that stock and a quantity of −(size − 1) … size − 1 cells last, averaged over the paths.
+
+    First until the next arrival, then until the ends of the ``periods`` before it, averaged too.
+    """
+    factors = paths.factors()
+    many = min(periods, _ENDS)
+    # Of R ends, 1/R, 2/R … 1, the mean is that of fewer which lie evenly among them.
+    shares = ((np.arange(many) + 0.5) * periods / many + 0.5) / periods
+    lasts = at_ends = np.zeros(())
+    for factor in factors.T:
+        landed = np.fft.rfft(_landed(paths, factor, pipeline, cell, size), 4 * size, axis=1).conj()
+        review = factor * paths.review
+        whole = grid_cdf(paths.demand(review), cell, size)
+        parts = [grid_cdf(paths.demand(review * share), cell, size) for share in shares] if many > 1 else [whole]
+        lasts = lasts + _against(landed, whole, size) / factors.shape[1]
+        at_ends = at_ends + _against(landed, np.mean(parts, axis=0), size) / factors.shape[1]
+    return lasts, at_ends
+
+
+def _landed(paths: _Paths, factor: Floats, pipeline: Pipeline, cell: Floats, size: int) -> Floats:
+    """Return the chances of the stock at the arrival: from arrival to arrival demand takes what there is, no more."""
+    stock = _moved(np.eye(1, size).repeat(len(cell), axis=0), pipeline.on_hand / cell)
+    before = np.zeros(len(cell))
+    ones = np.ones(len(cell))
+    for quantity, moment in [*zip(pipeline.arriving.T, pipeline.at_share.T, strict=True), (None, ones)]:
+        share = np.clip(moment, before, 1.0)
+        drawn = np.flatnonzero((share > before) & (paths.lead > 0))
+        if drawn.size:
+            mean = factor[drawn] * paths.lead[drawn] * (share - before)[drawn]
+            chances = cell_chances(paths.at(drawn).demand(mean), cell[drawn], size)
+            stock[drawn] = _taken(stock[drawn], chances)
+        if quantity is not None:
+            stock = _moved(stock, quantity / cell)
+        before = share
+    return stock
+
+
+def _taken(stock: Floats, demand: Floats) -> Floats:
+    """Return the chances of what is left of the stock after demand."""
+    size = stock.shape[1]
+    both = np.fft.rfft(stock, 2 * size, axis=1) * np.fft.rfft(demand, 2 * size, axis=1).conj()
+    left = np.maximum(np.fft.irfft(both, 2 * size, axis=1)[:, :size], 0.0)
+    left[:, 0] = np.maximum(1.0 - left[:, 1:].sum(axis=1), 0.0)
+    return left
+
+
+def _moved(stock: Floats, cells: Floats) -> Floats:
+    """Return the chances after so many cells have come; parts of a cell are shared between its neighbours."""
+    whole = np.floor(cells + 1e-9)
+    part = np.maximum(cells - whole, 0.0)[:, None]
+    place = np.arange(stock.shape[1]) - whole.astype(np.int64)[:, None]
+
+    def shifted(place: NDArray[np.int64]) -> Floats:
+        return np.where(place >= 0, np.take_along_axis(stock, np.clip(place, 0, None), axis=1), 0.0)
+
+    moved = shifted(place)
+    return moved if not part.any() else (1.0 - part) * moved + part * shifted(place - 1)
+
+
+def _against(landed: NDArray[np.complex128], covered: Floats, size: int) -> Floats:
+    """Return Σ_i P(stock = i) P(demand ≤ i + q), for q = −(size − 1) … size − 1 cells."""
+    longer = np.concatenate([covered, np.ones_like(covered)], axis=1)
+    found = np.fft.irfft(np.fft.rfft(longer, 4 * size, axis=1) * landed, 4 * size, axis=1)
+    return np.concatenate([found[:, -(size - 1) :], found[:, :size]], axis=1)

@@ -1,0 +1,176 @@
+"""Lost sales: quantities against the optimum by dynamic programming, levels against the simulated long run."""
+
+from decimal import Decimal
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from vmi_domain import distributions
+from vmi_domain.replenishment.decisions import decide
+from vmi_domain.replenishment.needs import (
+    Arrival,
+    Basis,
+    Expected,
+    Need,
+    Policy,
+    Position,
+    ServiceMeasure,
+    UnmetDemand,
+    outlooks,
+)
+from vmi_domain.replenishment.policies import landing, levels, stationary
+from vmi_domain.replenishment.policies.cycles import Cycles
+from vmi_domain.replenishment.quantities import OrderRules
+from vmi_testing.lost_sales import LostSalesWorld
+
+
+@cache
+def world(lead: int, shortage: float, variance: float = 5.0) -> LostSalesWorld:
+    """Demand of 5 a period: Poisson, or negative binomial with this variance."""
+    if variance == 5.0:
+        return LostSalesWorld(
+            stats.poisson.pmf(np.arange(25), 5), lead=lead, holding=1, shortage=shortage, most=30, largest=13
+        )
+    chances = stats.nbinom.pmf(np.arange(60), 25 / (variance - 5), 5 / variance)
+    return LostSalesWorld(chances, lead=lead, holding=1, shortage=shortage, most=60, largest=26)
+
+
+def cycles(mean: float, variance: float, lead: float, review: float, keys: int = 1) -> Cycles:
+    """Independent periods of this demand."""
+    until = [
+        distributions.by_the_data(np.full(keys, mean * days), np.full(keys, variance * days))
+        for days in (lead, lead + review)
+    ]
+    return Cycles(until[0], until[1], np.full(keys, review))
+
+
+def landing_policy(there: LostSalesWorld, variance: float, shortage: float) -> np.ndarray:
+    """What is ordered in each state."""
+    states = there.states()
+    moments = np.tile(np.arange(1, there.lead) / there.lead, (len(states), 1))
+    pipeline = landing.Pipeline(states[:, 0].astype(float), states[:, 1:].astype(float), moments)
+    demand = cycles(5.0, variance, there.lead, 1.0, len(states))
+    return landing.quantity_for_cost(demand, pipeline, shortage / (shortage + 1.0)).astype(np.int64)
+
+
+@pytest.mark.parametrize(("level", "cost"), [(16, 4.639), (18, 4.943)])
+def test_the_golden_base_stocks_cost_what_the_book_says(level: int, cost: float) -> None:
+    """formulas.md 5.3: Poisson 5, h 1, p 4, L 2, R 1; the optimum is 4.395."""
+    there = world(2, 4.0)
+    base_stock = level - there.states().sum(axis=1)
+
+    assert there.cost_of(base_stock) == pytest.approx(cost, abs=0.006)
+    assert there.best_cost() == pytest.approx(4.395, abs=0.001)
+
+
+@pytest.mark.parametrize("lead", [1, 2, 3])
+@pytest.mark.parametrize("shortage", [4.0, 9.0, 19.0])
+def test_what_is_ordered_in_view_of_the_landing_costs_next_to_nothing_above_the_optimum(
+    lead: int, shortage: float
+) -> None:
+    there = world(lead, shortage)
+
+    assert there.cost_of(landing_policy(there, 5.0, shortage)) <= 1.002 * there.best_cost()
+
+
+@pytest.mark.parametrize("lead", [1, 2])
+def test_so_it_is_where_demand_is_erratic(lead: int) -> None:
+    there = world(lead, 9.0, 15.0)
+
+    assert there.cost_of(landing_policy(there, 15.0, 9.0)) <= 1.003 * there.best_cost()
+
+
+def simulated(level: float, mean: float, variance: float, lead: int, review: int) -> tuple[float, float]:
+    """Return fill rate and cycle service of a base stock, from 2,000 stores side by side."""
+    random = np.random.default_rng(7)
+    stores, days = 2000, 40 * review + 6 * (lead + review)
+    stock, position = np.full(stores, level), np.full(stores, level)
+    landing_on = np.zeros((lead + 1, stores))
+    sold = wanted = good = cycles = 0.0
+    unbroken = np.ones(stores, bool)
+    for day in range(days):
+        counts = day >= 4 * (lead + review)
+        stock += landing_on[day % (lead + 1)]
+        landing_on[day % (lead + 1)] = 0.0
+        if day % review == 0:
+            landing_on[(day + lead) % (lead + 1)] = level - position
+            position[:] = level
+        if day % review == lead % review:
+            good, cycles = (good + unbroken.sum(), cycles + stores) if counts else (good, cycles)
+            unbroken[:] = True
+        demand = (
+            random.poisson(mean, stores)
+            if variance <= mean
+            else random.negative_binomial(mean**2 / (variance - mean), mean / variance, stores)
+        )
+        served = np.minimum(stock, demand)
+        unbroken &= served == demand
+        stock -= served
+        position -= served
+        if counts:
+            sold, wanted = sold + served.sum(), wanted + demand.sum()
+    return sold / wanted, good / cycles
+
+
+WORLDS = [(5.0, 5.0, 1, 1), (5.0, 5.0, 7, 1), (2.0, 8.0, 28, 1), (5.0, 5.0, 3, 7), (2.0, 8.0, 14, 7), (0.1, 0.1, 7, 7)]
+
+
+@pytest.mark.parametrize(("mean", "variance", "lead", "review"), WORLDS)
+@pytest.mark.parametrize("target", [0.9, 0.97])
+def test_the_level_is_the_smallest_whose_long_run_fill_rate_reaches_the_target(
+    mean: float, variance: float, lead: int, review: int, target: float
+) -> None:
+    demand = cycles(mean, variance, lead, review)
+    enough = levels.level_for_fill_rate(demand, target)
+
+    [level] = stationary.least_level_for_fill_rate(demand, target, enough)
+    at, below = (stationary.long_run(demand, [one]).fill_rate[0] for one in (level, level - 1))
+    fill_rate, cycle_service = simulated(level, mean, variance, lead, review)
+
+    assert below < target + 0.002
+    assert at >= target - 0.002, "a coarser grid finds levels of more than 64 units"
+    assert level <= enough[0], "where demand waits more is needed"
+    assert fill_rate == pytest.approx(at, abs=0.005)
+    assert cycle_service == pytest.approx(stationary.long_run(demand, [level]).cycle_service[0], abs=0.01)
+
+
+def need(measure: ServiceMeasure, unmet: UnmetDemand, position: Position, *arrivals: Arrival) -> Need:
+    """Poisson demand of 5 a day, a lead time of 14 days, a review every 7."""
+    until, until_next = outlooks([14, 21], distributions.poisson([70.0, 105.0]))
+    policy = Policy(service_measure=measure, service_target=0.95, unmet_demand=unmet)
+    return Need(position, policy, OrderRules(), Expected(Basis.HISTORY, until_next, until), arrivals)
+
+
+@pytest.mark.parametrize("measure", ServiceMeasure)
+def test_lost_sales_need_less_than_demand_that_waits(measure: ServiceMeasure) -> None:
+    position = Position(Decimal(40), on_order=Decimal(35))
+
+    lost, waiting = decide([need(measure, unmet, position) for unmet in UnmetDemand])
+
+    assert lost.level is not None
+    assert waiting.level is not None
+    assert lost.level < waiting.level
+
+
+def test_sales_that_will_be_lost_before_the_order_lands_are_not_ordered() -> None:
+    """An empty shelf for 14 days: the order serves its own week, 35 units and what is safe above them."""
+    [decision] = decide([need(ServiceMeasure.CYCLE_SERVICE, UnmetDemand.LOST, Position(Decimal(0)))])
+
+    assert decision.quantity == stats.poisson.ppf(0.95, 35)
+
+
+def test_supply_that_comes_too_late_for_today_is_there_for_tomorrow() -> None:
+    """40 units on their way: if they come with the order they are there in full, if they come now they are sold."""
+    coming = Position(Decimal(0), in_transit=Decimal(40))
+
+    late, early = decide(
+        [
+            need(ServiceMeasure.CYCLE_SERVICE, UnmetDemand.LOST, coming, Arrival(days, Decimal(40)))
+            for days in (14.0, 0.0)
+        ]
+    )
+
+    assert late.quantity == max(stats.poisson.ppf(0.95, 35) - 40, 0)
+    assert early.quantity == stats.poisson.ppf(0.95, 35)
