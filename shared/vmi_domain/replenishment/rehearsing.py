@@ -17,6 +17,7 @@ from vmi_domain.replenishment import sizing
 from vmi_domain.replenishment.decisions import decide
 from vmi_domain.replenishment.needs import DIGITS, Arrival, Basis, Expected, Need, PolicyKind, Position, outlooks
 from vmi_domain.replenishment.policies.cycles import Cycles
+from vmi_domain.replenishment.policies.landing import Pipeline
 from vmi_domain.replenishment.quantities import OrderRules, Rounding
 from vmi_domain.replenishment.replaying import Flags, Floats, Integers, Stand, in_multiples
 from vmi_domain.replenishment.reviewing import Terms
@@ -94,7 +95,9 @@ class Agreed:
         if simple.any():
             rows = stand.rows[simple]
             position = stand.position[simple]
-            quantity[simple] = self._rules.ordered(rows, self.levels(rows) - position, position)
+            quantity[simple] = self._rules.ordered(
+                rows, self.levels(rows, self._pipeline(stand, simple)) - position, position
+            )
         others = np.flatnonzero(~simple)
         if others.size:
             quantity[others] = self._decided(stand, others)
@@ -107,8 +110,8 @@ class Agreed:
         else:
             self._forecasts.learn(sold, in_stock)
 
-    def levels(self, rows: Integers) -> Floats:
-        """Return the levels of series that order up to one."""
+    def levels(self, rows: Integers, pipeline: Pipeline | None = None) -> Floats:
+        """Return the levels of series that order up to one; without a pipeline those of stationary sales."""
         cycles = self._cycles(rows)
         level = np.zeros(len(rows))
         for source in _AT_ONCE:
@@ -121,8 +124,16 @@ class Agreed:
                     self._target[some],
                     multiple=self._rules.multiple[some],
                     minimum_order=self._rules.minimum_order[some],
+                    pipeline=None if pipeline is None else pipeline.at(here),
                 )
         return np.round(level, DIGITS)
+
+    def _pipeline(self, stand: Stand, which: Flags) -> Pipeline:
+        """Return what stands there and comes: the first column of what arrives comes after a period."""
+        arriving = stand.arriving[which]
+        lead = np.maximum(self._lead_time[stand.rows[which]], 1)[:, None]
+        share = np.minimum((np.arange(arriving.shape[1]) + 1) / lead, 1.0)
+        return Pipeline(np.maximum(stand.on_hand[which], 0.0), arriving, share)
 
     def opening(self, rows: Integers) -> Floats:
         """Return a stock to begin with: the level where there is one, else one order on an empty shelf."""

@@ -115,14 +115,40 @@ def source_of(policy: Policy) -> LevelSource:
 
 
 def level_by_measure(
-    source: LevelSource, cycles: Cycles, target: Floats, *, multiple: Floats, minimum_order: Floats
+    source: LevelSource,
+    cycles: Cycles,
+    target: Floats,
+    *,
+    multiple: Floats,
+    minimum_order: Floats,
+    pipeline: landing.Pipeline | None = None,
 ) -> Floats:
-    """Return order-up-to levels of many keys whose orders are rounded up: what ``sizes`` says of each of them."""
+    """Return order-up-to levels of many keys whose orders are rounded up: what ``sizes`` says of each of them.
+
+    Where the level follows from what stands there and comes, it does so with a ``pipeline``; without one
+    it is that of stationary sales.
+    """
     counted = cycles.until_next_arrival.family != Family.NORMAL
+    sd = cycles.until_next_arrival.sd
     width = np.maximum(multiple, minimum_order - cycles.wanted)
     width = np.where(width <= 1.0, 1.0, width)
-    width = np.where(~counted & (width <= _FINE * cycles.until_next_arrival.sd), 0.0, width)
-    return _MEASURES[source](cycles, target, reordering.even_spread(width, np.zeros(len(width)), counted))
+    width = np.where(~counted & (width <= _FINE * sd), 0.0, width)
+    spread = reordering.even_spread(width, np.zeros(len(width)), sd, counted)
+    if source is LevelSource.FILL_RATE_LOST_SALES:
+        return _long_run_level(cycles, target, spread)
+    if pipeline is not None and source in _IN_VIEW_OF_THE_LANDING:
+        quantity = _landing(source, cycles, pipeline, target, spread)
+        return np.asarray(pipeline.on_hand + pipeline.arriving.sum(axis=1) + quantity)
+    return _MEASURES[source](cycles, target, spread)
+
+
+_IN_VIEW_OF_THE_LANDING: Final = {LevelSource.CYCLE_SERVICE_LOST_SALES, LevelSource.COST_LOST_SALES}
+
+
+def _landing(source: LevelSource, cycles: Cycles, pipeline: landing.Pipeline, target: Floats, spread: Spread) -> Floats:
+    if source is LevelSource.COST_LOST_SALES:
+        return landing.quantity_for_cost(cycles, pipeline, target, spread)
+    return landing.quantity_for_cycle_service(cycles, pipeline, target)
 
 
 def _banded(policy: Policy) -> LevelSource:
@@ -180,10 +206,7 @@ def _landing_level(
     needs: Sequence[Need], source: LevelSource, cycles: Cycles, targets: Floats, spread: Spread
 ) -> list[Decimal]:
     owed = np.maximum([-float(need.position.on_hand) for need in needs], 0.0)
-    if source is LevelSource.COST_LOST_SALES:
-        quantity = landing.quantity_for_cost(cycles, _pipeline(needs), targets, spread)
-    else:
-        quantity = landing.quantity_for_cycle_service(cycles, _pipeline(needs), targets)
+    quantity = _landing(source, cycles, _pipeline(needs), targets, spread)
     return [need.position.inventory_position + one for need, one in zip(needs, _told(quantity + owed), strict=True)]
 
 

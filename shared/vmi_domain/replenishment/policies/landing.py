@@ -57,7 +57,7 @@ def quantity_for_cycle_service(cycles: Cycles, pipeline: Pipeline, target: Array
     def worth(lasts: Floats, _: Floats, some: Places) -> Floats:
         return np.asarray(lasts - goal[some, None])
 
-    return _least(cycles, pipeline, worth)
+    return _least(cycles, pipeline, worth, ends_matter=False)
 
 
 def quantity_for_cost(
@@ -88,7 +88,9 @@ Worth = Callable[[Floats, Floats, Places], Floats]
 """Chances that the stock lasts until the next arrival, and until the ends of periods; rising with the quantity."""
 
 
-def _least(cycles: Cycles, pipeline: Pipeline, worth: Worth, spread: Spread | None = None) -> Floats:
+def _least(
+    cycles: Cycles, pipeline: Pipeline, worth: Worth, spread: Spread | None = None, *, ends_matter: bool = True
+) -> Floats:
     """Return the least quantity from which ``worth`` is zero or more; whole units where demand is counted."""
     counted = cycles.until_next_arrival.family != Family.NORMAL
     paths = _Paths(cycles)
@@ -97,7 +99,7 @@ def _least(cycles: Cycles, pipeline: Pipeline, worth: Worth, spread: Spread | No
     cell = np.where(counted, np.maximum(np.ceil(reach / MOST_CELLS), 1.0), np.maximum(reach / MOST_CELLS, 1e-9))
     cells = np.ceil(reach / cell).astype(np.int64) + 1
     found: Floats = -stock
-    periods = np.maximum(np.round(cycles.periods), 1.0)
+    periods = np.maximum(np.round(cycles.periods), 1.0) if ends_matter else np.ones(len(cell))
     for ends in np.unique(periods):
         for some, size in grids(cells, np.flatnonzero((cycles.wanted > 0) & (periods == ends))):
             lasts, at_ends = _chances(paths.at(some), pipeline.at(some), cell[some], size, float(ends))
@@ -176,7 +178,7 @@ def _landed(paths: _Paths, factor: Floats, pipeline: Pipeline, cell: Floats, siz
     before = np.zeros(len(cell))
     ones = np.ones(len(cell))
     for quantity, moment in [*zip(pipeline.arriving.T, pipeline.at_share.T, strict=True), (None, ones)]:
-        share = np.clip(moment, before, 1.0)
+        share = np.clip(moment if quantity is None else np.where(quantity > 0, moment, before), before, 1.0)
         drawn = np.flatnonzero((share > before) & (paths.lead > 0))
         if drawn.size:
             mean = factor[drawn] * paths.lead[drawn] * (share - before)[drawn]

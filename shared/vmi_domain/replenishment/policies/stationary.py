@@ -17,6 +17,7 @@ MOST_CELLS: Final = 64
 """Steps that stock is followed in; where a level has more units, a step is several of them."""
 MANY_REVIEWS: Final = 5.0
 """Reviews in a lead time from which on twice as many steps are followed."""
+_USUALLY_LOST: Final = 0.05
 _TINY: Final = 1e-300
 
 
@@ -42,7 +43,7 @@ def least_level_for_fill_rate(cycles: Cycles, fill_rate: ArrayLike, enough: Floa
     cell = np.where(counted, np.maximum(np.ceil(enough / most), 1.0), np.maximum(enough / most, 1e-9))
     cells = np.ceil(enough / cell).astype(np.int64)
     for some, size in grids(cells, np.flatnonzero(cycles.wanted > 0)):
-        chain = _Chain(cycles.at(some), cell[some], size + 1)
+        chain = _Chain(cycles.at(some), cell[some], size + 1, 1.0 - goal[some])
         level = chain.least_steps(goal[some], cells[some]) * cell[some]
         found[some] = np.where(counted[some], np.ceil(level - 1e-6), level)
     return found
@@ -64,15 +65,22 @@ def long_run(cycles: Cycles, level: ArrayLike) -> LongRun:
     steps = np.maximum(np.round(levels / cell), 0).astype(np.int64)
     fill_rate, cycle_service = np.ones(len(levels)), np.ones(len(levels))
     for some, size in grids(steps, np.flatnonzero(cycles.wanted > 0)):
-        found = _Chain(cycles.at(some), cell[some], size + 1).long_run(steps[some])
+        lost = np.full(len(some), _USUALLY_LOST)
+        for _ in range(2):
+            found = _Chain(cycles.at(some), cell[some], size + 1, lost).long_run(steps[some])
+            lost = 1.0 - found.fill_rate
         fill_rate[some], cycle_service[some] = found.fill_rate, found.cycle_service
     return LongRun(fill_rate, cycle_service)
 
 
 class _Chain:
-    """Keys of one grid: stock in cells 0 … size − 1."""
+    """Keys of one grid: stock in cells 0 … size − 1.
 
-    def __init__(self, cycles: Cycles, cell: Floats, size: int) -> None:
+    ``lost`` is the share of demand that is lost, about: it is lost at the ends of reviews, which matters
+    for what stays of a window that is no whole number of them.
+    """
+
+    def __init__(self, cycles: Cycles, cell: Floats, size: int, lost: Floats) -> None:
         self._size = size
         whole = cycles.until_next_arrival
         dispersion = whole.variance / np.maximum(whole.mean, 1e-12)
@@ -88,8 +96,12 @@ class _Chain:
         self._within = lead < review * (1.0 - 1e-9)
         self._lead = cell_chances(demand(np.where(self._within, lead, 0.0)), cell, size)
         self._rest = cell_chances(demand(np.where(self._within, review - lead, 0.0)), cell, size)
-        kept = cell_chances(demand(np.where(self._within, 0.0, lead - review)), cell, size)
-        self._kept = _kept(kept, self._review)
+        whole_reviews, part = np.divmod(lead / np.maximum(review, 1e-12) + 1e-9, 1.0)
+        ends = whole_reviews - (1.0 - part) ** 3
+        stays = np.where(self._within, 0.0, np.maximum(lead - review - ends * lost * review, 0.0))
+        self._kept = _kept(
+            cell_chances(demand(stays), cell, size), cell_chances(demand((1.0 - lost) * review), cell, size)
+        )
 
     def long_run(self, steps: Whole, rows: NDArray[np.intp] | None = None) -> LongRun:
         """Return what levels of so many cells lead to, of the keys in ``rows``."""
