@@ -26,6 +26,16 @@ _NOTE = text("""
 """)
 
 
+async def bring_forward(connection: AsyncConnection, key: Key, at: datetime) -> None:
+    """Note that a key is to be looked at by then, or earlier where that is noted already."""
+    await connection.execute(_BRING_FORWARD, _columns_of_keys([key]) | {"due_ats": [at]})
+
+
+_BRING_FORWARD = text(f"""
+    {_NOTE.text.rpartition("SET")[0]} SET due_at = least(replenishment_due.due_at, excluded.due_at)
+""")
+
+
 async def forget(connection: AsyncConnection, keys: Sequence[Key]) -> None:
     """Note that keys need not be looked at again until something happens."""
     if keys:

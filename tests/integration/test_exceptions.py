@@ -1,15 +1,20 @@
 """Exceptions on a real Postgres: what the workers see opens one, and what they see later closes it."""
 
+import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from typer.testing import CliRunner
 
+from vmi_cli.__main__ import app
 from vmi_contracts.inbound import ProposalAnswered
 from vmi_contracts.outbound import ExceptionLine, ExceptionsChanged, ExceptionStatus, ProposalsIssued
 from vmi_domain.exceptions.lifecycle import acknowledged, suppressed
@@ -341,3 +346,36 @@ async def test_when_the_cadence_is_not_agreed_any_more_the_feed_is_not_stale(par
         ("feed_stale", "open"),
         ("feed_stale", "closed"),
     ]
+
+
+# The command line
+
+
+async def test_on_the_command_line_exceptions_are_listed_taken_up_and_suppressed(
+    partner: Partner, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VMI_DATABASE__URL", database_url)
+    monkeypatch.setenv("VMI_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    await partner.agrees(**BAND, stock_cadence_hours=24)
+    await partner.counts(40)
+
+    async def vmi(*arguments: str) -> Any:
+        result = await asyncio.to_thread(partial(CliRunner().invoke, app, ["exceptions", *arguments]))
+        return json.loads(result.stdout) if result.exit_code == 0 else result
+
+    [one] = await vmi("list", "--customer", partner.customer, "--json")
+    assert (one["kind"], one["status"], one["item_id"]) == ("below_minimum", "open", "milk")
+    name = one["exception_id"]
+
+    assert "Missing option" in (await vmi("acknowledge", name)).output, "a reason is asked for"
+    taken_up = await vmi("acknowledge", name, "--reason", "truck is on its way", "--author", "ann", "--json")
+    assert (taken_up["status"], taken_up["author"], taken_up["note"]) == ("acknowledged", "ann", "truck is on its way")
+    await vmi("suppress", name, "--reason", "rebuilding", "--days", "3", "--author", "bob", "--json")
+    assert await vmi("list", "--customer", partner.customer, "--json") == []
+    [quiet] = await vmi("list", "--customer", partner.customer, "--all", "--json")
+    assert (quiet["status"], quiet["author"]) == ("suppressed", "bob")
+    assert "no exception has an id" in str((await vmi("show", "nothing")).exception)
+    [feed] = await vmi("feeds", "--customer", partner.customer, "--json")
+    assert (feed["kind"], feed["watched"], feed["stale_since"]) == ("stock", True, None)
+
+    assert [line.status.value for line in await partner.told()] == ["open", "acknowledged", "suppressed"]
