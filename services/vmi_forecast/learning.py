@@ -1,7 +1,7 @@
 """Bringing series up to their location's last closed day, from where each stands or from before a late fact."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Final
@@ -10,7 +10,8 @@ import numpy as np
 
 from vmi_contracts.inbound import AgreementMade
 from vmi_domain import forecasting
-from vmi_domain.forecasting import Protection, States
+from vmi_domain.forecasting import History, Protection, States
+from vmi_domain.forecasting.state import PERIOD
 from vmi_domain.stock.position import Key
 from vmi_forecast import correcting
 from vmi_forecast.correcting import Lesson
@@ -24,6 +25,7 @@ LONGEST_HISTORY: Final = timedelta(days=1100)
 NO_HISTORY_BEFORE: Final = date(1950, 1, 1)
 """A day before it stands for the begin of all there is."""
 DAY: Final = timedelta(days=1)
+WEEK: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,16 @@ class Task:
     """The day it is to be brought to."""
     anew: bool = False
     """Whether what it begins with changed: a predecessor's history was given to it, or taken from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weeks:
+    """How a series is counted that is reported by the week."""
+
+    begin: date
+    """A day on which such a week begins."""
+    reported: date
+    """The last day that was reported on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +106,35 @@ async def learn(
     """
     agreed = await agreements.in_force(transaction.connection, [(task.key, task.through + DAY) for task in tasks])
     terms = [agreed.get(task.key, ()) for task in tasks]
+    weeks = await _weeks(transaction, tasks, sites)
+    tasks = [_by_its_period(task, task.key in weeks) for task in tasks]
     began_on = await _beginnings(transaction, tasks)
-    states, first_days = _where_they_stand(tasks, terms, began_on)
-    states = await _fold(transaction, tasks, sites, states, first_days)
+    states, first_days = _where_they_stand(tasks, terms, began_on, weeks)
+    states, throughs = await _fold(transaction, tasks, sites, states, first_days, weeks)
     _share_weekdays([task.key for task in tasks], states, set(closing))
     learned = [
-        Learned(task.key, task.before, task.through, began, state, protection(agreed_terms))
-        for task, began, state, agreed_terms in zip(tasks, began_on, states, terms, strict=True)
+        Learned(task.key, task.before, through, began, state, protection(agreed_terms))
+        for task, through, began, state, agreed_terms in zip(tasks, throughs, began_on, states, terms, strict=True)
     ]
     return [one for one in learned if one.is_new]
+
+
+async def _weeks(transaction: Transaction, tasks: Sequence[Task], sites: Mapping[Location, Site]) -> dict[Key, Weeks]:
+    """Return how those series are counted that are reported by the week."""
+    reported = await demand.reported_by_week(transaction.connection, [task.key for task in tasks])
+    return {
+        key: Weeks(calendar.day_of(starts_at), calendar.day_up_to(ended_at))
+        for key, (starts_at, ended_at) in reported.items()
+        for calendar in [sites[Location(*key[:2])].calendar]
+    }
+
+
+def _by_its_period(task: Task, weekly: bool) -> Task:
+    """Return the task, from scratch where the series was learned by another period than it is reported by now."""
+    state = None if task.before is None else task.before.state
+    if state is None or (state[PERIOD] > 1) is weekly:
+        return task
+    return replace(task, checkpoint=None, from_scratch=True)
 
 
 async def _beginnings(transaction: Transaction, tasks: Sequence[Task]) -> list[date]:
@@ -119,11 +151,14 @@ async def _beginnings(transaction: Transaction, tasks: Sequence[Task]) -> list[d
 
 
 def _where_they_stand(
-    tasks: Sequence[Task], terms: Sequence[Sequence[AgreementMade]], began_on: Sequence[date]
+    tasks: Sequence[Task],
+    terms: Sequence[Sequence[AgreementMade]],
+    began_on: Sequence[date],
+    weeks: Mapping[Key, Weeks],
 ) -> tuple[States, list[date]]:
     """Return each series' state to go on from, with the rate that is agreed now, and the first day to learn."""
     rates = [expected_daily_demand(one) for one in terms]
-    states = forecasting.start(rates)
+    states = forecasting.start(rates, [7 if task.key in weeks else 1 for task in tasks])
     first_days = []
     for place, (task, began) in enumerate(zip(tasks, began_on, strict=True)):
         if task.before is None or task.before.state is None:
@@ -146,17 +181,23 @@ async def _fold(
     sites: Mapping[Location, Site],
     states: States,
     first_days: Sequence[date],
-) -> States:
+    weeks: Mapping[Key, Weeks],
+) -> tuple[States, list[date]]:
     """Learn the days that each series lacks. Series that are brought to the same day go together."""
-    learned = states.copy()
+    learned, throughs = states.copy(), [task.through for task in tasks]
     lessons: list[tuple[int, Lesson]] = []
     calendars = {location: site.calendar for location, site in sites.items()}
     for through in sorted({task.through for task in tasks}):
         places = [place for place, task in enumerate(tasks) if task.through == through]
         since = [(tasks[place].key, first_days[place]) for place in places]
         histories = await demand.read(transaction.connection, since, until=through, calendars=calendars)
+        histories = [
+            _by_weeks(history, weeks.get(key), through) for (key, _), history in zip(since, histories, strict=True)
+        ]
         folded = forecasting.fold(states[places], [day for _, day in since], histories, through)
         learned[places] = folded.states
+        for place, last in zip(places, folded.throughs, strict=True):
+            throughs[place] = last
         lessons.extend(
             (place, Lesson(key, first, through, history))
             for place, (key, first), history in zip(places, since, histories, strict=True)
@@ -165,8 +206,17 @@ async def _fold(
         await forecasts.keep_checkpoints(transaction.connection, kept)
         grown = sorted({checkpoint.key for checkpoint in kept})
         await forecasts.forget_checkpoints(transaction.connection, grown, forecasting.kept_days(through))
-    await correcting.note(transaction, [lesson for _, lesson in lessons], learned[[place for place, _ in lessons]])
-    return learned
+    daily = [(place, lesson) for place, lesson in lessons if lesson.history.week_begins is None]
+    await correcting.note(transaction, [lesson for _, lesson in daily], learned[[place for place, _ in daily]])
+    return learned, throughs
+
+
+def _by_weeks(history: History, weeks: Weeks | None, through: date) -> History:
+    """Return the history as it is counted; a week that was not reported yet is no week without demand, for a week."""
+    if weeks is None:
+        return history
+    known = max(weeks.reported, through - WEEK)
+    return replace(history, week_begins=weeks.begin.toordinal(), known_through=min(known, through).toordinal())
 
 
 def _share_weekdays(keys: Sequence[Key], states: States, closing: set[Location]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 from sqlalchemy import Row, text
@@ -218,6 +218,33 @@ _ZERO_COUNTS = text(f"""
           AND occurred_at >= wanted.first - 2 AND occurred_at < CAST(:until AS date) + 3
     ) AS count
     WHERE quantity <= 0
+""")  # noqa: S608 - our own words
+
+
+async def reported_by_week(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, tuple[datetime, datetime]]:
+    """Return the keys whose sales come by the week: a day on which such a week begins, and when the last one ended.
+
+    The last line about sales tells: its period is of six to eight days.
+    """
+    result = await connection.execute(_BY_WEEK, _columns(keys))
+    return {
+        Key(row.customer_id, row.location_id, row.item_id): (row.starts_at, row.occurred_at)
+        for row in result
+        if 6 <= (row.occurred_at - row.starts_at) / DAY <= 8
+    }
+
+
+_BY_WEEK = text(f"""
+    SELECT wanted.customer_id, wanted.location_id, wanted.item_id, last.occurred_at,
+           CAST(last.details ->> 'period_start' AS timestamptz) AS starts_at
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+         AS wanted (customer_id, location_id, item_id)
+    CROSS JOIN LATERAL (
+        SELECT occurred_at, details FROM journal AS line
+        WHERE {_OF_THE_KEY} AND {STANDS} AND kind = {Kind.SALE:d}
+        ORDER BY occurred_at DESC LIMIT 1
+    ) AS last
+    WHERE last.details ? 'period_start'
 """)  # noqa: S608 - our own words
 
 

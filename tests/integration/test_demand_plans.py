@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from vmi_contracts import plans, topics
 from vmi_contracts.outbound import ProposalLine, ProposalsIssued
 from vmi_domain import forecasting
+from vmi_domain.days import SiteCalendar
+from vmi_domain.distributions import Family
 from vmi_domain.replenishment.explanations import recompute
 from vmi_domain.stock.position import Key
 from vmi_forecast import upkeep
@@ -83,7 +86,8 @@ class Shop:
     async def _since(self) -> list[tuple[str, int, bytes]]:
         statement = text("""
             SELECT aggregatetype, sequence, payload FROM outbox
-            WHERE customer_id = :customer AND sequence > :heard ORDER BY sequence
+            WHERE customer_id = :customer AND sequence > :heard
+              AND aggregatetype IN ('vmi.positions.v1', 'vmi.forecasts.v1') ORDER BY sequence
         """)
         async with self.engine.connect() as connection:
             result = await connection.execute(statement, {"customer": self.customer, "heard": self.heard})
@@ -395,3 +399,43 @@ async def test_f8_what_buyers_bring_back_is_stock_and_not_negative_demand(shop: 
     await shop.tells(returned.model_copy(update={"lines": (line,)}))
 
     assert await shop.rate() == pytest.approx(before, abs=1e-6)
+
+
+async def test_what_is_reported_by_the_week_is_learned_by_the_week(shop: Shop) -> None:
+    monday = datetime(2024, 9, 2, tzinfo=UTC)
+    sold = [70, 35, 0, 105, 70, 140, 0, 35] * 3
+
+    async def report(week: int) -> None:
+        begins = monday + 7 * week * DAY
+        document = builders.sale(shop.customer, {"milk": sold[week]}, begins + 7 * DAY)
+        await shop.tells(document.model_copy(update={"period_start": begins}))
+
+    for week in range(len(sold)):
+        await report(week)
+
+    learned = await shop.forecast()
+    assert learned.state is not None
+    assert learned.state[forecasting.state.PERIOD] == 7
+    assert learned.state[forecasting.state.AGE] == len(sold)
+    assert learned.through == (monday + (7 * len(sold) - 1) * DAY).date()
+    week = forecasting.demand_over(learned.state, monday.date(), 7)
+    assert week.sd == pytest.approx(float(np.std(sold)), rel=0.4)
+    assert week.family != Family.NORMAL
+
+
+async def test_s15_an_hour_is_known_from_the_position_alone(shop: Shop) -> None:
+    """No report says that the shelf is empty: the last count and what was sold since do."""
+    await shop.tells(builders.stock(shop.customer, {"milk": 304}, NOON - 31 * DAY - HOUR))
+    await shop.sells([10] * 30 + [4])
+    await shop.tells(builders.sale(shop.customer, {"bread": 1}))
+
+    async with shop.engine.connect() as connection:
+        day = TODAY - DAY
+        key = Key(shop.customer, STORE, "milk")
+        [history] = await demand.read(
+            connection, [(key, day)], until=day, calendars={forecasts.Location(shop.customer, STORE): SiteCalendar()}
+        )
+
+    assert history.sold_out.tolist() == [day.toordinal()]
+    assert history.shares is not None
+    assert history.shares.tolist() == [0.5]

@@ -333,3 +333,45 @@ def test_f30_sixty_days_of_ten_with_twelve_out_of_stock_are_ten_a_day():
 
     assert forecasting.daily_rate(learned(sold))[0] == pytest.approx(8.0, rel=0.05)
     assert forecasting.daily_rate(learned(sold, in_stock=[in_stock]))[0] == pytest.approx(10.0, rel=0.02)
+
+
+def weekly(demand, first: date = MONDAY, **changes) -> forecasting.History:
+    """A history that was reported by the week, spread evenly over its days as facts are kept."""
+    days = np.arange(len(demand) * 7) + first.toordinal()
+    spread = np.repeat(np.asarray(demand, np.float64) / 7, 7)
+    return forecasting.History(days[spread > 0], spread[spread > 0], week_begins=first.toordinal(), **changes)
+
+
+def test_what_is_reported_by_the_week_is_modelled_by_the_week():
+    random = np.random.default_rng(8)
+    demand = random.negative_binomial(2, 2 / 42, 80).astype(float)
+    state = forecasting.start([UNKNOWN], 7)
+
+    folded = forecasting.fold(state, [MONDAY], [weekly(demand)], MONDAY + timedelta(days=80 * 7 + 2))
+    week = forecasting.demand_over(folded.states[0], MONDAY + timedelta(weeks=80), 7)
+
+    assert folded.throughs == [MONDAY + timedelta(days=80 * 7 - 1)]
+    assert folded.states[0, forecasting.state.AGE] == 80
+    assert week.mean == pytest.approx(demand.mean(), rel=0.2)
+    assert week.sd == pytest.approx(demand.std(), rel=0.2)
+    assert week.family == Family.NEGATIVE_BINOMIAL
+
+
+def test_within_the_week_the_locations_days_tell_how_it_is_spread():
+    states = np.concatenate([learned(np.tile(WEEK, 30)), forecasting.start([UNKNOWN], 7)])
+    states[1:] = forecasting.fold(states[1:], [MONDAY], [weekly([70.0] * 30)], MONDAY + timedelta(days=209)).states
+    shared = forecasting.pooled(states)
+
+    days = [forecasting.demand_over(shared[1], MONDAY + timedelta(weeks=30, days=day), 1).mean for day in range(7)]
+
+    assert sum(days) == pytest.approx(70, rel=0.01)
+    assert days == pytest.approx(WEEK, abs=2)
+
+
+def test_a_week_that_is_not_over_teaches_nothing_yet():
+    state = forecasting.start([UNKNOWN], 7)
+
+    folded = forecasting.fold(state, [MONDAY], [weekly([70.0])], MONDAY + timedelta(days=5))
+
+    assert np.array_equal(folded.states, state)
+    assert folded.throughs == [MONDAY - timedelta(days=1)]

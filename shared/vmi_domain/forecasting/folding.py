@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vmi_domain.forecasting.checkpoints import kept_days
 from vmi_domain.forecasting.learning import update
-from vmi_domain.forecasting.state import States
+from vmi_domain.forecasting.state import WEEK, States
 
 
 def _no_days() -> NDArray[np.int64]:
@@ -33,6 +33,10 @@ class History:
     knows."""
     set_aside: NDArray[np.int64] = field(default_factory=_no_days)
     """Days that say nothing of what is usual: promotions, and what people excluded. Their demand is not in it."""
+    week_begins: int | None = None
+    """Where it is reported by the week: ``date.toordinal()`` of a day on which such a week begins."""
+    known_through: int | None = None
+    """The last day that a report of a week may speak of by now."""
     adjusted: NDArray[np.int64] = field(default_factory=_no_days)
     """Days whose demand people corrected."""
 
@@ -50,6 +54,8 @@ class Folded:
     """States after their last day, and some on the way there."""
 
     states: States
+    throughs: list[date]
+    """The last day each series has learned: of one by the week, the end of its last whole week."""
     checkpoints: list[tuple[int, date, NDArray[np.float32]]]
     """Place of the series, day, and its state after it: to be kept."""
 
@@ -57,12 +63,15 @@ class Folded:
 def fold(states: States, first_days: Sequence[date], histories: Sequence[History], through: date) -> Folded:
     """Return the states after all days up to ``through``, each series from its own first day on.
 
-    Series that begin on the same day go together.
+    Series that begin on the same day go together. Those by the week learn whole weeks only.
     """
-    folded = Folded(states.copy(), [])
+    folded = Folded(states.copy(), [through] * len(first_days), [])
     first = np.array([day.toordinal() for day in first_days], np.int64)
-    for begin in np.unique(first).tolist():
-        places = np.flatnonzero(first == begin)
+    weekly = np.array([history.week_begins is not None for history in histories], np.bool_)
+    for place in np.flatnonzero(weekly).tolist():
+        _fold_weeks(folded, place, int(first[place]), histories[place], through)
+    for begin in np.unique(first[~weekly]).tolist():
+        places = np.flatnonzero((first == begin) & ~weekly)
         demand, in_stock = _by_day([histories[place] for place in places.tolist()], begin, through.toordinal())
         moved = folded.states[places]
         for start, end, kept in _stretches(begin, through.toordinal()):
@@ -74,6 +83,22 @@ def fold(states: States, first_days: Sequence[date], histories: Sequence[History
                 folded.checkpoints.extend((int(place), day, state) for place, state in zip(places, moved, strict=True))
         folded.states[places] = moved
     return folded
+
+
+def _fold_weeks(folded: Folded, place: int, first: int, history: History, through: date) -> None:
+    """Learn the whole weeks of one series, from the one that holds its first day, in place."""
+    assert history.week_begins is not None
+    begin = first - (first - history.week_begins) % WEEK
+    last = through.toordinal() if history.known_through is None else history.known_through
+    weeks = max((last + 1 - begin) // WEEK, 0)
+    folded.throughs[place] = date.fromordinal(begin + weeks * WEEK - 1)
+    if not weeks:
+        return
+    demand, in_stock = _by_day([history], begin, begin + weeks * WEEK - 1)
+    stocked = None if in_stock is None else in_stock.reshape(weeks, WEEK).mean(axis=1)[None]
+    # Shares of a week are kept to a millionth, and add up to what was reported.
+    sums = demand.reshape(weeks, WEEK).sum(axis=1).round(6)[None]
+    folded.states[place] = update(folded.states[[place]], sums, date.fromordinal(begin // WEEK), in_stock=stocked)[0]
 
 
 def _stretches(begin: int, last: int) -> Iterator[tuple[int, int, bool]]:

@@ -24,6 +24,7 @@ from vmi_domain.forecasting.state import (
     LEVEL,
     LEVELS,
     OBSERVED,
+    PERIOD,
     SMOOTHED,
     SMOOTHED_WEIGHT,
     SMOOTHING,
@@ -82,7 +83,8 @@ def update(states: States, demands: ArrayLike, first_day: date, *, in_stock: Arr
     share of the day there was something to sell (1 where it is not given), NaN: it sold out, nobody
     knows when. From a day with nothing to sell nothing is learned; on a day that sold out what was
     sold is the least that was wanted, and of a known share the rest is what it suggests (S15).
-    Days fed one by one and days fed together lead to the same state, to the last bit.
+    Days fed one by one and days fed together lead to the same state, to the last bit. Of series by the
+    week a column is a week, and ``first_day`` counts weeks.
     """
     wanted = np.asarray(demands, np.float32)
     stocked = None if in_stock is None else np.broadcast_to(np.asarray(in_stock, np.float32), wanted.shape)
@@ -134,7 +136,7 @@ def _learn_day(columns: Columns, demand: Columns, stocked: Columns | None, day: 
         told = seen | (empty & (columns[SURPLUS] > WORTH_LEARNING * level))
     columns[DAYS][day % KEPT_DAYS] = kept
 
-    _learn_weekday(columns, demand, seen, weekday)
+    _learn_weekday(columns, demand, seen & (columns[PERIOD] == 1), weekday)
     _learn_kind(columns, sold, seen)
     _learn_levels(columns, demand - level * (profile[weekday] - 1), demand, seen, told)
     _learn_spreads(columns, level, profile, told, day)
@@ -211,7 +213,7 @@ def _learn_levels(columns: Columns, usual: Columns, demand: Columns, seen: Flags
     They learn from all days that something can be ``told`` of, Croston's kin from those that were ``seen``.
     """
     # A series begins because something was sold: its first day says more of the size than of the rate.
-    first = columns[OBSERVED] == 1
+    first = (columns[OBSERVED] == 1) & (columns[PERIOD] == 1)
     usual = np.where(first, FIRST_SHARE * usual, usual)
     day = np.where(first, FIRST_DAYS, np.float32(1))
     for figures, news in ((columns[SMOOTHED], usual), (columns[SMOOTHED_WEIGHT], day)):

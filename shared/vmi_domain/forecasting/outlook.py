@@ -17,6 +17,7 @@ from vmi_domain.forecasting.state import (
     HORIZONS,
     LEVEL,
     OBSERVED,
+    PERIOD,
     SUMS_MEAN,
     SUMS_SPREAD,
     SUMS_WEIGHT,
@@ -102,9 +103,9 @@ def usual_demand_over(states: States, days: ArrayLike) -> Demand:
 def daily_rate(states: States) -> Floats:
     """Return each series' mean demand of a day, base units: what was learned, and the agreed rate as long as needed."""
     agreed = states[:, AGREED].astype(np.float64)
-    observed = states[:, OBSERVED].astype(np.float64)
-    believed = _believed(agreed, observed)
-    return np.asarray((1 - believed) * agreed + believed * states[:, LEVEL])
+    period = states[:, PERIOD].astype(np.float64)
+    believed = _believed(agreed, states[:, OBSERVED] * period)
+    return np.asarray((1 - believed) * agreed + believed * states[:, LEVEL] / period)
 
 
 def _believed(agreed: Floats, observed: Floats) -> Floats:
@@ -124,9 +125,10 @@ def days_of_doubt(rate: Floats) -> Floats:
 
 
 def _demand(states: States, usual_days: Floats, length: Floats) -> Demand:
+    period = states[:, PERIOD].astype(np.float64)
     rate = daily_rate(states)
     mean = rate * usual_days
-    variance = _variance(states, rate, length) * usual_days / np.maximum(length, 1e-9)
+    variance = _variance(states, rate * period, length / period) * usual_days / np.maximum(length, 1e-9)
     return by_the_data(mean, variance, counts=states[:, FRACTIONAL] < BROKEN)
 
 
@@ -147,7 +149,7 @@ def _usual_days(states: States, weekday: NDArray[np.int64], gone: Floats, length
 
 
 def _variance(states: States, rate: Floats, length: Floats) -> Floats:
-    """Return the variance of the demand of ``length`` usual days, base units squared.
+    """Return the variance of the demand of ``length`` usual periods of the series, base units squared.
 
     That of the history's overlapping sums, shrunk towards what would be expected (dispersion φ, doubt c
     of the level, of which κ days of history leave half) as long as few of them lie apart; straight lines

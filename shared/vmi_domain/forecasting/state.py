@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 States = NDArray[np.float32]
 """One row a series, ``WIDTH`` figures each; what they are, the slices below say."""
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Counts up when what the figures mean changes: kept states of another layout are learned again from history."""
 
 SMOOTHING: Final = (0.01, 0.02, 0.035, 0.06, 0.1)
@@ -37,6 +37,7 @@ _SLICES, WIDTH = _slices(
     ("observed", 1),
     ("fractional", 1),
     ("surplus", 1),
+    ("period", 1),
     ("level", 1),
     ("croston", 4),
     ("smoothed", len(SMOOTHING)),
@@ -63,6 +64,9 @@ FRACTIONAL: Final = _SLICES["fractional"].start
 """Share of the days, the newer the more, whose demand was no whole number."""
 SURPLUS: Final = _SLICES["surplus"].start
 """How far the last day's demand lay above what was expected when it sold out; carried on as long as nothing comes."""
+PERIOD: Final = _SLICES["period"].start
+"""Days of the periods that the series is counted by: 1, or 7 where it is reported by the week. All that is said here of
+days is of periods then, but the agreed rate; within the week its location's profile tells the days."""
 LEVEL: Final = _SLICES["level"].start
 """The combined level, base units a day, free of the weekday."""
 CROSTON: Final = _SLICES["croston"]
@@ -88,15 +92,17 @@ SUMS_SPREAD: Final = _SLICES["sums_spread"]
 """Number, mean and sum of squared deviations of the overlapping sums over each horizon, all discounted."""
 
 
-def start(expected_daily_demand: ArrayLike) -> States:
+def start(expected_daily_demand: ArrayLike, period_days: ArrayLike = 1) -> States:
     """Return the states of series that have no history yet.
 
-    ``expected_daily_demand`` has one agreed rate a series, base units a day, NaN or 0 where none is agreed.
+    ``expected_daily_demand`` has one agreed rate a series, base units a day, NaN or 0 where none is agreed;
+    ``period_days`` is 7 for those that are reported by the week.
     """
     agreed = np.atleast_1d(np.nan_to_num(np.asarray(expected_daily_demand, np.float64)))
     states = np.zeros((len(agreed), WIDTH), np.float32)
     states[:, WEEKDAYS_ELSEWHERE] = 1.0
     states[:, AGREED] = agreed
+    states[:, PERIOD] = period_days
     return states
 
 
