@@ -9,7 +9,7 @@ from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
 from vmi_inventory import publishing
 from vmi_runtime import failure
-from vmi_store import catalogue, positions, rebuilding, watermarks
+from vmi_store import catalogue, positions, rebuilding, reconciling, watermarks
 from vmi_store.catalogue import LocationKey
 from vmi_store.engine import Connection, Engine
 from vmi_store.folding import Changed
@@ -54,7 +54,8 @@ async def rebuild(engine: Engine, beside_engine: Engine, scope: Scope, *, dry_ru
 
     First without any lock: the tables beside are folded and compared in one snapshot, in which journal and live tables
     agree, since they are written together. What differs there is done again under the locks of its keys, so that no
-    worker writes meanwhile, put in place, and told to the other workers. With ``dry_run`` nothing is changed.
+    worker writes meanwhile, put in place, and told to the other workers. Counts that were never reconciled, or whose
+    reconciliation is lost, are noted to be. With ``dry_run`` nothing is changed.
 
     ``beside_engine`` gives the session that holds the tables beside, and is of no use for anything else afterwards.
     """
@@ -77,6 +78,9 @@ async def rebuild(engine: Engine, beside_engine: Engine, scope: Scope, *, dry_ru
             if found and not dry_run:
                 differing = sorted({one.key for one in found})
                 outcome.put_in_place += await _put_in_place(engine, session, beside, differing, dict(wanted))
+            if not dry_run:
+                async with engine.begin() as connection:
+                    await reconciling.note_missing(connection, keys)
             outcome.keys += len(keys)
             outcome.lines += lines
             report(outcome.lines, total)

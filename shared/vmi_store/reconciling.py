@@ -86,6 +86,22 @@ _NOTE_LATE = text(f"""
 """)  # noqa: S608 - our own words
 
 
+async def note_missing(connection: AsyncConnection, keys: Sequence[Key]) -> int:
+    """Note counts of these keys that the journal has and nobody noted (their table was lost); return how many."""
+    return (await connection.execute(_NOTE_MISSING, _of_keys(keys))).rowcount
+
+
+_NOTE_MISSING = text(f"""
+    INSERT INTO reconciliation (customer_id, location_id, item_id, as_of, due)
+    SELECT DISTINCT customer_id, location_id, item_id, line.occurred_at, true
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+        AS wanted (customer_id, location_id, item_id)
+    JOIN journal AS line USING (customer_id, location_id, item_id)
+    WHERE line.kind IN ({Kind.REPORT:d}, {Kind.COUNT:d}) AND {journal.STANDS}
+    ON CONFLICT (customer_id, location_id, item_id, as_of) DO NOTHING
+""")  # noqa: S608 - our own words
+
+
 async def due(connection: AsyncConnection, *, at_most: int) -> list[Key]:
     """Return keys with counts to be derived."""
     return [Key(*row) for row in await connection.execute(_DUE, {"at_most": at_most})]
@@ -145,9 +161,13 @@ _COUNTED = text(f"""
     FROM {_WANTED} CROSS JOIN LATERAL ({_STANDING}) AS standing
     WHERE {_OF_THE_COUNT}
 """)  # noqa: S608 - our own words
+# A count that is not there and was not taken back is archived: what was found by it stays.
 _GONE = text(f"""
     DELETE FROM reconciliation AS count USING {_WANTED}
-    WHERE {_OF_THE_COUNT} AND NOT EXISTS ({_STANDING})
+    WHERE {_OF_THE_COUNT} AND NOT EXISTS ({_STANDING}) AND EXISTS (
+        SELECT FROM journal AS line
+        WHERE line.customer_id = wanted.customer_id AND line.location_id = wanted.location_id
+          AND line.item_id = wanted.item_id AND line.occurred_at = wanted.at AND line.kind = {Kind.VOID:d})
 """)  # noqa: S608 - our own words
 _DERIVE = text(f"""
     WITH target AS MATERIALIZED (

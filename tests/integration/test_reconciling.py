@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from vmi_contracts.inbound import StockRetracted
 from vmi_contracts.outbound import CountRequestLine, CountsRequested, ExceptionLine, ExceptionsChanged
 from vmi_domain.stock.drift import Cause, reconcile
 from vmi_domain.stock.position import Count, Key, Movement
@@ -21,7 +22,7 @@ from vmi_store import reconciling
 from vmi_store.reconciling import Booked
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
-from vmi_testing.inventory import Desk
+from vmi_testing.inventory import Desk, record
 
 STORE = "store-1"
 EVENTS = Clock(ClockMode.EVENTS)
@@ -162,6 +163,46 @@ def _document(customer: str, fact: Count | Movement) -> Any:
         return builders.sale(customer, {"milk": -fact.quantity}, fact.occurred_at)
     made = builders.count if fact.kind is Said.COUNT else builders.stock
     return made(customer, {"milk": fact.quantity}, fact.as_of)
+
+
+async def test_what_was_found_by_counts_is_found_again_when_it_is_lost(shop: Shop) -> None:
+    await shop.opens()
+    await shop.tells(
+        builders.stock(shop.customer, {"milk": 100}, at(8)),
+        builders.sale(shop.customer, {"milk": 8}, at(9)),
+        builders.count(shop.customer, {"milk": 95}, at(10)),
+    )
+    await shop.reconciles()
+    before = await shop.booked()
+    async with shop.engine.begin() as connection:
+        lost = text("DELETE FROM reconciliation WHERE customer_id = :customer")
+        await connection.execute(lost, {"customer": shop.customer})
+        missing = await reconciling.note_missing(connection, [Key(shop.customer, STORE, "milk")])
+    await shop.reconciles()
+
+    assert missing == 2
+    assert await shop.booked() == before
+    assert [one.drift for one in before] == [0, 3]
+
+
+async def test_a_count_that_is_taken_back_leaves_no_trace(shop: Shop) -> None:
+    await shop.opens()
+    wrong = builders.stock(shop.customer, {"milk": 9}, at(10))
+    await shop.desk.deliver([record(wrong, message_id="typo")])
+    await shop.tells(
+        builders.stock(shop.customer, {"milk": 100}, at(8)), builders.stock(shop.customer, {"milk": 99}, at(12))
+    )
+    await shop.reconciles()
+    assert [one.drift for one in await shop.booked()] == [0, -91, 90]
+
+    await shop.tells(
+        StockRetracted.model_validate(
+            {"customer_id": shop.customer, "location_id": STORE, "retracts": [{"message_id": "typo"}]}
+        )
+    )
+    await shop.reconciles()
+
+    assert [one.drift for one in await shop.booked()] == [0, -1]
 
 
 async def test_s11_a_report_that_holds_a_shipment_without_a_receipt_is_no_drift(shop: Shop) -> None:
