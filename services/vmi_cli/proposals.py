@@ -20,12 +20,15 @@ from vmi_contracts.values import plain
 from vmi_domain.replenishment.proposals import Proposal, Status
 from vmi_runtime import broker, kafka_client
 from vmi_runtime.settings import Settings
-from vmi_store import proposals
+from vmi_store import proposals, quarantine
+from vmi_store.quarantine import Rejected
 
 app = typer.Typer(no_args_is_help=True, help="Proposals that live: what waits for an answer, and for whose.")
 
 SOURCE: Final = "/vmi/cli"
 LOOK_EVERY_SECONDS: Final = 0.2
+LATEST: Final = 20
+"""Of what is in quarantine so many are looked at for the answer's own line."""
 
 
 class Party(StrEnum):
@@ -149,9 +152,10 @@ def answer(
     vmi answer 2cac224b counter -q 60 --party customer --code too_much
     """
     settings = connected()
-    standing, after = asyncio.run(
-        _answered(settings, proposal, _line(kind, quantity, version, code, reason, expected_at), party.value, wait)
-    )
+    line = _line(kind, quantity, version, code, reason, expected_at)
+    standing, after = asyncio.run(answered(settings, proposal, line, party.value, wait))
+    if isinstance(after, Rejected):
+        raise Refused(f"{after.reason}: {after.detail}; it is in quarantine, see `vmi quarantine list`")
     if as_json:
         print_json({"answered": _as_json(standing), "stands": None if after is None else _as_json(after)})
         return
@@ -184,10 +188,13 @@ def _line(
     }
 
 
-async def _answered(
+async def answered(
     settings: Settings, name: str, line: dict[str, Any], party: Literal["supplier", "customer"], wait: float
-) -> tuple[Proposal, Proposal | None]:
-    """Send the answer; return the proposal as it stood, and as it stands once something became of the answer."""
+) -> tuple[Proposal, Proposal | Rejected | None]:
+    """Send the answer; return the proposal as it stood, and as it stands once something became of the answer.
+
+    Instead of the latter what quarantine says of it, where it was refused; None where nothing became of it in time.
+    """
     async with opened(settings) as database:
         async with database.connect() as connection:
             standing = one_of(await proposals.named(connection, name), name)
@@ -195,7 +202,8 @@ async def _answered(
         missing = await broker.missing_topics(settings.kafka, {topics.PROPOSAL_ANSWERS})
         if missing:
             raise Refused("the broker has no topic for answers: run `vmi topics create`")
-        record = writing.record(document, source=SOURCE, message_id=str(uuid4()))
+        message_id = str(uuid4())
+        record = writing.record(document, source=SOURCE, message_id=message_id)
         producer = AIOKafkaProducer(**kafka_client.arguments(settings.kafka), acks="all", enable_idempotence=True)
         await producer.start()
         try:
@@ -208,8 +216,12 @@ async def _answered(
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             async with database.connect() as connection:
                 [now] = await proposals.named(connection, str(standing.proposal_id))
-            if now != standing:
-                return standing, now
+                if now != standing:
+                    return standing, now
+                held = await quarantine.held(connection, customer_id=standing.key.customer_id, at_most=LATEST)
+            for one in held:
+                if ("ce_id", message_id.encode()) in one.rejected.headers:
+                    return standing, one.rejected
     return standing, None
 
 

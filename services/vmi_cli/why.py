@@ -90,6 +90,15 @@ def _print(story: Story) -> None:
     out.print(f"  level {level}: {FORMULAS[decision.source]}", markup=False, soft_wrap=True)
     for step in decision.sized.steps:
         out.print(f"  {step.constraint.value.replace('_', ' ')}: {plain(step.quantity)}", markup=False)
+    expected = decision.need.expected
+    for plan in () if expected is None else expected.plans:
+        because = ", ".join(word for word in (plan.author, plan.reason) if word)
+        out.print(
+            f"  {plan.kind} {plan.plan_id} makes the demand {plan.after:g} of {plan.before:g}"
+            f"{f' ({because})' if because else ''}",
+            markup=False,
+            soft_wrap=True,
+        )
     if told.packs:
         print_rows(
             "What one pack would do, until the next arrival",

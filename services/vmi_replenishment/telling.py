@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from vmi_domain.exceptions.lifecycle import Kind
 from vmi_domain.replenishment.decisions import Decision, decide
 from vmi_domain.replenishment.explanations import Explanation, in_words, need_of
 from vmi_domain.replenishment.proposals import Proposal
@@ -15,7 +16,7 @@ from vmi_domain.stock.position import Key
 from vmi_replenishment import situations
 from vmi_replenishment.master_data import MasterData
 from vmi_runtime.worker import Transaction
-from vmi_store import journal, positions, proposals, supply
+from vmi_store import count_requests, exceptions, journal, positions, proposals, supply
 from vmi_store.journal import JournalLine
 from vmi_store.proposals import Issued
 
@@ -59,6 +60,7 @@ async def of_proposal(proposal: Proposal, transaction: Transaction) -> Story:
     order_at, deliver_at = (datetime.fromisoformat(explanation["opportunity"][at]) for at in ("order_at", "deliver_at"))
     [decision] = decide([need_of(explanation)])
     warnings = [_DOUBTS.get(one, one) for one in explanation.get("warnings", ())]
+    warnings += await _open_about(proposal.key, transaction)
     if proposal.held_because is not None:
         warnings.append(_HELD[proposal.held_because.value])
     gathered = Gathered(decision, proposal.quantity, _decided_at(explanation), order_at, deliver_at, warnings)
@@ -89,6 +91,7 @@ async def of_key(key: Key, transaction: Transaction) -> Story | None:
     decision = result.decision
     assert decision is not None
     warnings = [_DOUBTS[one.value] for one in case.doubts]
+    warnings += await _open_about(key, transaction)
     if case.held_because is not None:
         warnings.append(_HELD[case.held_because.value])
     at = case.opportunity
@@ -128,6 +131,15 @@ async def _case(key: Key, transaction: Transaction) -> tuple[Case | None, str]:
     copies = await master_data.as_of_now(transaction, {key.customer_id})
     units = await copies.units([key])
     return (found.cases[0] if found.cases else None, units[key.customer_id, key.item_id])
+
+
+async def _open_about(key: Key, transaction: Transaction) -> list[str]:
+    """Return what a person must act on here, and whether the stock record itself is in doubt."""
+    active = await exceptions.active(transaction.connection, [key], tuple(Kind))
+    told = [f"{one.subject.kind.value.replace('_', ' ')}: {one.sentence}" for one in active]
+    if key.item_id in await count_requests.waiting(transaction.connection, key[:2]):
+        told.append("the stock record is likely wrong: a count is asked for, see `vmi counts list`")
+    return told
 
 
 @dataclass(frozen=True, slots=True)

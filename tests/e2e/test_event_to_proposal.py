@@ -2,18 +2,23 @@
 
 from collections import defaultdict
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from tests.e2e.conftest import Published, Service
 
+from vmi_cli.proposals import answered
 from vmi_contracts import topics
-from vmi_contracts.outbound import ProposalLine, ProposalStatus
+from vmi_contracts.outbound import ProposalLine, ProposalStands, ProposalStatus
 from vmi_domain.replenishment.explanations import recompute
+from vmi_domain.replenishment.proposals import Proposal, Status
 from vmi_domain.stock.position import Authority, Basis, Key, stock
 from vmi_store import agreements, positions
+from vmi_store.quarantine import Rejected
 from vmi_testing import builders
 from vmi_testing.builders import HOUR, NOON
+from vmi_testing.topics import read_all
 from vmi_testing.waiting import until
 
 
@@ -110,6 +115,36 @@ async def test_an_accepted_quantity_is_followed_to_the_shelf_and_never_proposed_
     assert await physical(service, customer) == 8 + proposed.quantity
     others = [one.line for one in published if one.line.proposal_id != proposed.proposal_id and one.line.quantity]
     assert others == [], "what was accepted was proposed again"
+
+
+async def test_a_supplier_answers_from_the_command_line_and_the_living_topic_forgets_what_is_finished(
+    service: Service, customer: str
+) -> None:
+    await introduced(service, customer, "milk")
+    await service.send(topics.STOCK, builders.stock(customer, {"milk": 8}))
+    await service.settled()
+    line = latest(await service.proposals(customer))
+    name = str(line.proposal_id)
+    counter: dict[str, Any] = {"answer": "counter", "quantity": Decimal(6), "version": None}
+
+    _, countered = await answered(service.settings, name, counter, "customer", 20)
+    _, refused = await answered(service.settings, name, {"answer": "accept", "version": None}, "customer", 20)
+    _, bound = await answered(service.settings, name, {"answer": "reject", "version": None}, "supplier", 20)
+    await service.settled()
+    living = await read_all(service.settings.kafka.bootstrap_servers or "", topics.LIVE_PROPOSALS.name)
+    mine = [value for _, key, value, _ in living if key == name.encode()]
+
+    assert isinstance(countered, Proposal)
+    assert (countered.quantity, countered.countered_by) == (6, "customer")
+    assert isinstance(refused, Rejected)
+    assert refused.reason == "own_counter"
+    assert isinstance(bound, Proposal)
+    assert bound.status is Status.REJECTED
+    assert [None if value is None else ProposalStands.model_validate_json(value).version for value in mine] == [
+        1,
+        2,
+        None,
+    ]
 
 
 async def test_bad_lines_are_kept_and_the_good_ones_count(service: Service, customer: str) -> None:

@@ -891,3 +891,24 @@ async def test_f80_a_trial_is_scored_against_what_was_really_ordered(store: Stor
     assert await store.issued() == []
     assert (one.opportunities, one.orders, one.proposed, one.ordered) == (2, 2, 140, 150)
     assert one.mean_difference == 15
+
+
+async def test_u4_an_order_that_comes_late_is_supply_all_the_same_and_nothing_is_ordered_twice(store: Store) -> None:
+    await store.holds(30)
+    await store.documents(Ordered("PO-1", Decimal(70), NOON, expected_at=NOON + 90 * DAY, fact_id=UUID(int=1)))
+    await store.hears()
+
+    assert await store.issued() == []
+
+
+async def test_u3_who_never_answers_is_asked_once_an_opportunity_and_never_for_more(store: Store) -> None:
+    for day in range(15):
+        await store.holds(30, at=NOON + day * DAY)
+        await store.hears()
+    open_lines: dict[Any, ProposalLine] = {}
+    for line in await store.issued():
+        open_lines[line.proposal_id] = line
+
+    waiting = [line for line in open_lines.values() if line.status is ProposalStatus.PROPOSED]
+    assert [line.quantity for line in waiting] == [70]
+    assert len(open_lines) == 2, "one expired, one planned again"
