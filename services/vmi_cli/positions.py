@@ -32,7 +32,7 @@ from vmi_domain.stock.position import (
 from vmi_domain.stock.supply import Stage
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
-from vmi_store import agreements, catalogue, history, journal, positions, watermarks
+from vmi_store import agreements, catalogue, history, positions, watermarks
 from vmi_store.history import Known
 from vmi_store.positions import PositionRow
 
@@ -196,7 +196,7 @@ async def _as_known(
 def _facts(known: Known) -> dict[str, Any]:
     """Return the last count with what moved after it, taken back or not, and what is on its way."""
     since = known.balance.counted_at
-    back = {reversed_: line.recorded_at for line in known.lines if (reversed_ := journal.reversed_by(line)) is not None}
+    back = {line.undone_id: line.recorded_at for line in known.lines if line.is_reversal}
     return {
         "facts": [
             {

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.position import ABSOLUTE, ADDING, NOTHING, Balance, Count, Key, Kind, Movement, Supply, fold
 from vmi_domain.stock.supply import SupplyLine, supply_lines, totals
-from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
+from vmi_domain.stock.supply_facts import Accepted
 from vmi_store import journal, supply
 from vmi_store.journal import JournalLine
 
@@ -62,7 +62,7 @@ def as_known(
     standing = journal.standing(there)
     counts = [count_of(line) for line in standing if line.kind in ABSOLUTE]
     balance = fold(counts, [movement_of(line) for line in standing if line.kind in ADDING])
-    goods = supply_lines([*bound, *(fact for line in standing if (fact := fact_of(line)) is not None)])
+    goods = supply_lines([*bound, *supply.facts_of(there)])
     return Known(balance, totals(goods, balance.counted_at), _statuses(standing, counts), there, goods)
 
 
@@ -107,48 +107,6 @@ def movement_of(line: JournalLine) -> Movement:
     )
 
 
-def fact_of(line: JournalLine) -> Fact | None:
-    """Return what a line says about supply; None where it is about something else."""
-    told = _details(line)
-    same: dict[str, Any] = {"quantity": line.quantity, "at": line.occurred_at, "fact_id": UUID(bytes=line.line_id)}
-    match line.kind:
-        case Kind.ORDER:
-            return Ordered(
-                told["order_id"],
-                proposal_id=_uuid(told.get("proposal_id")),
-                expected_at=_moment(told.get("expected_at")),
-                revision=told.get("revision", 0),
-                **same,
-            )
-        case Kind.SHIPMENT:
-            return Shipped(
-                told["shipment_id"],
-                order_id=told.get("order_id"),
-                proposal_id=_uuid(told.get("proposal_id")),
-                expected_at=_moment(told.get("expected_at")),
-                revision=told.get("revision", 0),
-                **same,
-            )
-        case Kind.RECEIPT:
-            return Received(
-                told["receipt_id"],
-                shipment_id=told.get("shipment_id"),
-                order_id=told.get("order_id"),
-                completed=told.get("completed", False),
-                **same,
-            )
-        case _:
-            return None
-
-
 def _details(line: JournalLine) -> dict[str, Any]:
     told: dict[str, Any] = orjson.loads(line.details) if line.details else {}
     return told
-
-
-def _uuid(text: str | None) -> UUID | None:
-    return None if text is None else UUID(text)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -85,19 +85,8 @@ def _opposite(details: dict[str, Any]) -> dict[str, Any]:
 def standing(lines: Iterable[JournalLine]) -> list[JournalLine]:
     """Return those of some keys' lines that nothing among them has taken back; reversals are none of them."""
     known = list(lines)
-    gone = {(*line[:4], _original(line.line_id)) for line in known if line.is_reversal}
+    gone = {(*line[:4], line.undone_id) for line in known if line.is_reversal}
     return [line for line in known if not line.is_reversal and line[:5] not in gone]
-
-
-def _original(reversal_id: bytes) -> bytes:
-    original = bytearray(reversal_id)
-    original[_REVERSAL_BYTE] &= ~_REVERSAL_BIT
-    return bytes(original)
-
-
-def reversed_by(line: JournalLine) -> bytes | None:
-    """Return the id of the line that this one takes back; None where it takes back none."""
-    return _original(line.line_id) if line.is_reversal else None
 
 
 STANDS: Final = """NOT EXISTS (
