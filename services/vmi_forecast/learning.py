@@ -132,7 +132,7 @@ async def _weeks(transaction: Transaction, tasks: Sequence[Task], sites: Mapping
 def _by_its_period(task: Task, weekly: bool) -> Task:
     """Return the task, from scratch where the series was learned by another period than it is reported by now."""
     state = None if task.before is None else task.before.state
-    if state is None or (state[PERIOD] > 1) is weekly:
+    if state is None or bool(state[PERIOD] > 1) == weekly:
         return task
     return replace(task, checkpoint=None, from_scratch=True)
 

@@ -1,13 +1,19 @@
 """Profiles, classes and archived forecasts on a real Postgres, as the forecast worker keeps them."""
 
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.integration.test_demand_plans import EVENTS, STORE, TODAY, Shop
+from typer.testing import CliRunner
 
+from vmi_cli.__main__ import app
 from vmi_domain.forecasting.accuracy import Said, by_lag, by_week
 from vmi_domain.stock.position import Key
 from vmi_forecast import profiling
@@ -140,3 +146,38 @@ async def test_days_that_sold_out_are_not_held_against_a_forecast(shop: Shop) ->
     last = (await outcomes(shop))[-1]
 
     assert np.isnan(last.wanted[(TODAY + 2 * DAY - last.said.made_on).days - 1])
+
+
+@pytest.fixture
+def vmi(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Callable[..., Awaitable[Any]]:
+    """``await vmi("profile", …)`` runs a command on the tests' database and returns its JSON."""
+    monkeypatch.setenv("VMI_DATABASE__URL", database_url)
+    monkeypatch.setenv("VMI_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+
+    async def run(*arguments: str) -> Any:
+        found = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--json"])
+        assert found.exit_code == 0, found.output
+        return json.loads(found.stdout)
+
+    return run
+
+
+async def test_people_can_look_at_profiles_and_at_how_right_forecasts_were(
+    shop: Shop, vmi: Callable[..., Awaitable[Any]]
+) -> None:
+    await shop.sells([10] * 40)
+    await passes(shop, 15, {"milk": 10, "bread": 1}, begin=0)
+    await refresh(shop)
+
+    shown = await vmi("profile", shop.customer)
+    told = await vmi("forecast", "report", "--customer", shop.customer, "--by", "series")
+    by_class = await vmi("forecast", "report", "--customer", shop.customer, "--by", "class")
+
+    milk = next(one for one in shown["series"] if one["item_id"] == "milk")
+    assert (milk["mean_interval_days"], milk["value_class"]) == (1, "A")
+    [customer] = shown["customers"]
+    assert customer["customer_class"] in ("key", "regular")
+    largest = told[0]
+    assert largest["group"] == f"{shop.customer}|{STORE}|milk"
+    assert abs(largest["lags"][0]["bias"]) < 0.05
+    assert by_class[0]["group"] == "A smooth"
