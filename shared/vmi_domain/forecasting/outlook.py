@@ -38,6 +38,10 @@ FEWEST_DAYS: Final = 7.0
 MOST_DAYS: Final = 56.0
 """Days of history that weigh as much as the agreed rate, at least and at most."""
 
+FEWEST_LEVEL_DAYS: Final = 40.0
+MOST_LEVEL_DAYS: Final = 80.0
+"""Days that a level is the mean of, in effect, at least and at most: what it may be off by follows from them."""
+
 _HORIZONS: Final = np.array(HORIZONS, np.float64)
 
 
@@ -154,7 +158,8 @@ def _variance(states: States, rate: Floats, length: Floats) -> Floats:
     That of the history's overlapping sums, shrunk towards what would be expected (dispersion φ, doubt c
     of the level, of which κ days of history leave half) as long as few of them lie apart; straight lines
     between the measured horizons, and the last two's growth beyond. A series that now sells more than when
-    it was measured spreads in proportion.
+    it was measured spreads in proportion. The level is the mean of n days in effect, and off for all days
+    of a horizon h alike, which makes 1 + h / n of the variance.
     """
     weight = states[:, SUMS_WEIGHT].astype(np.float64)
     measured = states[:, SUMS_SPREAD] / np.maximum(weight, 1.0)
@@ -165,7 +170,8 @@ def _variance(states: States, rate: Floats, length: Floats) -> Floats:
     expected = DISPERSION * rate[:, None] * _HORIZONS + doubt[:, None] * (rate[:, None] * _HORIZONS) ** 2
     apart = weight / _HORIZONS
     rungs = (apart * measured * grown + DOUBT_WEIGHT * expected) / (apart + DOUBT_WEIGHT)
-    return _between(rungs, length)
+    days = np.clip(states[:, OBSERVED].astype(np.float64), FEWEST_LEVEL_DAYS, MOST_LEVEL_DAYS)
+    return _between(rungs, length) * (1.0 + length / days)
 
 
 def _between(rungs: Floats, length: Floats) -> Floats:
