@@ -30,6 +30,9 @@ _AT_ONCE: Final = {
     sizing.LevelSource.FILL_RATE_LOST_SALES,
     sizing.LevelSource.COST_LOST_SALES,
 }
+RENEWED_EVERY: Final = 28
+"""Periods for which a level of the long run, the dearest to find, is kept as so many standard deviations above the mean
+of the demand until the next arrival: it follows the forecast, and is found anew after them."""
 NO_ROOM_NEEDED: Final = np.inf
 
 
@@ -87,17 +90,18 @@ class Agreed:
             for one, source in zip(terms, self._source, strict=True)
         ]
         self._simple: Flags = np.array(simple, np.bool_)
+        self._period = 0
+        self._kept = np.full(len(terms), np.nan)
+        self._kept_since = np.zeros(len(terms), np.int64)
 
     def place(self, period: int, stand: Stand) -> Floats:
         """Return what the agreements order."""
+        self._period = period
         quantity = np.zeros(len(stand.rows))
         simple = self._simple[stand.rows]
         if simple.any():
-            rows = stand.rows[simple]
-            position = stand.position[simple]
-            quantity[simple] = self._rules.ordered(
-                rows, self.levels(rows, self._pipeline(stand, simple)) - position, position
-            )
+            some = stand.at(np.flatnonzero(simple))
+            quantity[simple] = self._rules.ordered(some.rows, self.levels(some) - some.position, some.position)
         others = np.flatnonzero(~simple)
         if others.size:
             quantity[others] = self._decided(stand, others)
@@ -110,38 +114,57 @@ class Agreed:
         else:
             self._forecasts.learn(sold, in_stock)
 
-    def levels(self, rows: Integers, pipeline: Pipeline | None = None) -> Floats:
-        """Return the levels of series that order up to one; without a pipeline those of stationary sales."""
+    def levels(self, stand: Stand) -> Floats:
+        """Return up to where series are filled that are filled up to a level."""
+        rows = stand.rows
         cycles = self._cycles(rows)
+        pipeline = self._pipeline(stand)
         level = np.zeros(len(rows))
         for source in _AT_ONCE:
             here = np.flatnonzero([self._source[row] is source for row in rows.tolist()])
             if here.size:
-                some = rows[here]
-                level[here] = sizing.level_by_measure(
-                    source,
-                    cycles.at(here),
-                    self._target[some],
-                    multiple=self._rules.multiple[some],
-                    minimum_order=self._rules.minimum_order[some],
-                    pipeline=None if pipeline is None else pipeline.at(here),
-                )
+                find = self._kept_levels if source is sizing.LevelSource.FILL_RATE_LOST_SALES else self._levels
+                level[here] = find(source, rows[here], cycles.at(here), pipeline.at(here))
         return np.round(level, DIGITS)
 
-    def _pipeline(self, stand: Stand, which: Flags) -> Pipeline:
-        """Return what stands there and comes: the first column of what arrives comes after a period."""
-        arriving = stand.arriving[which]
-        lead = np.maximum(self._lead_time[stand.rows[which]], 1)[:, None]
-        share = np.minimum((np.arange(arriving.shape[1]) + 1) / lead, 1.0)
-        return Pipeline(np.maximum(stand.on_hand[which], 0.0), arriving, share)
+    def _levels(self, source: sizing.LevelSource, rows: Integers, cycles: Cycles, pipeline: Pipeline) -> Floats:
+        return sizing.level_by_measure(
+            source,
+            cycles,
+            self._target[rows],
+            pipeline=pipeline,
+            multiple=self._rules.multiple[rows],
+            minimum_order=self._rules.minimum_order[rows],
+        )
+
+    def _kept_levels(self, source: sizing.LevelSource, rows: Integers, cycles: Cycles, pipeline: Pipeline) -> Floats:
+        demand = cycles.until_next_arrival
+        counted = demand.family != Family.NORMAL
+        sd = np.maximum(demand.sd, 1e-9)
+        level = np.maximum(demand.mean + self._kept[rows] * sd, 0.0)
+        level = np.where(counted, np.round(level), level)
+        old = np.isnan(level) | (self._period - self._kept_since[rows] >= RENEWED_EVERY)
+        here = np.flatnonzero(old)
+        if here.size:
+            some = rows[here]
+            level[here] = self._levels(source, some, cycles.at(here), pipeline.at(here))
+            self._kept[some] = (level[here] - demand.mean[here]) / sd[here]
+            self._kept_since[some] = self._period
+        return level
 
     def opening(self, rows: Integers) -> Floats:
         """Return a stock to begin with: the level where there is one, else one order on an empty shelf."""
         stand = Stand(rows, np.zeros(len(rows)), np.zeros((len(rows), 1)))
         found = self.place(0, stand)
-        simple = self._simple[rows]
-        found[simple] = np.ceil(self.levels(rows[simple]))
+        simple = np.flatnonzero(self._simple[rows])
+        found[simple] = np.ceil(self.levels(stand.at(simple)))
         return found
+
+    def _pipeline(self, stand: Stand) -> Pipeline:
+        """What arrives at the start of the k-th period from now is there for a share k / L of the lead time."""
+        lead = np.maximum(self._lead_time[stand.rows], 1)[:, None]
+        share = np.minimum(np.arange(1, stand.arriving.shape[1] + 1) / lead, 1.0)
+        return Pipeline(np.maximum(stand.on_hand, 0.0), stand.arriving, share)
 
     def _cycles(self, rows: Integers) -> Cycles:
         lead, review = self._lead_time[rows], self._review_period[rows]

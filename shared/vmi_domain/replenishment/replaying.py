@@ -49,6 +49,10 @@ class Stand:
         """What is there and on its way, less what waits."""
         return np.asarray(self.on_hand + self.arriving.sum(axis=1))
 
+    def at(self, places: Integers) -> "Stand":
+        """Return some of the series."""
+        return Stand(self.rows[places], self.on_hand[places], self.arriving[places])
+
 
 class Orders(Protocol):
     """Who orders: learns each period as the live service would, and is asked at each opportunity."""
