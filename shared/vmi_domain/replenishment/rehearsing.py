@@ -150,7 +150,7 @@ class Agreed:
             level[here] = self._levels(source, some, cycles.at(here), pipeline.at(here))
             self._kept[some] = (level[here] - demand.mean[here]) / sd[here]
             self._kept_since[some] = self._period
-        return level
+        return np.asarray(level, np.float64)
 
     def opening(self, rows: Integers) -> Floats:
         """Return a stock to begin with: the level where there is one, else one order on an empty shelf."""
