@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "quarantine": "vmi_cli.quarantine:app",
     "journal": "vmi_cli.journal:app",
     "rebuild": "vmi_cli.rebuild:rebuild",
+    "agreements": "vmi_cli.agreements:app",
     "forecast": "vmi_cli.forecast:app",
     "profile": "vmi_cli.profile:profile",
     "propose": "vmi_cli.propose:propose",

@@ -64,7 +64,7 @@ def send(
     text = typer.get_text_stream("stdin").read() if str(file) == "-" else _read(file)
     addressed = list(_checked(text, message_type, source))
     if not check_only:
-        asyncio.run(_deliver(connected().kafka, addressed))
+        asyncio.run(deliver(connected().kafka, addressed))
     if as_json:
         print_json(
             [
@@ -145,7 +145,7 @@ def _addressed(place: str, event: dict[str, Any], message_type: str | None, sour
     return Addressed(topic, document, str(identity.get("source") or source), str(identity.get("id") or uuid4()))
 
 
-async def _deliver(kafka: KafkaSettings, addressed: list[Addressed]) -> None:
+async def deliver(kafka: KafkaSettings, addressed: list[Addressed]) -> None:
     missing = await broker.missing_topics(kafka, {a.topic for a in addressed})
     if missing:
         raise Refused(f"the broker has no topic {', '.join(sorted(missing))}: run `vmi topics create`")

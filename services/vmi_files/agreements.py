@@ -1,5 +1,6 @@
 """The agreements file: what is agreed for which series, in the agreement's own words, ``*`` meaning all."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def read(path: str, as_of: date, warn: Warn) -> Agreements:
     rows: dict[tuple[str, ...], list[AgreementMade]] = {}
     seen: dict[tuple[str, ...], int] = {}
     for row in range(len(table.lines)):
-        made = _agreement(table, row)
+        made = agreement(table, row)
         names = (made.customer_id, made.location_id, made.item_id)
         of_a_day = (*names, made.effective_from.isoformat())
         if of_a_day in seen:
@@ -95,7 +96,8 @@ def read(path: str, as_of: date, warn: Warn) -> Agreements:
     return Agreements(rows, as_of)
 
 
-def _agreement(table: Table, row: int) -> AgreementMade:
+def agreement(table: Table, row: int) -> AgreementMade:
+    """Return a row as an agreement, or raise FileRefused with its place and what is wrong."""
     said: dict[str, Any] = {
         column: values[row].strip() for column, values in table.columns.items() if values[row].strip()
     }
@@ -104,6 +106,8 @@ def _agreement(table: Table, row: int) -> AgreementMade:
     said.setdefault("supplier_id", NO_SUPPLIER)
     if "order_weekdays" in said:
         said["order_weekdays"] = re.findall(r"\w+", said["order_weekdays"])
+    if said.get("service_target_by_class", "").startswith("{"):
+        said["service_target_by_class"] = json.loads(said["service_target_by_class"])
     for column in said.keys() & DATES:
         said[column] = said[column][:10]
     try:

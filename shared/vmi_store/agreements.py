@@ -1,6 +1,7 @@
 """Agreements: what is in force for a customer location and item on a day."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ async def make(connection: AsyncConnection, agreements: Sequence[tuple[Agreement
 
 
 _MAKE = text("""
-    INSERT INTO agreement (
+    WITH changed AS (INSERT INTO agreement (
         customer_id, location_id, item_id, supplier_id, effective_from, effective_to, stock_authority, terms,
         recorded_at)
     SELECT customer_id, location_id, item_id, supplier_id, effective_from, effective_to, stock_authority, terms::jsonb,
@@ -51,7 +52,15 @@ _MAKE = text("""
         SET effective_to = excluded.effective_to, stock_authority = excluded.stock_authority, terms = excluded.terms,
             recorded_at = excluded.recorded_at
         WHERE excluded.recorded_at >= agreement.recorded_at AND excluded.terms IS DISTINCT FROM agreement.terms
-    RETURNING customer_id, location_id, item_id
+    RETURNING customer_id, location_id, item_id, supplier_id, effective_from, terms, recorded_at
+    ), told AS (
+        INSERT INTO agreement_word (
+            customer_id, location_id, item_id, supplier_id, effective_from, recorded_at, terms)
+        SELECT customer_id, location_id, item_id, supplier_id, effective_from, recorded_at, terms FROM changed
+        ON CONFLICT (customer_id, location_id, item_id, supplier_id, effective_from, recorded_at)
+            DO UPDATE SET terms = excluded.terms
+    )
+    SELECT customer_id, location_id, item_id FROM changed
 """)
 
 
@@ -218,4 +227,40 @@ _READINGS = text("""
     JOIN agreement USING (customer_id, location_id, item_id)
     ORDER BY agreement.customer_id, agreement.location_id, agreement.item_id, agreement.supplier_id,
              agreement.effective_from DESC
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What was said of an agreement, and when we learned it."""
+
+    agreement: AgreementMade
+    recorded_at: datetime
+
+
+async def standing(connection: AsyncConnection, *, customer_id: str | None = None) -> list[AgreementMade]:
+    """Return every agreement as it stands, of all effective dates, in the order of their keys."""
+    result = await connection.execute(_STANDING, {"customer": customer_id})
+    return [AgreementMade.model_validate_json(row.terms) for row in result]
+
+
+_STANDING = text("""
+    SELECT terms::text AS terms FROM agreement
+    WHERE CAST(:customer AS text) IS NULL OR customer_id = :customer
+    ORDER BY customer_id, location_id, item_id, supplier_id, effective_from
+""")
+
+
+async def words(connection: AsyncConnection, key: Key) -> list[Word]:
+    """Return all that was ever said of a key's agreements, the earliest first. Nothing of it is ever removed."""
+    result = await connection.execute(
+        _WORDS, {"customer": key.customer_id, "location": key.location_id, "item": key.item_id}
+    )
+    return [Word(AgreementMade.model_validate_json(row.terms), row.recorded_at) for row in result]
+
+
+_WORDS = text("""
+    SELECT terms::text AS terms, recorded_at FROM agreement_word
+    WHERE customer_id = :customer AND location_id = :location AND item_id = :item
+    ORDER BY recorded_at, supplier_id, effective_from
 """)
