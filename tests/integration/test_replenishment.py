@@ -362,6 +362,17 @@ async def test_what_is_accepted_counts_as_supply_and_is_not_proposed_again(store
     assert recompute((await store.latest()).explanation) == 70
 
 
+async def test_s28_a_late_fact_never_takes_back_what_was_accepted(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    await store.answers(accept(await store.latest()))
+    await store.holds(500)
+    await store.hears()
+
+    assert said(await store.issued()) == [(1, "proposed", 70), (2, "accepted", 70)]
+    assert (await store.position()).supply.on_order == 70
+
+
 async def test_accepting_an_old_version_binds_that_quantity_and_the_rest_is_netted_again(store: Store) -> None:
     await store.agrees(at=NOON + HOUR, **{**BAND, "minimum": "90"})
     await store.holds(30)
