@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "journal": "vmi_cli.journal:app",
     "rebuild": "vmi_cli.rebuild:rebuild",
     "agreements": "vmi_cli.agreements:app",
+    "archive": "vmi_cli.archive:archive",
     "forecast": "vmi_cli.forecast:app",
     "profile": "vmi_cli.profile:profile",
     "propose": "vmi_cli.propose:propose",

@@ -13,7 +13,7 @@ from vmi_store import catalogue, positions, rebuilding, reconciling, watermarks
 from vmi_store.catalogue import LocationKey
 from vmi_store.engine import Connection, Engine
 from vmi_store.folding import Changed
-from vmi_store.rebuilding import Beside, Difference, Scope
+from vmi_store.rebuilding import Beside, Difference, Rebuilt, Scope
 
 LINES_AT_ONCE: Final = 20_000
 KEYS_AT_ONCE: Final = 500
@@ -67,17 +67,21 @@ async def rebuild(engine: Engine, beside_engine: Engine, scope: Scope, *, dry_ru
         outcome.watermarks_behind = len(behind)
         if behind and not dry_run:
             await watermarks.advance(connection, behind)
-    total = sum(lines for _, lines in wanted)
+    line_counts = dict(wanted)
+    total = sum(line_counts.values())
     async with beside_engine.connect() as session:
         beside = await Beside.make(session)
         for keys, lines in _chunks(wanted):
             async with rebuilding.snapshot(session):
                 await beside.fold(session, keys, await sites_of(session, keys))
                 found = await beside.differences(session, keys)
-            outcome.note(found)
-            if found and not dry_run:
                 differing = sorted({one.key for one in found})
-                outcome.put_in_place += await _put_in_place(engine, session, beside, differing, dict(wanted))
+                seen = None
+                if differing and not dry_run:
+                    seen = _Seen(found, await beside.marks(session, differing), await beside.rows(session, differing))
+            outcome.note(found)
+            if seen is not None:
+                outcome.put_in_place += await _put_in_place(engine, session, beside, seen, line_counts)
             if not dry_run:
                 async with engine.begin() as connection:
                     await reconciling.note_missing(connection, keys)
@@ -111,31 +115,47 @@ async def sites_of(connection: Connection, keys: Sequence[Key]) -> Mapping[Locat
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a snapshot showed of keys that differ."""
+
+    found: Sequence[Difference]
+    marks: Mapping[Key, str]
+    """Whoever writes anything about a key changes its mark."""
+    rebuilt: Rebuilt
+
+    @property
+    def keys(self) -> list[Key]:
+        return sorted({one.key for one in self.found})
+
+
 async def _put_in_place(
-    engine: Engine, session: Connection, beside: Beside, keys: Sequence[Key], lines: Mapping[Key, int]
+    engine: Engine, session: Connection, beside: Beside, seen: _Seen, lines: Mapping[Key, int]
 ) -> int:
-    """Fold keys again under their locks, and put in place those that still differ; return how many."""
+    """Put keys in place under their locks; those that were written since they were seen are folded again there."""
 
     async def once() -> int:
+        now, keys = seen, seen.keys
         async with engine.begin() as connection:
             await rebuilding.be_patient(connection)
             # Nobody changes their calendars, and nobody writes anything about them, until the commit.
             await catalogue.hold(connection, [key.customer_id for key in keys])
             locked = await positions.lock(connection, keys)
-            async with rebuilding.snapshot(session):
-                await beside.fold(session, keys, await sites_of(session, keys))
-                found = await beside.differences(session, keys)
-                differing = sorted({one.key for one in found})
-                if not differing:
-                    return 0
-                rebuilt = await beside.rows(session, differing)
+            if not await rebuilding.are_as_seen(connection, keys, seen.marks):
+                async with rebuilding.snapshot(session):
+                    await beside.fold(session, keys, await sites_of(session, keys))
+                    found = await beside.differences(session, keys)
+                    keys = sorted({one.key for one in found})
+                    if not keys:
+                        return 0
+                    now = _Seen(found, {}, await beside.rows(session, keys))
             # After a loss the live versions have begun anew; no key had more of them than lines, or nearly.
-            floors = {key: lines.get(key, 0) if not locked[key].version else 0 for key in differing}
-            versions = await rebuilding.put_in_place(connection, differing, rebuilt, floors)
-            reached = await watermarks.read(connection, [key[:2] for key in differing])
-            changed = [one for one in _changes(found, versions) if one.key[:2] in reached]
+            floors = {key: 0 if locked[key].version else lines.get(key, 0) for key in keys}
+            versions = await rebuilding.put_in_place(connection, keys, now.rebuilt, floors)
+            reached = await watermarks.read(connection, [key[:2] for key in keys])
+            changed = [one for one in _changes(now.found, versions) if one.key[:2] in reached]
             await publishing.tell(connection, changed, reached)
-            return len(differing)
+            return len(keys)
 
     return await failure.retried("putting keys in place", once)
 

@@ -56,6 +56,26 @@ async def fold(
     ]
 
 
+def days_of(key: Key, lines: Sequence[JournalLine], site: SiteCalendar) -> Sequence[DayEffect]:
+    """Return what lines of a key add to the site's days, each day once."""
+    return _added_up(key, lines, None, site).days
+
+
+async def seed_archived_days(connection: AsyncConnection, keys: Sequence[Key]) -> None:
+    """Let the days of these keys, which have none, begin with what archived lines add to them."""
+    await connection.execute(_SEED_DAYS, _columns(keys))
+
+
+_EFFECTS = ", ".join(name for name in DayEffect._fields if name != "day")
+_SEED_DAYS = text(f"""
+    INSERT INTO daily_balance (customer_id, location_id, item_id, day, {_EFFECTS})
+    SELECT customer_id, location_id, item_id, day, {_EFFECTS}
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+        AS wanted (customer_id, location_id, item_id)
+    JOIN archived_day USING (customer_id, location_id, item_id)
+""")  # noqa: S608 - our own words
+
+
 class _Change(NamedTuple):
     """What the lines of one key add up to."""
 
@@ -376,6 +396,7 @@ async def count_days_anew(
         some = keys[first : first + _KEYS_AT_ONCE]
         await positions.lock(connection, some)
         forgotten = {Key(*row[:3]): row.day for row in await connection.execute(_FORGET_DAYS, _columns(some))}
+        await seed_archived_days(connection, some)
         found = await journal.of_keys(connection, some)
         changes = [_added_up(key, found[key], None, site) for key in some]
         await _apply(connection, [change.of_days_alone for change in changes])

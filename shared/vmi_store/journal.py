@@ -232,7 +232,7 @@ async def of_keys(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[K
     )
     found: dict[Key, list[JournalLine]] = {key: [] for key in keys}
     for row in result:
-        line = _line(row)
+        line = line_of(row)
         found[line.key].append(line)
     return found
 
@@ -240,7 +240,7 @@ async def of_keys(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[K
 async def latest(connection: AsyncConnection, key: Key, *, at_most: int) -> list[JournalLine]:
     """Return the last lines of a key, the latest first."""
     values = {"customer": key.customer_id, "location": key.location_id, "item": key.item_id, "at_most": at_most}
-    return [_line(row) for row in await connection.execute(_LATEST, values)]
+    return [line_of(row) for row in await connection.execute(_LATEST, values)]
 
 
 _COLUMNS = """
@@ -270,7 +270,7 @@ async def of_documents(connection: AsyncConnection, documents: Sequence[tuple[st
         _OF_DOCUMENTS,
         {"customers": [customer for customer, _ in documents], "keys": [key for _, key in documents]},
     )
-    found = [_line(row) for row in result]
+    found = [line_of(row) for row in result]
     elsewhere = [line._replace(location_id=there) for line in found if (there := _arrives_at(line)) is not None]
     return found + (await _of_identities(connection, elsewhere) if elsewhere else [])
 
@@ -310,7 +310,7 @@ async def _of_identities(connection: AsyncConnection, lines: Sequence[JournalLin
         _OF_IDENTITIES,
         {"customers": customers, "locations": locations, "items": items, "times": times, "ids": ids},
     )
-    return [_line(row) for row in result]
+    return [line_of(row) for row in result]
 
 
 _OF_IDENTITIES = text(f"""
@@ -322,7 +322,7 @@ _OF_IDENTITIES = text(f"""
 """)  # noqa: S608 - our own words
 
 
-def _line(row: Row[tuple[object, ...]]) -> JournalLine:
+def line_of(row: Row[tuple[object, ...]]) -> JournalLine:
     return JournalLine(
         row.customer_id,
         row.location_id,

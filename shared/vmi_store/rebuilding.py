@@ -97,6 +97,7 @@ class Beside:
     @classmethod
     async def make(cls, connection: AsyncConnection) -> "Beside":
         """Make empty tables beside the live ones; they last as long as the session, their rows until the commit."""
+        await connection.execute(text("SET temp_buffers = '64MB'"))
         schema: str = (await connection.execute(text("SELECT quote_ident(current_schema())"))).scalar_one()
         columns: dict[str, Sequence[str]] = {}
         for table in DERIVED:
@@ -118,7 +119,7 @@ class Beside:
         """Fold these keys anew from the journal, from what of it is archived, and from what was accepted."""
         await positions.ensure(connection, keys)
         wanted = _columns_of(keys)
-        await connection.execute(_SEED_DAYS, wanted)
+        await folding.seed_archived_days(connection, keys)
         await connection.execute(_SEED_POSITIONS, wanted)
         lines = await journal.of_keys(connection, keys)
         await folding.fold(connection, {key: lines[key] for key in sorted(keys) if lines[key]}, sites)
@@ -160,6 +161,11 @@ class Beside:
                OR ROW({live}) IS DISTINCT FROM ROW({rebuilt})
         """  # noqa: S608 - names out of the catalogue
 
+    async def marks(self, connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, str]:
+        """Return what changes with every word that is written about a live key; keys without a position have none."""
+        result = await connection.execute(text(_MARKS.format(prefix=f"{self._schema}.")), _columns_of(keys))
+        return {Key(*row[:3]): row.mark for row in result}
+
     async def rows(self, connection: AsyncConnection, keys: Sequence[Key]) -> "Rebuilt":
         """Return the rows beside of some keys, to be put in place from another session."""
         found = {}
@@ -170,6 +176,15 @@ class Beside:
             """  # noqa: S608 - our own words
             found[table.name] = (await connection.execute(text(statement), _columns_of(keys))).scalar_one()
         return Rebuilt(found, {name: list(columns) for name, columns in self._columns.items()})
+
+
+async def are_as_seen(connection: AsyncConnection, keys: Sequence[Key], marks: Mapping[Key, str]) -> bool:
+    """Return whether nobody has written anything about keys since their marks were read; the caller holds their locks.
+
+    Whoever writes about a key writes its position too. One that had none is as seen where this transaction made it.
+    """
+    result = await connection.execute(text(_MARKS.format(prefix="")), _columns_of(keys))
+    return all(marks.get(Key(*row[:3]), row.own) == row.mark for row in result)
 
 
 @asynccontextmanager
@@ -223,19 +238,20 @@ _WANTED: Final = """
     unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
         AS wanted (customer_id, location_id, item_id)
 """
+_MARKS: Final = f"""
+    SELECT {_NAMED}, position.xmin::text AS mark, coalesce(pg_current_xact_id_if_assigned()::xid::text, '') AS own
+    FROM {_WANTED} JOIN {{prefix}}position AS position USING ({_NAMED})
+"""  # noqa: S608 - our own words
 _COLUMNS = text("""
     SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped
     ORDER BY attnum
 """)
-_SEED_DAYS = text(f"""
-    INSERT INTO daily_balance (customer_id, location_id, item_id, day, moved, received, sold, returned, lost)
-    SELECT customer_id, location_id, item_id, day, moved, received, sold, returned, lost
-    FROM {_WANTED} JOIN archived_day USING ({_NAMED})
-""")  # noqa: S608 - our own words
 _SEED_POSITIONS = text(f"""
-    UPDATE position SET moved = archived.moved, received = archived.received
+    UPDATE position SET
+        moved = archived.moved, received = archived.received, held_back = archived.held_back, titled = archived.titled
     FROM (
-        SELECT customer_id, location_id, item_id, sum(moved) AS moved, sum(received) AS received
+        SELECT customer_id, location_id, item_id, sum(moved) AS moved, sum(received) AS received,
+               sum(held_back) AS held_back, sum(titled) AS titled
         FROM {_WANTED} JOIN archived_day USING ({_NAMED}) GROUP BY customer_id, location_id, item_id
     ) AS archived
     WHERE position.customer_id = archived.customer_id AND position.location_id = archived.location_id

@@ -340,7 +340,7 @@ async def test_everything_ends_as_if_only_the_valid_documents_had_come(
         lines = (await journal.of_keys(connection, [key]))[key]
         row = (await positions.read(connection, [key]) or [None])[0]
         stood = (await supply.lines(connection, [key]))[key]
-        kept = (await supply._facts(connection, [key]))[key]
+        kept = (await supply.facts(connection, [key]))[key]
     originals = [line for line in lines if not line.is_reversal]
     assert len(originals) == sum(len(one.fields["lines"]) for one in told), "the journal forgets nothing"
     true = [line for line in originals if line.document in documents]

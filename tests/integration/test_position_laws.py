@@ -164,7 +164,7 @@ async def test_any_order_repetition_and_split_of_arrival_leads_to_the_reference(
         lines = (await journal.of_keys(connection, [key]))[key]
         [row] = await positions.read(connection, [key])
         stood = (await supply.lines(connection, [key]))[key]
-        facts = (await supply._facts(connection, [key]))[key]
+        facts = (await supply.facts(connection, [key]))[key]
     assert len(lines) == sum(len(fields["lines"]) for _, fields in story.documents)
     assert row.balance == reference(lines)
     assert await desk.days(whole=True) == reference_days(lines)
