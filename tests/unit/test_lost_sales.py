@@ -23,7 +23,7 @@ from vmi_domain.replenishment.needs import (
 from vmi_domain.replenishment.policies import landing, levels, stationary
 from vmi_domain.replenishment.policies.cycles import Cycles
 from vmi_domain.replenishment.quantities import OrderRules
-from vmi_testing.lost_sales import LostSalesWorld
+from vmi_testing.lost_sales import LostSalesWorld, drawn, simulated_base_stock
 
 
 @cache
@@ -82,38 +82,6 @@ def test_so_it_is_where_demand_is_erratic(lead: int) -> None:
     assert there.cost_of(landing_policy(there, 15.0, 9.0)) <= 1.003 * there.best_cost()
 
 
-def simulated(level: float, mean: float, variance: float, lead: int, review: int) -> tuple[float, float]:
-    """Return fill rate and cycle service of a base stock, from 2,000 stores side by side."""
-    random = np.random.default_rng(7)
-    stores, days = 2000, 40 * review + 6 * (lead + review)
-    stock, position = np.full(stores, level), np.full(stores, level)
-    landing_on = np.zeros((lead + 1, stores))
-    sold = wanted = good = cycles = 0.0
-    unbroken = np.ones(stores, bool)
-    for day in range(days):
-        counts = day >= 4 * (lead + review)
-        stock += landing_on[day % (lead + 1)]
-        landing_on[day % (lead + 1)] = 0.0
-        if day % review == 0:
-            landing_on[(day + lead) % (lead + 1)] = level - position
-            position[:] = level
-        if day % review == lead % review:
-            good, cycles = (good + unbroken.sum(), cycles + stores) if counts else (good, cycles)
-            unbroken[:] = True
-        demand = (
-            random.poisson(mean, stores)
-            if variance <= mean
-            else random.negative_binomial(mean**2 / (variance - mean), mean / variance, stores)
-        )
-        served = np.minimum(stock, demand)
-        unbroken &= served == demand
-        stock -= served
-        position -= served
-        if counts:
-            sold, wanted = sold + served.sum(), wanted + demand.sum()
-    return sold / wanted, good / cycles
-
-
 WORLDS = [(5.0, 5.0, 1, 1), (5.0, 5.0, 7, 1), (2.0, 8.0, 28, 1), (5.0, 5.0, 3, 7), (2.0, 8.0, 14, 7), (0.1, 0.1, 7, 7)]
 
 
@@ -127,7 +95,7 @@ def test_the_level_is_the_smallest_whose_long_run_fill_rate_reaches_the_target(
 
     [level] = stationary.least_level_for_fill_rate(demand, target, enough)
     at, below = (stationary.long_run(demand, [one]).fill_rate[0] for one in (level, level - 1))
-    fill_rate, cycle_service = simulated(level, mean, variance, lead, review)
+    fill_rate, cycle_service = simulated_base_stock(level, drawn(mean, variance), lead, review)
 
     assert below < target + 0.002
     assert at >= target - 0.002, "a coarser grid finds levels of more than 64 units"

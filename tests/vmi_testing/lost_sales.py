@@ -50,3 +50,48 @@ class LostSalesWorld:
             value = following - following.flat[0]
             if np.ptp(change) < 1e-5 * abs(change).max():
                 return float((change.max() + change.min()) / 2.0)
+
+
+Draw = Callable[[np.random.Generator, int], Floats]
+"""A period's demand of so many stores."""
+
+
+def drawn(mean: float, variance: float, *, normal: bool = False) -> Draw:
+    """Return draws of independent demand: normal (never below zero), Poisson, or negative binomial by its variance."""
+    if normal:
+        return lambda random, stores: np.maximum(random.normal(mean, variance**0.5, stores), 0.0)
+    if variance <= mean:
+        return lambda random, stores: random.poisson(mean, stores).astype(np.float64)
+    size, success = mean**2 / (variance - mean), mean / variance
+    return lambda random, stores: random.negative_binomial(size, success, stores).astype(np.float64)
+
+
+def simulated_base_stock(
+    level: float, draw: Draw, lead: int, review: int, *, lost: bool = True, stores: int = 2000, days: int | None = None
+) -> tuple[float, float]:
+    """Return fill rate and cycle service of a base stock: receive, order, demand; many stores side by side."""
+    random = np.random.default_rng(7)
+    warm = 4 * (lead + review)
+    stock, position = np.full(stores, float(level)), np.full(stores, float(level))
+    landing_on = np.zeros((lead + 1, stores))
+    sold = wanted = good = cycles = 0.0
+    unbroken = np.ones(stores, bool)
+    for day in range(warm + (days or 40 * review + 2 * (lead + review))):
+        counts = day >= warm
+        stock += landing_on[day % (lead + 1)]
+        landing_on[day % (lead + 1)] = 0.0
+        if day % review == 0:
+            landing_on[(day + lead) % (lead + 1)] = level - position
+            position[:] = level
+        if day % review == lead % review:
+            good, cycles = (good + unbroken.sum(), cycles + stores) if counts else (good, cycles)
+            unbroken[:] = True
+        demand = draw(random, stores)
+        served = np.minimum(np.maximum(stock, 0.0), demand)
+        unbroken &= served == demand
+        taken = served if lost else demand
+        stock -= taken
+        position -= taken
+        if counts:
+            sold, wanted = sold + served.sum(), wanted + demand.sum()
+    return sold / wanted, good / cycles
