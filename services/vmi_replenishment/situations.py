@@ -10,11 +10,12 @@ from vmi_domain.days import SiteCalendar
 from vmi_domain.forecasting.plans import AHEAD, PlanKind, PlanLine, learned_uplift
 from vmi_domain.replenishment.approving import Doubt
 from vmi_domain.replenishment.expectations import Question, expectations
-from vmi_domain.replenishment.needs import Basis, Expected, PolicyKind, Position
+from vmi_domain.replenishment.needs import Arrival, Basis, Expected, PolicyKind, Position
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_opportunity
 from vmi_domain.replenishment.overriding import Override
 from vmi_domain.replenishment.proposals import HeldBecause
 from vmi_domain.replenishment.reviewing import Case
+from vmi_domain.replenishment.sizing import looks_at_arrivals
 from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.stock.position import Key, Supply, stock
 from vmi_domain.stock.supply import Stage
@@ -26,6 +27,7 @@ from vmi_store.positions import PositionRow
 
 NO_SUPPLY: Final = Supply()
 NOTHING: Final = Decimal(0)
+DAY: Final = timedelta(days=1)
 UNDER_WAY: Final = frozenset({Stage.ORDERED, Stage.SHIPPED})
 NO_STOCK: Final = Position(NOTHING)
 
@@ -91,6 +93,9 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
     ordered_since = await _ordered_since(expected, said, transaction)
     interchangeable = await _of_predecessors(decided, said, transaction)
     stale = await _stale(holdings, now, transaction)
+    arriving = await _arriving(
+        [key for key in decided if key not in ordered_since], now, holdings, standing, transaction
+    )
     asked_for = await _asked_for(decided, calendars, holdings, transaction)
     cases = []
     watched = []
@@ -110,6 +115,7 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
                 terms=None if holding is None else holding.agreed.terms,
                 opportunity=None if holding is None or not _is_known(row) else holding.opportunity,
                 expected=expected.get(key),
+                arrivals=arriving.get(key, ()),
                 live=standing[key].live,
                 progress=standing[key].goods,
                 held_because=HeldBecause.STALE_DATA if key in stale else None,
@@ -120,6 +126,32 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
         known = holding is not None and row is not None and _is_known(row)
         watched.append(Watched(row, holding, outlooks.get(key)) if known and row and holding else None)
     return Situations(cases, [standing[key].due_at for key in keys], watched)
+
+
+async def _arriving(
+    keys: Sequence[Key],
+    now: Mapping[Site, datetime],
+    holdings: Mapping[Key, Holding],
+    standing: Mapping[Key, proposals.Standing],
+    transaction: Transaction,
+) -> dict[Key, tuple[Arrival, ...]]:
+    """Return when what is on its way arrives, for keys to which it matters, as far as dates are known."""
+    asking = []
+    for key in keys:
+        row = standing[key].position
+        if row is not None and row.supply != NO_SUPPLY and looks_at_arrivals(holdings[key].agreed.terms.policy):
+            asking.append(key)
+    if not asking:
+        return {}
+    lines = await supply.lines(transaction.connection, asking)
+    return {
+        key: tuple(
+            Arrival(round(max((line.expected_at - now[key[:2]]) / DAY, 0.0), 3), line.quantity)
+            for line in lines[key]
+            if line.stage in UNDER_WAY and line.expected_at is not None
+        )
+        for key in asking
+    }
 
 
 async def _stale(holdings: Mapping[Key, Holding], now: Mapping[Site, datetime], transaction: Transaction) -> set[Key]:

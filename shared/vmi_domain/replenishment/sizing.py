@@ -114,6 +114,11 @@ def source_of(policy: Policy) -> LevelSource:
     return LevelSource(policy.service_measure.value + ("_lost_sales" if lost else ""))
 
 
+def looks_at_arrivals(policy: Policy) -> bool:
+    """Return whether it matters to a policy when what is on its way arrives."""
+    return policy.kind is PolicyKind.ORDER_UP_TO and source_of(policy) in _IN_VIEW_OF_THE_LANDING
+
+
 def level_by_measure(
     source: LevelSource,
     cycles: Cycles,
