@@ -46,12 +46,18 @@ async def physical(service: Service, customer: str, item_id: str = "milk", locat
     return held.physical
 
 
+USUAL = {"expected_daily_demand": 10, "pack": "6", "unmet_demand": "backordered"}
+
+
 async def introduced(service: Service, customer: str, *items: str, **terms: object) -> None:
-    """Let the service know a store with some items, each expected to sell ten a day."""
+    """Let the service know a store with some items, each expected to sell ten a day.
+
+    What is not there is waited for, so that quantities follow the position one to one; lost sales have tests elsewhere.
+    """
     await service.send(topics.CATALOGUE, builders.location(customer), *(builders.item(customer, i) for i in items))
     await service.send(
         topics.AGREEMENTS,
-        *(builders.agreement(customer, i, **{"expected_daily_demand": 10, "pack": "6", **terms}) for i in items),
+        *(builders.agreement(customer, i, **{**USUAL, **terms}) for i in items),
     )
     await service.settled()
 
