@@ -55,6 +55,8 @@ class ReasonForZero(StrEnum):
     """Something is missing, but the maximum leaves no room for one multiple."""
     BELOW_LARGEST_ORDER = "below_largest_order"
     """Something is missing, but the largest order is smaller than one multiple."""
+    SUPPLY_SHORT = "supply_short"
+    """Something is missing, but the supplier can promise less than one multiple of it."""
     LESS_THAN_ROUNDING = "less_than_rounding"
     """What is missing is less than rounding leaves out."""
     DEMAND_UNKNOWN = "demand_unknown"
@@ -126,6 +128,8 @@ def _reason_for_zero(sized: Sized, *, triggered: bool) -> ReasonForZero:
             return ReasonForZero.AT_MAXIMUM
         case Constraint.LARGEST_ORDER:
             return ReasonForZero.BELOW_LARGEST_ORDER
+        case Constraint.SUPPLY:
+            return ReasonForZero.SUPPLY_SHORT
         case Constraint.MULTIPLE:
             return ReasonForZero.LESS_THAN_ROUNDING
         case _:

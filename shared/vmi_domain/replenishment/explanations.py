@@ -74,6 +74,7 @@ def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) 
                 "maximum_is_hard": need.rules.maximum_is_hard,
                 "rounding": need.rules.rounding.value,
                 "tolerance": _plain(need.rules.tolerance),
+                "available": _text(need.rules.available),
             },
         },
         "steps": _steps(decision),
@@ -150,12 +151,14 @@ _BOUND: Final = {
     Constraint.MULTIPLE: "rounding to the multiple makes it",
     Constraint.LARGEST_ORDER: "the largest order allows",
     Constraint.MAXIMUM: "the maximum leaves room for",
+    Constraint.SUPPLY: "the supplier can promise",
 }
 _ZERO: Final = {
     ReasonForZero.COVERED: "Position {position} covers the order-up-to level {level}.",
     ReasonForZero.ABOVE_REORDER_POINT: "Position {position} is above {point}.",
     ReasonForZero.AT_MAXIMUM: "Position {position} leaves no room for one multiple below the maximum.",
     ReasonForZero.BELOW_LARGEST_ORDER: "The largest order allows less than one multiple.",
+    ReasonForZero.SUPPLY_SHORT: "Position {position} is below the level {level}; the supplier can promise nothing.",
     ReasonForZero.LESS_THAN_ROUNDING: "Position {position} is below the level {level} by less than rounding cares for.",
     ReasonForZero.DEMAND_UNKNOWN: "Nothing is known of the demand: no history, no agreed daily demand, no agreed band.",
 }
@@ -277,6 +280,7 @@ def need_of(explanation: Explanation) -> Need:
             maximum_is_hard=rules["maximum_is_hard"],
             rounding=Rounding(rules["rounding"]),
             tolerance=Decimal(rules["tolerance"]),
+            available=_decimal(rules.get("available")),
         ),
         expected=None if demand is None else _read_expected(demand),
         arrivals=tuple(Arrival(one["days"], Decimal(one["quantity"])) for one in inputs.get("arrivals") or ()),

@@ -30,6 +30,8 @@ class Constraint(StrEnum):
     MULTIPLE = "multiple"
     LARGEST_ORDER = "largest_order"
     MAXIMUM = "maximum"
+    SUPPLY = "supply"
+    """What the supplier can promise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class OrderRules:
     rounding: Rounding = Rounding.UP
     tolerance: Decimal = Decimal("0.5")
     """The share of a multiple that rounding to the nearest may leave out."""
+    available: Decimal | None = None
+    """What the supplier can promise of this order, where it is not to exceed that."""
 
     def __post_init__(self) -> None:
         if self.multiple <= 0:
@@ -72,8 +76,8 @@ def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized
     """Return what to order where ``missing`` base units are wanted on top of the inventory position.
 
     In this order, and only if something is missing: at least the minimum order, to the multiple, at
-    most the largest order, and never past the maximum; what these two cut is rounded *down* to the
-    multiple again. (Rounding first and raising to the minimum then would leave the multiple.)
+    most the largest order, never past the maximum and no more than the supplier can promise; what these
+    cut is rounded *down* to the multiple again. (Rounding first and raising to the minimum then would leave the multiple.)
     """
     if missing <= NOISE:
         return Sized(NOTHING, Constraint.NEED, (Step(Constraint.NEED, NOTHING),))
@@ -96,6 +100,9 @@ def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized
     if room is not None and rules.maximum_is_hard and quantity > room:
         quantity = _down(room, rules.multiple)
         steps.append(Step(Constraint.MAXIMUM, quantity))
+    if rules.available is not None and quantity > rules.available:
+        quantity = _down(max(rules.available, NOTHING), rules.multiple)
+        steps.append(Step(Constraint.SUPPLY, quantity))
     return Sized(quantity, steps[-1].constraint, tuple(steps))
 
 
