@@ -196,7 +196,7 @@ async def _say(settings: Settings, prefix: str, say: Callable[[Standing, datetim
         await raising.write(connection, [step])
         if subject.item_id and step.standing.due_at is not None:
             # Where nothing happens meanwhile it speaks up by itself.
-            await due.bring_forward(connection, Key(*place, subject.item_id), step.standing.due_at)
+            await due.bring_forward(connection, [Key(*place, subject.item_id)], step.standing.due_at)
         return step.standing
 
 

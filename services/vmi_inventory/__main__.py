@@ -1,6 +1,6 @@
 """The inventory worker, as a list of what it does."""
 
-from vmi_contracts.topics import AGREEMENTS, CATALOGUE, DEMAND_PLANS, ORDERS, SALES, STOCK
+from vmi_contracts.topics import AGREEMENTS, CATALOGUE, DEMAND_PLANS, ORDERS, SALES, STOCK, SUPPLY
 from vmi_inventory import releasing
 from vmi_inventory.documents import read_facts
 from vmi_inventory.liveness import watch_feeds
@@ -8,6 +8,7 @@ from vmi_inventory.master_data import read_master_data, record_master_data
 from vmi_inventory.reconciling import reconcile
 from vmi_inventory.recording import Facts
 from vmi_inventory.requesting import ask_for_counts
+from vmi_inventory.supplying import read_supply, record_supply
 from vmi_inventory.upkeep import prepare_the_journal
 from vmi_runtime import process
 from vmi_runtime.worker import Subscription, Tick, Worker
@@ -18,6 +19,7 @@ WORKER = Worker(
     "inventory",
     subscriptions=(
         Subscription((CATALOGUE, AGREEMENTS), decode=read_master_data, apply=record_master_data),
+        Subscription((SUPPLY,), decode=read_supply, apply=record_supply),
         Subscription((STOCK, SALES, ORDERS, DEMAND_PLANS), decode=read_facts, apply=FACTS.record),
     ),
     ticks=(

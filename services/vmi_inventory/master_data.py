@@ -84,7 +84,7 @@ async def record_master_data(entries: Entries, transaction: Transaction) -> None
         items=sorted({*items, *((key.customer_id, key.item_id) for key in agreed)}),
     )
     concerned = {*agreed, *counted_anew, *await agreements.keys_of(connection, locations=locations, items=items)}
-    await _tell(transaction, sorted(concerned), counted_anew, _latest(entries))
+    await tell(transaction, sorted(concerned), counted_anew, _latest(entries))
     await liveness.follow_agreements(connection, entries.agreements)
 
 
@@ -109,7 +109,7 @@ def _latest(entries: Entries) -> datetime:
     return max(at for _, at in (*entries.locations, *entries.items, *entries.agreements))
 
 
-async def _tell(
+async def tell(
     transaction: Transaction, keys: Sequence[Key], demand_from: Mapping[Key, date | None], told_at: datetime
 ) -> None:
     """Give each key a position and tell that it is to be looked at: this may lead to its first proposal.

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from vmi_contracts.topics import AGREEMENTS, CATALOGUE, DEMAND_PLANS, ORDERS, SALES, STOCK
+from vmi_contracts.topics import AGREEMENTS, CATALOGUE, DEMAND_PLANS, ORDERS, SALES, STOCK, SUPPLY
 from vmi_inventory.correcting import correct
 from vmi_inventory.documents import read_facts
 from vmi_inventory.lines import Accepted, accept
 from vmi_inventory.master_data import read_master_data, record_master_data
 from vmi_inventory.recording import Facts, conflicts
+from vmi_inventory.supplying import read_supply, record_supply
 from vmi_runtime import retrying
 from vmi_runtime.worker import Tick, Transaction
 from vmi_store.quarantine import Held, Rejected
@@ -23,6 +24,7 @@ def ticks(facts: Facts) -> tuple[Tick, ...]:
     """Return what tries again what was put aside: master data first, since facts may wait for them."""
     return (
         retrying.trying_again(WORKER, MASTER_DATA, take_master_data_again),
+        retrying.trying_again(WORKER, (SUPPLY,), take_supply_again),
         retrying.trying_again(WORKER, FACTS, partial(take_facts_again, facts)),
     )
 
@@ -66,4 +68,12 @@ async def take_master_data_again(due: Sequence[Held], transaction: Transaction) 
     entries = read_master_data([retrying.record_of(held[0].rejected) for held in retrying.by_record(due)])
     refused, entries.rejected = entries.rejected, []
     await record_master_data(entries, transaction)
+    return refused
+
+
+async def take_supply_again(due: Sequence[Held], transaction: Transaction) -> list[Rejected]:
+    """Take suppliers' statements in again; of each item the one made last counts, whenever it came."""
+    found = read_supply([retrying.record_of(held[0].rejected) for held in retrying.by_record(due)])
+    refused, found.rejected = found.rejected, []
+    await record_supply(found, transaction)
     return refused

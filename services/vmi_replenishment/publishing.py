@@ -230,6 +230,7 @@ def _line(
         expires_at=proposal.expires_at,
         order_number=numbers.get(order) if bound else None,
         order_number_missing=bound and order in numbers and numbers[order] is None,
+        supply_confidence=None if issued.issue.promise is None else issued.issue.promise.confidence,
         reason=version.reason,
         requested_quantity=proposal.requested,
         countered_by=proposal.countered_by or None,

@@ -7,7 +7,7 @@ from vmi_domain.replenishment.proposals import Proposal, Status, message_id
 from vmi_domain.replenishment.reviewing import Review, review
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply_facts import Accepted
-from vmi_replenishment import situations
+from vmi_replenishment import promised, situations
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.publishing import Issued, publish
 from vmi_replenishment.situations import Situations
@@ -27,6 +27,7 @@ async def reconsider(keys: Iterable[Key], transaction: Transaction, master_data:
     found = await situations.read(ordered, transaction, master_data)
     if not found.cases:
         return
+    found = await promised.limit(found, transaction)
     reviews = review(found.cases)
     issued = [
         Issued(issue, case.opportunity)

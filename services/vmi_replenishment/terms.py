@@ -9,8 +9,9 @@ from vmi_contracts.inbound import ServiceMeasure as AgreedMeasure
 from vmi_domain.replenishment.approving import Tolerance
 from vmi_domain.replenishment.needs import BufferFactors, Policy, PolicyKind, ServiceMeasure, UnmetDemand
 from vmi_domain.replenishment.opportunities import Calendar
+from vmi_domain.replenishment.promising import Limit
 from vmi_domain.replenishment.quantities import OrderRules, Rounding
-from vmi_domain.replenishment.reviewing import Terms
+from vmi_domain.replenishment.reviewing import Sourcing, Terms
 from vmi_domain.replenishment.steadiness import Steadiness
 from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.understanding.classes import DEFAULT_TARGETS
@@ -46,6 +47,13 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
         unit_price=agreement.unit_price,
         steadiness=Steadiness(agreement.minimum_change, agreement.minimum_change_share, agreement.freeze_days),
         is_shadow=agreement.mode is Mode.SHADOW,
+        sourcing=Sourcing(
+            limit=Limit(agreement.supply_limit.value),
+            quota=agreement.allocation_quota,
+            priority=agreement.allocation_priority,
+            source_share=agreement.supply_share,
+            source_priority=agreement.supply_priority,
+        ),
         target_by_class=_by_class(agreement),
     )
 

@@ -8,6 +8,7 @@ from vmi_domain.exceptions import rules
 from vmi_domain.exceptions.lifecycle import Observation
 from vmi_domain.exceptions.rules import Arrival, Item
 from vmi_domain.replenishment.decisions import Basis, PolicyKind
+from vmi_domain.replenishment.promising import Promise
 from vmi_domain.replenishment.proposals import Proposal
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.replenishment.reviewing import Case, Review
@@ -32,7 +33,7 @@ async def watch(found: Situations, reviews: Sequence[Review], transaction: Trans
     for case, watched, result in zip(found.cases, found.watched, reviews, strict=True):
         if watched is None:
             continue
-        item = _item(watched, arrivals.get(case.key, ()), _after(case, result), case.now)
+        item = _item(watched, arrivals.get(case.key, ()), _after(case, result), case.now, case.promise)
         seen += rules.of_item(item)
         if (at := rules.due_at(item)) is not None:
             due[case.key] = at
@@ -55,7 +56,13 @@ def _after(case: Case, result: Review) -> Sequence[Proposal]:
     return tuple(after.values())
 
 
-def _item(watched: Watched, arrivals: Sequence[Arrival], proposals: Sequence[Proposal], now: datetime) -> Item:
+def _item(
+    watched: Watched,
+    arrivals: Sequence[Arrival],
+    proposals: Sequence[Proposal],
+    now: datetime,
+    promise: Promise | None,
+) -> Item:
     row, agreed, terms = watched.row, watched.holding.agreed, watched.holding.agreed.terms
     held = stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis)
     return Item(
@@ -75,6 +82,8 @@ def _item(watched: Watched, arrivals: Sequence[Arrival], proposals: Sequence[Pro
         maximum=terms.policy.maximum,
         overshoot=NOTHING if terms.rules.maximum_is_hard else terms.rules.multiple,
         proposals=proposals,
+        is_promised=promise is not None,
+        promised_short=NOTHING if promise is None else promise.short,
         thresholds=agreed.thresholds,
     )
 

@@ -509,6 +509,16 @@ class Mode(StrEnum):
     """Tried out: proposals are kept and compared with what is really ordered, and nothing goes out."""
 
 
+class SupplyLimit(StrEnum):
+    """What the supplier's own word on its supply does to a proposal."""
+
+    NONE = "none"
+    ALERT = "alert"
+    """The need is proposed, and what the supplier cannot promise is an exception."""
+    CAP = "cap"
+    """No more is proposed than the supplier can promise; the rest is an exception."""
+
+
 Target = Annotated[float, Field(gt=0, lt=1)]
 """What the service measure is to reach."""
 
@@ -590,6 +600,17 @@ class AgreementMade(Part):
     multiple: Annotated[Quantity, Field(gt=0)] | None = None
     """Base units; the pack where it is missing."""
     rounding: Rounding = Rounding.UP
+
+    supply_limit: SupplyLimit = SupplyLimit.NONE
+    """Of suppliers who state their supply."""
+    supply_share: Annotated[Quantity, Field(ge=0)] = Decimal(1)
+    """Of several suppliers of an item: its share against the others', kept over ten proposals."""
+    supply_priority: Annotated[int, Field(ge=1, le=99)] = 1
+    """Of several suppliers: lower goes before, and the shares count among the first ones alone."""
+    allocation_quota: Annotated[Quantity, Field(gt=0)] = Decimal(1)
+    """Of supply that is short for several and shared by quota: against the others' quotas."""
+    allocation_priority: Annotated[int, Field(ge=1, le=99)] = 1
+    """Of supply that is short and shared by priority: lower goes before."""
 
     mode: Mode = Mode.ACTIVE
 
@@ -673,6 +694,62 @@ class AgreementMade(Part):
         if self.tolerance_value is not None and self.unit_price is None:
             raise ValueError("tolerance_value needs a unit_price")
         return self
+
+
+# What suppliers can send ---------------------------------------------------------------------------------------------
+
+
+class Production(Part):
+    """What can be shipped in addition from a day on."""
+
+    ready_on: date
+    quantity: Amount
+    """Base units."""
+
+
+class SupplyLine(Line):
+    """One item, by the customer's name of it; base units."""
+
+    item_id: ItemId
+
+    available_to_promise: Amount | None = None
+    """What can be promised now, commitments up to ``stated_at`` taken off."""
+    on_hand: Amount | None = None
+    """The supplier's stock; taken for what can be promised where that is missing."""
+    production: Annotated[tuple[Production, ...], Field(max_length=1000)] = ()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.available_to_promise is None and self.on_hand is None and not self.production:
+            raise ValueError("neither available_to_promise nor on_hand nor production is stated")
+        return self
+
+
+class SupplyStated(Part):
+    """A supplier's stock, production plan and availability to promise (UBL StockAvailabilityReport).
+
+    Of each item the statement that was made last holds; an item that is not in it stays as it was.
+    """
+
+    message_type: ClassVar[str] = "vmi.supply-stated.v1"
+
+    supplier_id: SupplierId
+    customer_id: CustomerId | None = None
+    """Whom it is for; whoever has an agreement with the supplier for the item, where it is missing."""
+    stated_at: Instant
+    valid_until: Instant | None = None
+    """Not relied on afterwards."""
+    allocation: Literal["proportional", "equal_share_of_target", "quota", "priority"] = "proportional"
+    """How it is shared out where it is short for several (S27)."""
+    revision: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Counts up when the same statement is made again with other contents."""
+    document_id: Identifier | None = None
+
+    lines: Annotated[tuple[SupplyLine, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+    @property
+    def key(self) -> str:
+        return self.supplier_id if self.customer_id is None else f"{self.customer_id}|{self.supplier_id}"
 
 
 # Answers to proposals ------------------------------------------------------------------------------------------------

@@ -86,6 +86,10 @@ class ProposalState(Line):
     order_number_missing: bool = False
     """Set where the customer sends numbers and none was left: it goes out without, and the pool wants filling."""
 
+    supply_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    """How far what is needed can be relied on, by the supplier's own word on its supply; missing where it gave none,
+    or nothing is agreed on that."""
+
     reason: str
     """What a planner reads first."""
 

@@ -82,6 +82,7 @@ ORDERS = Topic(
     key="customer|location",
     retention_days=None,
 )
+SUPPLY = Topic("vmi.supply.v1", (inbound.SupplyStated,), key="supplier or customer|supplier", retention_days=None)
 DEMAND_PLANS = Topic("vmi.demand-plans.v1", plans.DOCUMENTS, key="customer|location", retention_days=None)
 POSITIONS = Topic("vmi.positions.v1", (internal.PositionsChanged,), key="customer|location", retention_days=7)
 FORECASTS = Topic("vmi.forecasts.v1", (internal.ForecastsChanged,), key="customer|location", retention_days=7)
@@ -106,6 +107,7 @@ ALL: Final = (
     STOCK,
     SALES,
     ORDERS,
+    SUPPLY,
     DEMAND_PLANS,
     POSITIONS,
     FORECASTS,

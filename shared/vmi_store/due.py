@@ -26,9 +26,11 @@ _NOTE = text("""
 """)
 
 
-async def bring_forward(connection: AsyncConnection, key: Key, at: datetime) -> None:
-    """Note that a key is to be looked at by then, or earlier where that is noted already."""
-    await connection.execute(_BRING_FORWARD, _columns_of_keys([key]) | {"due_ats": [at]})
+async def bring_forward(connection: AsyncConnection, keys: Sequence[Key], at: datetime) -> None:
+    """Note that keys are to be looked at by then, or earlier where that is noted already."""
+    if keys:
+        ordered = sorted(set(keys))
+        await connection.execute(_BRING_FORWARD, _columns_of_keys(ordered) | {"due_ats": [at] * len(ordered)})
 
 
 _BRING_FORWARD = text(f"""

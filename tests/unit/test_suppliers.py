@@ -90,7 +90,7 @@ def test_of_packs_the_largest_remainder_comes_first_and_then_the_first_name():
 def test_a_share_is_whole_packs_within_the_need_and_the_supply_in_whatever_order(available, quantities, rule, seed):
     claims = [
         Claim(
-            name,
+            str(name),
             Decimal(packs * pack),
             firm=Decimal(firm),
             target=Decimal(packs * pack + 10),

@@ -94,6 +94,8 @@ class Item:
     """Those that are not finished, and all of this opportunity."""
     promised_short: Decimal = NOTHING
     """What the supplier's own promise does not cover of what is proposed."""
+    is_promised: bool = False
+    """Whether the supplier said at all what it can send."""
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
@@ -288,7 +290,7 @@ def _short(item: Item) -> Iterator[Observation]:
             proposal_id=last.proposal_id,
             short=answer.offered - answer.quantity,
         )
-    elif last is None:
+    elif last is None and not item.is_promised:
         for supplier in sorted({one.supplier_id for one in item.proposals if one.is_open}):
             yield Observation(_subject(item, Kind.SUPPLY_SHORT, supplier), None)
 

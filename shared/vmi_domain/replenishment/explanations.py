@@ -24,6 +24,7 @@ from vmi_domain.replenishment.needs import (
 )
 from vmi_domain.replenishment.opportunities import Opportunity
 from vmi_domain.replenishment.overriding import sized
+from vmi_domain.replenishment.promising import Promise
 from vmi_domain.replenishment.proposals import Answer, HeldBecause, Proposal, Status
 from vmi_domain.replenishment.quantities import Constraint, OrderRules, Rounding
 from vmi_domain.replenishment.reviewing import Issue
@@ -340,6 +341,9 @@ def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
     proposal, decision = issue.proposal, issue.decision
     assert decision is not None
     explanation = explain(decision, opportunity, proposal.issued_at)
+    if issue.promise is not None:
+        explanation["supply"] = _promise(issue.promise)
+        explanation["supply_confidence"] = issue.promise.confidence
     if issue.doubts:
         explanation["warnings"] = [doubt.value for doubt in issue.doubts]
     if issue.override is not None:
@@ -364,6 +368,18 @@ def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
     return explanation
 
 
+def _promise(promise: Promise) -> dict[str, Any]:
+    return {
+        "limit": promise.limit.value,
+        "stated_at": promise.stated_at.isoformat(),
+        "available": _plain(promise.available),
+        "wanted": _plain(promise.wanted),
+        "share": _plain(promise.share),
+        "backlog": _plain(promise.short),
+        "competing": promise.competing,
+    }
+
+
 CUSTOMER_OVERRIDE: Final = "customer_override"
 
 
@@ -383,6 +399,9 @@ def explained_in_words(issue: Issue) -> str:
             f"Frozen: {_plain(proposal.quantity)} stands, and a change to {_plain(proposal.requested)} is asked for. "
             f"{words}"
         )
+    if issue.promise is not None and issue.promise.short:
+        short, wanted = _plain(issue.promise.short), _plain(issue.promise.wanted)
+        words = f"{words} The supplier's promise leaves {short} of {wanted} uncovered."
     if proposal.review_because:
         words = f"{words} Not accepted by itself: {proposal.review_because}."
     if proposal.held_because is not None:

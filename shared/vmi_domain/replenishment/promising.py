@@ -1,4 +1,4 @@
-"""What a supplier can promise: its stock, its production to come, and what of it is left for one customer (F58, F59)."""
+"""What a supplier can promise: its stock, its production to come, and what of it is left for one (F58, F59)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

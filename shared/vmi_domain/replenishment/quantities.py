@@ -76,8 +76,9 @@ def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized
     """Return what to order where ``missing`` base units are wanted on top of the inventory position.
 
     In this order, and only if something is missing: at least the minimum order, to the multiple, at
-    most the largest order, never past the maximum and no more than the supplier can promise; what these
-    cut is rounded *down* to the multiple again. (Rounding first and raising to the minimum then would leave the multiple.)
+    most the largest order, never past the maximum and no more than the supplier can promise; what
+    these cut is rounded *down* to the multiple again. (Rounding first and raising to the minimum then
+    would leave the multiple.)
     """
     if missing <= NOISE:
         return Sized(NOTHING, Constraint.NEED, (Step(Constraint.NEED, NOTHING),))

@@ -12,10 +12,25 @@ from vmi_domain.replenishment.decisions import Decision, decide
 from vmi_domain.replenishment.needs import Arrival, Expected, Need, Policy, Position
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, days_until
 from vmi_domain.replenishment.overriding import Override, net_of, sized
+from vmi_domain.replenishment.promising import Limit, Promise
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, HeldBecause, Progress, Proposal, Status, Wanted
 from vmi_domain.replenishment.quantities import NOTHING, OrderRules
 from vmi_domain.replenishment.steadiness import EVERY_CHANGE, MAY_BE_ASKED, Steadiness, asked, is_damped, is_frozen
 from vmi_domain.stock.position import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Sourcing:
+    """What is agreed about the supplier's own supply."""
+
+    limit: Limit = Limit.NONE
+    """What its word on it does to a proposal."""
+    quota: Decimal = Decimal(1)
+    priority: int = 1
+    """Of supply that is short for several."""
+    source_share: Decimal = Decimal(1)
+    source_priority: int = 1
+    """Of several suppliers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,7 @@ class Terms:
     steadiness: Steadiness = EVERY_CHANGE
     is_shadow: bool = False
     """Whether the agreement is only tried out: nothing is offered."""
+    sourcing: Sourcing = Sourcing()
     target_by_class: tuple[tuple[str, float], ...] = ()
     """Service targets by the item's value class, in the place of the policy's own; none where none are agreed."""
 
@@ -73,6 +89,8 @@ class Case:
     """Why the position may be wrong: nothing is accepted by itself then."""
     override: Override | None = None
     """What the customer asks for at this opportunity."""
+    promise: Promise | None = None
+    """What the supplier can send for it; None where it said nothing, or nothing is agreed on that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,7 @@ class Issue:
     override: Override | None = None
     """The wish that went before the decision's own quantity."""
     doubts: tuple[Doubt, ...] = ()
+    promise: Promise | None = None
     is_private: bool = False
     """Whether nobody is to hear of it: the agreement is only tried out."""
 
@@ -109,6 +128,44 @@ def review(cases: Sequence[Case]) -> list[Review]:
     for place, decision in zip(open_cases, decide(needs), strict=True):
         decisions[place] = decision
     return [_reviewed(*one) for one in zip(cases, settled, decisions, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What would be proposed without limits of supply; base units."""
+
+    quantity: Decimal
+    level: Decimal
+    position: Decimal
+    """The inventory position, proposals of other opportunities among it."""
+    reserved: Decimal
+    """Offered for other opportunities, or accepted just now."""
+
+
+def wants(cases: Sequence[Case]) -> list[Want]:
+    """Return what each case would want of a supply that knows no limits; each has terms and an opportunity."""
+    settled = [_settled(case) for case in cases]
+    needs = [_need(*one) for one in zip(cases, settled, strict=True)]
+    return [_want(*one) for one in zip(cases, settled, decide(needs), strict=True)]
+
+
+def _want(case: Case, settled: "_Settled", decision: Decision) -> Want:
+    assert case.terms is not None
+    assert case.opportunity is not None
+    quantity, position = decision.quantity, decision.need.position
+    if case.override is not None:
+        parts = proposals.at_opportunity(settled.standing, case.terms.supplier_id, case.opportunity.order_at)
+        quantity = sized(net_of(case.override, parts).quantity, case.terms.rules).quantity
+    level = position.inventory_position + quantity if decision.level is None else decision.level
+    return Want(quantity, level, position.inventory_position, position.proposed_open)
+
+
+def limited(case: Case, promise: Promise) -> Case:
+    """Return the case with what its supplier can promise, by which its quantity is capped where that is agreed."""
+    if case.terms is None or promise.limit is not Limit.CAP or promise.share >= promise.wanted:
+        return replace(case, promise=promise)
+    rules = replace(case.terms.rules, available=promise.share)
+    return replace(case, promise=promise, terms=replace(case.terms, rules=rules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +250,7 @@ def _reviewed(case: Case, settled: _Settled, decision: Decision | None) -> Revie
         if following is not None:
             supersedes = following.version - 1 or None
             private = _is_private(parts[-1] if parts else None, following)
-            issues = (*issues, Issue(following, supersedes, decision, override, case.doubts, private))
+            issues = (*issues, Issue(following, supersedes, decision, override, case.doubts, case.promise, private))
             standing = (*(one for one in standing if one.proposal_id != following.proposal_id), following)
     return Review(issues, _due_at(case.opportunity, standing), decision)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from fractions import Fraction
 from itertools import groupby
 from math import floor
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 NOTHING = Decimal(0)
 
@@ -25,11 +25,8 @@ class Rule(StrEnum):
     """First priorities first; within one by need."""
 
 
-class Comparable(Protocol):
-    def __lt__(self, other: "Comparable", /) -> bool: ...
-
-
-Name = TypeVar("Name", bound=Comparable)
+Name = TypeVar("Name", bound=str | tuple[Any, ...])
+"""What claims are known by, and ordered by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +117,7 @@ def _filled(
     for level in levels:
         if sum(at(level)) >= supply:
             low, high = sum(at(below)), sum(at(level))
-            if high > low:
-                level = below + (level - below) * (supply - low) / (high - low)
-            return at(level)
+            return at(below + (level - below) * (supply - low) / (high - low)) if high > low else at(level)
         below = level
     return at(below)
 

@@ -1,0 +1,76 @@
+"""Suppliers' statements of their supply: taken in, and those told who are limited by it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import orjson
+from pydantic import ValidationError
+
+from vmi_contracts import envelope
+from vmi_contracts.envelope import UnreadableEnvelope
+from vmi_contracts.inbound import SupplyStated
+from vmi_inventory.documents import FUTURE_SKEW, documents_of, unknown_type
+from vmi_inventory.master_data import tell
+from vmi_inventory.rejections import Reason, document_error, line_errors, rejected
+from vmi_runtime.worker import Record, Transaction, recorded_at
+from vmi_store import promises, quarantine
+from vmi_store.quarantine import Rejected
+
+
+@dataclass(slots=True)
+class Statements:
+    """What a batch of records says of supply, each with its record's append time."""
+
+    stated: list[tuple[SupplyStated, datetime]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def read_supply(records: Sequence[Record]) -> Statements:
+    """Return what suppliers state; a bad line is set aside without its document's other lines."""
+    found = Statements()
+    for record in records:
+        try:
+            message = envelope.read(record.value, record.headers)
+        except UnreadableEnvelope as error:
+            found.rejected.append(rejected(record, Reason(error.reason), str(error)))
+            continue
+        if message.message_type not in documents_of(record.topic):
+            found.rejected.append(unknown_type(record, message.message_type))
+            continue
+        body = _read(found, record, message.data)
+        if body is None:
+            continue
+        told_at = recorded_at(record)
+        if body.stated_at > told_at + FUTURE_SKEW:
+            detail = f"it is of {body.stated_at.isoformat()}, and was recorded at {told_at.isoformat()}"
+            found.rejected.append(rejected(record, Reason.FUTURE_TIME, detail, customer_id=body.customer_id))
+        else:
+            found.stated.append((body, told_at))
+    return found
+
+
+def _read(found: Statements, record: Record, data: bytes) -> SupplyStated | None:
+    try:
+        return SupplyStated.model_validate_json(data)
+    except ValidationError as error:
+        wrong = line_errors(error)
+        if wrong is None:
+            found.rejected.append(rejected(record, *document_error(error)))
+            return None
+    raw = orjson.loads(data)
+    for place, (reason, detail) in sorted(wrong.items()):
+        found.rejected.append(rejected(record, reason, detail, line=place + 1))
+    raw["lines"] = [line for place, line in enumerate(raw["lines"]) if place not in wrong]
+    return SupplyStated.model_validate(raw) if raw["lines"] else None
+
+
+async def record_supply(found: Statements, transaction: Transaction) -> None:
+    """Let statements stand; who has an agreement that is limited by them is to be looked at."""
+    connection = transaction.connection
+    await quarantine.add(connection, found.rejected)
+    if not found.stated:
+        return
+    changed = await promises.state(connection, found.stated)
+    concerned = await promises.limited_by(connection, changed)
+    await tell(transaction, concerned, {}, max(at for _, at in found.stated))

@@ -1,0 +1,207 @@
+"""Suppliers' own word on their supply, from the topic to proposals, exceptions and shares (F58 to F60, S27)."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from vmi_contracts import topics
+from vmi_contracts.inbound import SupplyStated
+from vmi_contracts.internal import PositionLine, PositionsChanged
+from vmi_contracts.outbound import ProposalLine, ProposalsIssued
+from vmi_domain.replenishment.explanations import recompute
+from vmi_domain.stock.position import Key
+from vmi_inventory.supplying import read_supply, record_supply
+from vmi_replenishment.following import Replenishment
+from vmi_replenishment.reading import read_answers, read_changes
+from vmi_runtime.clock import Clock, ClockMode
+from vmi_runtime.worker import Transaction
+from vmi_store import due
+from vmi_testing import builders
+from vmi_testing.builders import DAY, NOON
+from vmi_testing.inventory import Desk, record
+
+EVENTS = Clock(ClockMode.EVENTS)
+BAND = {"policy": "minimum_maximum", "minimum": "50", "maximum": "100", "order_weekdays": (4,), "lead_time_days": 2}
+"""At or below 50 up to 100, ordered on Thursdays; NOON is a Tuesday."""
+
+
+class Chain:
+    """A customer's stores, the dairy that supplies them, and the two workers in between."""
+
+    def __init__(self, engine: AsyncEngine, customer: str) -> None:
+        self.engine = engine
+        self.customer = customer
+        self.desk = Desk(engine, customer, ClockMode.EVENTS)
+        self.worker = Replenishment()
+
+    async def agrees(self, store: str = "store-1", **terms: Any) -> None:
+        agreed = builders.agreement(self.customer, "milk", store, **{**BAND, "supply_limit": "cap", **terms})
+        await self.desk.define(agreed)
+
+    async def holds(self, quantity: int, store: str = "store-1", at: datetime = NOON) -> None:
+        await self.desk.tell(builders.stock(self.customer, {"milk": quantity}, at, store))
+        await self.hears(store)
+
+    async def states(self, at: datetime = NOON, **line: Any) -> None:
+        """Let the dairy say what it can send."""
+        said = SupplyStated.model_validate(
+            {
+                "customer_id": self.customer,
+                "supplier_id": "dairy",
+                "stated_at": at,
+                **{name: line.pop(name) for name in ("allocation", "valid_until") if name in line},
+                "lines": [{"item_id": "milk", **line}],
+            }
+        )
+        async with self.engine.begin() as connection:
+            found = read_supply([record(said)])
+            assert not found.rejected
+            await record_supply(found, Transaction(connection, EVENTS))
+
+    async def hears(self, *stores: str) -> None:
+        """Let the replenishment worker look at stores, and at whatever is due after that."""
+        async with self.engine.begin() as connection:
+            for store in stores:
+                await self._follow(store, connection)
+
+    async def _follow(self, store: str, connection: AsyncConnection) -> None:
+        document = PositionsChanged(
+            customer_id=self.customer,
+            location_id=store,
+            reached_at=NOON,
+            lines=(PositionLine(item_id="milk", version=1),),
+        )
+        changes = read_changes([record(document)])
+        await self.worker.follow_changes(changes, Transaction(connection, EVENTS))
+
+    async def due_at_once(self) -> list[Key]:
+        async with self.engine.begin() as connection:
+            waiting = await due.before(connection, datetime(2000, 1, 1, tzinfo=UTC), at_most=100)
+        return sorted(key for key in waiting if key.customer_id == self.customer)
+
+    async def latest(self, store: str = "store-1") -> ProposalLine:
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_ISSUED, {"customer": self.customer})
+            documents = [ProposalsIssued.model_validate_json(row.payload) for row in rows]
+        return [line for one in documents if one.location_id == store for line in one.lines][-1]
+
+    async def accepts(self, line: ProposalLine, store: str = "store-1") -> None:
+        answered = builders.answer(
+            self.customer, [{"proposal_id": line.proposal_id, "version": line.version, "answer": "accept"}]
+        ).model_copy(update={"location_id": store})
+        async with self.engine.begin() as connection:
+            await self.worker.follow_answers(read_answers([record(answered)]), Transaction(connection, EVENTS))
+
+    async def exceptions(self) -> dict[str, str]:
+        """Return what is wrong, by kind and place, in words."""
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_EXCEPTIONS, {"customer": self.customer})
+            return {f"{row.kind} {row.location_id}": row.sentence for row in rows}
+
+    async def told(self) -> set[str]:
+        """Return the stores that the gate told of."""
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_TOLD, {"customer": self.customer, "topic": topics.POSITIONS.name})
+            return {PositionsChanged.model_validate_json(row.payload).location_id for row in rows}
+
+
+_ISSUED = text("""
+    SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = 'vmi.proposals.v1' ORDER BY sequence
+""")
+_TOLD = text("SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = :topic")
+_EXCEPTIONS = text("""
+    SELECT kind, location_id, sentence FROM exception WHERE customer_id = :customer AND closed_at IS NULL
+""")
+
+
+@pytest.fixture
+async def chain(engine: AsyncEngine, customer: str) -> Chain:
+    made = Chain(engine, customer)
+    await made.desk.introduce("milk", location_id="store-1")
+    await made.desk.introduce("milk", location_id="store-2")
+    return made
+
+
+async def test_f59_thirty_can_be_promised_of_fifty_and_the_rest_is_backlog(chain: Chain) -> None:
+    await chain.agrees()
+    await chain.holds(50)
+    await chain.states(available_to_promise="30")
+    await chain.hears("store-1")
+
+    line = await chain.latest()
+
+    assert line.quantity == 30
+    assert line.supply_confidence == pytest.approx(0.6)
+    assert line.explanation["binding"] == "supply"
+    assert line.explanation["supply"]["backlog"] == "20"
+    assert recompute(line.explanation) == 30
+    assert "supply_short store-1" in await chain.exceptions()
+
+
+async def test_f59_by_agreement_the_need_is_proposed_and_a_person_hears_what_is_short(chain: Chain) -> None:
+    await chain.agrees(supply_limit="alert")
+    await chain.states(available_to_promise="30")
+    await chain.holds(50)
+
+    line = await chain.latest()
+
+    assert (line.quantity, line.explanation["binding"]) == (50, "need")
+    assert "20" in (await chain.exceptions())["supply_short store-1"]
+
+    await chain.states(NOON + DAY, available_to_promise="30", production=[{"ready_on": "2025-03-06", "quantity": "40"}])
+    await chain.hears("store-1")
+
+    assert await chain.exceptions() == {}
+
+
+async def test_who_is_limited_by_a_statement_is_told_of_it(chain: Chain) -> None:
+    await chain.agrees()
+    await chain.agrees("store-2", supply_limit="none")
+    await chain.holds(50)
+    before = await chain.told()
+    await chain.states(available_to_promise="30")
+
+    assert before | {"store-1"} == await chain.told()
+
+
+async def test_s27_short_supply_is_shared_by_need_whoever_asks_first(chain: Chain) -> None:
+    await chain.agrees("store-1")
+    await chain.agrees("store-2")
+    await chain.states(available_to_promise="60")
+    await chain.holds(20, "store-1")
+    assert (await chain.latest("store-1")).quantity == 60
+
+    await chain.holds(40, "store-2")
+
+    assert (await chain.latest("store-2")).quantity == 26  # 60 of 140, as 80 to 60
+    assert await chain.due_at_once() == [Key(chain.customer, "store-1", "milk")]
+
+    await chain.hears("store-1")
+
+    assert (await chain.latest("store-1")).quantity == 34
+    assert await chain.due_at_once() == [], "shares that have settled wake nobody"
+
+
+async def test_what_is_accepted_is_promised_to_nobody_else(chain: Chain) -> None:
+    await chain.agrees("store-1")
+    await chain.agrees("store-2")
+    await chain.states(available_to_promise="60")
+    await chain.holds(50, "store-1", NOON + DAY)
+    await chain.accepts(await chain.latest("store-1"))
+    await chain.holds(20, "store-2", NOON + DAY)
+
+    assert (await chain.latest("store-2")).quantity == Decimal(10)
+
+
+async def test_a_statement_that_is_no_longer_valid_limits_nothing(chain: Chain) -> None:
+    await chain.agrees()
+    await chain.states(available_to_promise="30", valid_until=NOON - DAY)
+    await chain.holds(20)
+
+    line = await chain.latest()
+
+    assert (line.quantity, line.supply_confidence) == (80, None)
