@@ -10,8 +10,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from vmi_cli.console import AsJson, Refused, err, out, print_json, print_rows
 from vmi_cli.database import opened
 from vmi_cli.surroundings import connected
-from vmi_inventory import rebuilding
+from vmi_inventory import rebuilding, releasing, replaying
+from vmi_inventory.__main__ import WORKER
 from vmi_inventory.rebuilding import Outcome
+from vmi_inventory.replaying import Replayed, Source
+from vmi_runtime.broker import BrokerUnreachable
+from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
 from vmi_store.rebuilding import Difference, Scope
 
@@ -26,6 +30,10 @@ def rebuild(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what differs: exit status 0 when nothing does, else 1.")
     ] = False,
+    from_topics: Annotated[
+        bool,
+        typer.Option("--from-topics", help="First make the journal anew from the topics, as far as they are kept."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make positions, daily balances and supply anew from the journal, beside the
@@ -37,20 +45,106 @@ def rebuild(
     never made again. It needs a session of its own: no PgBouncer that pools
     transactions.
 
+    With --from-topics the journal itself is made anew first, by the code that
+    takes documents in, from all records that the workers have read: lines that
+    are missing are entered, what is there stays as it is, also where the topics
+    no longer hold it. Catalogue and agreements come back too, and, where no
+    location is named, inbox, corrections, plans and quarantine. What somebody
+    discarded from quarantine stays discarded; archived lines stay archived.
+
         vmi rebuild --dry-run
         vmi rebuild retailer-1
         vmi rebuild retailer-1 store-1 milk
+        vmi rebuild --from-topics --dry-run
+        vmi rebuild retailer-1 --from-topics
     """
     scope = Scope(customer, location, item)
-    outcome = asyncio.run(_rebuild(connected(), scope, dry_run))
-    if customer is not None and not outcome.keys:
+    settings = connected()
+    replayed = asyncio.run(_replay(settings, scope, dry_run)) if from_topics else None
+    outcome = asyncio.run(_rebuild(settings, scope, dry_run))
+    missing = replayed is not None and not replayed.is_same
+    if customer is not None and not outcome.keys and not missing:
         raise Refused(f"nothing is known of {' '.join(name for name in (customer, location, item) if name)}")
     if as_json:
-        print_json(_as_json(outcome, dry_run))
+        print_json(_as_json(outcome, dry_run) | ({"from_topics": _replayed_as_json(replayed)} if replayed else {}))
     else:
+        if replayed is not None:
+            _show_replayed(replayed, dry_run)
         _show(outcome, dry_run)
-    if dry_run and not outcome.is_same:
+    if dry_run and (missing or not outcome.is_same):
         raise typer.Exit(EXIT_DIFFERENT)
+
+
+async def _replay(settings: Settings, scope: Scope, dry_run: bool) -> Replayed:
+    source = Source(
+        settings.kafka,
+        WORKER.group,
+        [topic.name for topic in releasing.MASTER_DATA],
+        [topic.name for topic in releasing.FACTS],
+        Clock(settings.clock),
+    )
+    columns = (TextColumn("Reading"), BarColumn(), MofNCompleteColumn(), TextColumn("records"), TimeElapsedColumn())
+    async with opened(settings, patient=True) as database, opened(settings, patient=True) as beside:
+        with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as progress:
+            bar = progress.add_task("", total=None)
+
+            def report(done: int, total: int) -> None:
+                progress.update(bar, completed=done, total=total)
+
+            try:
+                return await replaying.replay(database, beside, source, scope, dry_run=dry_run, report=report)
+            except BrokerUnreachable as error:
+                raise Refused(str(error)) from None
+
+
+def _show_replayed(replayed: Replayed, dry_run: bool) -> None:
+    compared = replayed.compared
+    assert compared is not None
+    print_rows(
+        f"Missing in the journal (the first {SHOWN} of {compared.missing_lines:,})"
+        if compared.missing_lines > SHOWN
+        else "Missing in the journal",
+        ("customer", "location", "item", "when", "what", "quantity", "recorded"),
+        [
+            (*one.key, one.occurred_at, one.kind.name.lower(), one.quantity, one.recorded_at)
+            for one in compared.missing[:SHOWN]
+        ],
+        nothing="The journal holds all that the topics say.",
+    )
+    others = {
+        "locations, items and agreements differ": replayed.master_data,
+        "corrections are missing": compared.corrections,
+        "plans are missing": compared.plans,
+        "lines are missing in quarantine": compared.rejected,
+        "lines would be read otherwise today, and stay as they are": compared.otherwise,
+        "lines of the journal are in the topics no more, and stay": compared.kept,
+        "lines are in an archive, and stay there": compared.archived,
+    }
+    for what, count in others.items():
+        if count:
+            out.print(f"{count:,} {what}")
+    done = "nothing was changed" if dry_run else f"{replayed.entered:,} lines entered"
+    out.print(f"{replayed.records:,} records with {compared.lines:,} lines; {done}")
+
+
+def _replayed_as_json(replayed: Replayed) -> dict[str, Any]:
+    compared = replayed.compared
+    assert compared is not None
+    return {
+        "same": replayed.is_same,
+        "records": replayed.records,
+        "lines": compared.lines,
+        "lines_missing": compared.missing_lines,
+        "lines_entered": replayed.entered,
+        "lines_read_otherwise": compared.otherwise,
+        "lines_no_longer_in_topics": compared.kept,
+        "lines_archived": compared.archived,
+        "master_data_different": replayed.master_data,
+        "corrections_missing": compared.corrections,
+        "documents_missing": compared.documents,
+        "plans_missing": compared.plans,
+        "quarantine_missing": compared.rejected,
+    }
 
 
 async def _rebuild(settings: Settings, scope: Scope, dry_run: bool) -> Outcome:

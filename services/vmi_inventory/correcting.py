@@ -56,6 +56,13 @@ async def correct(connection: Connection, accepted: Accepted) -> None:
     await _take_back_known(connection, accepted, targets, known, coming)
 
 
+async def taken_back(connection: Connection, known: Mapping[Identity, Sequence[Supersession]]) -> list[JournalLine]:
+    """Return the lines that take back what these superseded documents said, as far as the journal has it."""
+    accepted = Accepted()
+    await _take_back_known(connection, accepted, known, known, set())
+    return accepted.lines
+
+
 def _declared(told: Told) -> list[Supersession]:
     """Return what a document says; a revision that takes no other's place says at least that it is there."""
     targets = list(told.supersedes)

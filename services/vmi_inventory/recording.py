@@ -32,7 +32,11 @@ class Facts:
 
     async def record(self, post: Post, transaction: Transaction) -> None:
         """Take in what is new; keep aside what cannot be taken in."""
-        connection = transaction.connection
+        accepted, known = await self.accept(transaction.connection, post)
+        await quarantine.add(transaction.connection, await self.enter(transaction, accepted, known))
+
+    async def accept(self, connection: Connection, post: Post) -> tuple[Accepted, Known]:
+        """Return what new documents add to the facts, and what is known of it; keep aside what cannot be taken in."""
         known = await self.known(connection, post.told)
         new, conflicting = await _new(connection, post.told)
         accepted = Accepted()
@@ -40,7 +44,7 @@ class Facts:
             accept(told, known, accepted)
         await correct(connection, accepted)
         await quarantine.add(connection, [*post.rejected, *conflicting, *accepted.rejected])
-        await quarantine.add(connection, await self.enter(transaction, accepted, known))
+        return accepted, known
 
     async def known(self, connection: Connection, told: Iterable[Told]) -> Known:
         """Return what is known of all that documents speak of."""
