@@ -135,6 +135,11 @@ def test_a_record_is_trusted_less_the_longer_nobody_looked_and_the_more_often_it
     assert reason_to_count(old) is Reason.LOW_CONFIDENCE
 
 
+def test_a_record_that_was_right_today_is_trusted_however_unlikely_its_quiet_days_were() -> None:
+    """By Bayes' rule; in floating point there was nothing left to divide by, which ended the worker."""
+    assert confidence(a_record(age_days=0.0, quiet_days=20, selling_days=50, window_days=56)) == 1.0
+
+
 def test_a_record_below_zero_is_wrong() -> None:
     assert confidence(a_record(on_hand=-1.0)) == 0
     assert reason_to_count(a_record(on_hand=-1.0)) is Reason.NEGATIVE_STOCK

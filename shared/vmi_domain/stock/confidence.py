@@ -82,7 +82,8 @@ def confidence(record: Record) -> float:
     right = exp(-rate * max(record.age_days, 0.0))
     by_chance = (1.0 - record.selling_share) ** record.quiet_days if record.on_hand > 0 else 1.0
     seen = right * by_chance
-    return seen / (seen + 1.0 - right) if seen > 0 else 0.0
+    # In this order: a tiny ``seen`` would be lost beside 1, and nothing left to divide by.
+    return seen / (seen + (1.0 - right)) if seen > 0 else 0.0
 
 
 class Reason(StrEnum):

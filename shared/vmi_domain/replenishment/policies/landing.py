@@ -158,18 +158,26 @@ def _chances(paths: _Paths, pipeline: Pipeline, cell: Floats, size: int, periods
     First until the next arrival, then until the ends of the ``periods`` before it, averaged too.
     """
     factors = paths.factors()
+    keys, levels = factors.shape
     many = min(periods, _ENDS)
     # Of R ends, 1/R, 2/R … 1, the mean is that of fewer which lie evenly among them.
     shares = ((np.arange(many) + 0.5) * periods / many + 0.5) / periods
-    lasts = at_ends = np.zeros(())
-    for factor in factors.T:
-        landed = np.fft.rfft(_landed(paths, factor, pipeline, cell, size), 4 * size, axis=1).conj()
-        review = factor * paths.review
-        whole = grid_cdf(paths.demand(review), cell, size)
-        parts = [grid_cdf(paths.demand(review * share), cell, size) for share in shares] if many > 1 else [whole]
-        lasts = lasts + _against(landed, whole, size) / factors.shape[1]
-        at_ends = at_ends + _against(landed, np.mean(parts, axis=0), size) / factors.shape[1]
-    return lasts, at_ends
+    # All keys on the first path, all on the second …: small batches cost as much as there are calls.
+    rows = np.tile(np.arange(keys), levels)
+    paths, pipeline, cell, factor = paths.at(rows), pipeline.at(rows), cell[rows], factors.T.ravel()
+    landed = np.fft.rfft(_landed(paths, factor, pipeline, cell, size), 4 * size, axis=1).conj()
+    review = factor * paths.review
+    whole = grid_cdf(paths.demand(review), cell, size)
+    lasts = _over_paths(_against(landed, whole, size), levels)
+    if many <= 1:
+        return lasts, lasts
+    parts = [grid_cdf(paths.demand(review * share), cell, size) for share in shares]
+    return lasts, _over_paths(_against(landed, np.mean(parts, axis=0), size), levels)
+
+
+def _over_paths(chances: Floats, levels: int) -> Floats:
+    """Return each key's mean over its paths."""
+    return np.asarray(chances.reshape(levels, -1, chances.shape[1]).mean(axis=0))
 
 
 def _landed(paths: _Paths, factor: Floats, pipeline: Pipeline, cell: Floats, size: int) -> Floats:
@@ -184,8 +192,8 @@ def _landed(paths: _Paths, factor: Floats, pipeline: Pipeline, cell: Floats, siz
             mean = factor[drawn] * paths.lead[drawn] * (share - before)[drawn]
             chances = cell_chances(paths.at(drawn).demand(mean), cell[drawn], size)
             stock[drawn] = _taken(stock[drawn], chances)
-        if quantity is not None:
-            stock = _moved(stock, quantity / cell)
+        if quantity is not None and (come := np.flatnonzero(quantity > 0)).size:
+            stock[come] = _moved(stock[come], quantity[come] / cell[come])
         before = share
     return stock
 
@@ -203,13 +211,13 @@ def _moved(stock: Floats, cells: Floats) -> Floats:
     """Return the chances after so many cells have come; parts of a cell are shared between its neighbours."""
     whole = np.floor(cells + 1e-9)
     part = np.maximum(cells - whole, 0.0)[:, None]
-    place = np.arange(stock.shape[1]) - whole.astype(np.int64)[:, None]
-
-    def shifted(place: NDArray[np.int64]) -> Floats:
-        return np.where(place >= 0, np.take_along_axis(stock, np.clip(place, 0, None), axis=1), 0.0)
-
-    moved = shifted(place)
-    return moved if not part.any() else (1.0 - part) * moved + part * shifted(place - 1)
+    keys, size = stock.shape
+    # From the right place of a row that begins with nothing, as wide as the stock can move.
+    room = np.concatenate([np.zeros((keys, size + 1)), stock], axis=1)
+    starts = np.arange(keys) * (2 * size + 1) + size + 1 - np.minimum(whole, size).astype(np.int64)
+    place = starts[:, None] + np.arange(size)
+    moved: Floats = room.ravel()[place]
+    return moved if not (part > 0).any() else (1.0 - part) * moved + part * room.ravel()[place - 1]
 
 
 def _against(landed: NDArray[np.complex128], covered: Floats, size: int) -> Floats:
