@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -106,9 +106,13 @@ class Service:
         return (await self.pipeline.backlog()).behind == 0
 
 
-@pytest.fixture(scope="session")
-async def service(kafka: str, database_url: str) -> AsyncIterator[Service]:
-    """All workers running under supervision, on the clock of events."""
+@pytest.fixture(scope="module")
+async def service(kafka: str, new_database: Callable[..., Awaitable[str]]) -> AsyncIterator[Service]:
+    """All workers running under supervision, on the clock of events, in a database that no other test looks into.
+
+    They end with their module: their ticks would go on for other tests' customers.
+    """
+    database_url = await new_database()
     settings = Settings(
         clock=ClockMode.EVENTS,
         kafka=KafkaSettings(bootstrap_servers=kafka),

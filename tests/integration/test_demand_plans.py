@@ -46,9 +46,12 @@ class Shop:
         self.heard = 0
 
     async def opens(self, *items: str, **terms: Any) -> None:
-        """Agree on items that sell ten a day, ordered daily, there two days later."""
+        """Agree on items that sell ten a day, ordered daily, there two days later.
+
+        What is not there is waited for, so that quantities follow plans and stock one to one.
+        """
         await self.desk.introduce(*items)
-        usual = {"expected_daily_demand": 10, "lead_time_days": 2, **terms}
+        usual = {"expected_daily_demand": 10, "lead_time_days": 2, "unmet_demand": "backordered", **terms}
         await self.desk.define(*(builders.agreement(self.customer, item, **usual) for item in items))
         await self.goes_on()
 

@@ -18,7 +18,7 @@ async def until(
     look: Callable[[], T], reached: Callable[[T], bool] = ..., *, seconds: float = ..., every: float = ...
 ) -> T: ...
 async def until(
-    look: Callable[[], Any], reached: Callable[[Any], bool] = bool, *, seconds: float = 30, every: float = 0.05
+    look: Callable[[], Any], reached: Callable[[Any], bool] = bool, *, seconds: float = 120, every: float = 0.05
 ) -> Any:
     """Return what ``look`` sees once it is as wanted; fail, with what was seen last, when the deadline passes."""
     deadline = time.monotonic() + seconds
