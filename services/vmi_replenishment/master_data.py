@@ -108,8 +108,19 @@ class Copies:
                 self._copy(customer_id).units[item_id] = UNKNOWN_UNIT if item is None else item.base_unit
         return {item: self._copy(item[0]).units[item[1]] for item in wanted}
 
-    async def agreed(self, on: Sequence[tuple[Key, date, SiteCalendar]]) -> list[Agreed | None]:
-        """Return what holds for each key on its day; of several suppliers the first. None where nothing is agreed."""
+    async def agreed(self, on: Sequence[tuple[Key, date, SiteCalendar, str]]) -> list[Agreed | None]:
+        """Return what holds for each key on its day with a supplier, or with the first where that has no agreement.
+
+        None where nothing is agreed.
+        """
+        offers = await self.offers([(key, day, calendar) for key, day, calendar, _ in on])
+        return [
+            next((one for one in found if one.terms.supplier_id == supplier), found[0]) if found else None
+            for found, (_, _, _, supplier) in zip(offers, on, strict=True)
+        ]
+
+    async def offers(self, on: Sequence[tuple[Key, date, SiteCalendar]]) -> list[tuple[Agreed, ...]]:
+        """Return what holds for each key on its day, one a supplier, suppliers in their order."""
         terms = [self._copy(key.customer_id).agreed.get(key) for key, _, _ in on]
         missing = {key: calendar for (key, _, calendar), known in zip(on, terms, strict=True) if known is None}
         read = await self._terms(missing) if missing else {}
@@ -152,9 +163,10 @@ class Copies:
         return copy
 
 
-def _on(day: date, terms: Sequence[Term]) -> Agreed | None:
+def _on(day: date, terms: Sequence[Term]) -> tuple[Agreed, ...]:
     """Return what is in force on a day. Of a supplier's terms, suppliers in their order, the latest comes first."""
+    found: dict[str, Agreed] = {}
     for effective_from, effective_to, agreed in terms:
         if effective_from <= day and (effective_to is None or day <= effective_to):
-            return agreed
-    return None
+            found.setdefault(agreed.terms.supplier_id, agreed)
+    return tuple(found.values())

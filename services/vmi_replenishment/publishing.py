@@ -84,7 +84,10 @@ async def _packing(
     calendars = await copies.calendars({one.key[:2] for one in issued})
     units = await copies.units([one.key for one in issued])
     agreed = await copies.agreed(
-        [(one.key, calendars[one.key[:2]].day_of(one.order_at), calendars[one.key[:2]]) for one in issued]
+        [
+            (one.key, calendars[one.key[:2]].day_of(one.order_at), calendars[one.key[:2]], one.supplier_id)
+            for one in issued
+        ]
     )
     return {
         one.proposal_id: _packed(

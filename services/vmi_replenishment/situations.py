@@ -14,7 +14,8 @@ from vmi_domain.replenishment.needs import Arrival, Basis, Expected, PolicyKind,
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_opportunity
 from vmi_domain.replenishment.overriding import Override
 from vmi_domain.replenishment.proposals import HeldBecause
-from vmi_domain.replenishment.reviewing import Case
+from vmi_domain.replenishment.reviewing import Case, Terms
+from vmi_domain.replenishment.sharing import PROPOSALS_COUNTED, Source, next_source
 from vmi_domain.replenishment.sizing import looks_at_arrivals
 from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.stock.position import Key, Supply, stock
@@ -38,6 +39,8 @@ class Holding:
 
     agreed: Agreed
     opportunity: Opportunity
+    others: tuple[Agreed, ...] = ()
+    """What holds with further suppliers of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
         return Situations([], [], [])
     copies = await master_data.as_of_now(transaction, {key.customer_id for key in keys})
     calendars = await copies.calendars(now)
-    holdings = await _holdings(keys, now, calendars, copies)
+    holdings = await _holdings(keys, now, calendars, copies, transaction)
     said = await _said(keys, now, calendars, transaction)
     holdings = {key: one for key, one in holdings.items() if not _has_ended(said.get(key, ()), one, calendars[key[:2]])}
     holdings = await _by_class(holdings, transaction)
@@ -120,6 +123,7 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
                 progress=standing[key].goods,
                 held_because=HeldBecause.STALE_DATA if key in stale else None,
                 override=asked_for.get(key),
+                others=_others(holding),
                 doubts=() if row is None or holding is None else _doubts(row, holding.agreed),
             )
         )
@@ -222,14 +226,20 @@ def _doubts(row: PositionRow, agreed: Agreed) -> tuple[Doubt, ...]:
 
 
 async def _holdings(
-    keys: Sequence[Key], now: Mapping[Site, datetime], calendars: Mapping[Site, SiteCalendar], copies: Copies
+    keys: Sequence[Key],
+    now: Mapping[Site, datetime],
+    calendars: Mapping[Site, SiteCalendar],
+    copies: Copies,
+    transaction: Transaction,
 ) -> dict[Key, Holding]:
-    """Return what is agreed for each key's next opportunity.
+    """Return what is agreed for each key's next opportunity; of several suppliers, with the one whose turn it is.
 
     When the next one is follows from what is agreed today; what is ordered then, from what is agreed for that day.
     """
     today = {site: calendar.day_of(now[site]) for site, calendar in calendars.items()}
-    agreed_today = await copies.agreed([(key, today[key[:2]], calendars[key[:2]]) for key in keys])
+    offers_today = await copies.offers([(key, today[key[:2]], calendars[key[:2]]) for key in keys])
+    several = {key: now[key[:2]] for key, offers in zip(keys, offers_today, strict=True) if len(offers) > 1}
+    given = await proposals.given(transaction.connection, several, at_most=PROPOSALS_COUNTED - 1) if several else {}
     # Most keys of a site share calendar and moment, and so what follows from them.
     known: dict[tuple[Calendar, Site], tuple[Opportunity, date]] = {}
 
@@ -240,15 +250,33 @@ async def _holdings(
             known[wanted] = (following, calendars[site].day_of(following.order_at))
         return known[wanted]
 
-    some = [(key, agreed) for key, agreed in zip(keys, agreed_today, strict=True) if agreed is not None]
-    agreed_then = await copies.agreed(
+    some = [
+        (key, _chosen(offers, given.get(key, {}))) for key, offers in zip(keys, offers_today, strict=True) if offers
+    ]
+    offers_then = await copies.offers(
         [(key, opportunity(agreed, key[:2])[1], calendars[key[:2]]) for key, agreed in some]
     )
-    return {
-        key: Holding(agreed, opportunity(agreed, key[:2])[0])
-        for (key, _), agreed in zip(some, agreed_then, strict=True)
-        if agreed is not None
-    }
+    found = {}
+    for (key, agreed), offers in zip(some, offers_then, strict=True):
+        if offers:
+            chosen = _chosen(offers, given.get(key, {}))
+            others = tuple(one for one in offers if one is not chosen)
+            found[key] = Holding(chosen, opportunity(agreed, key[:2])[0], others)
+    return found
+
+
+def _chosen(offers: Sequence[Agreed], given: Mapping[str, Decimal]) -> Agreed:
+    """Return whose turn it is by the agreed shares and priorities (F62)."""
+    if len(offers) == 1:
+        return offers[0]
+    by_name = {one.terms.supplier_id: one for one in offers}
+    agreed = ((name, one.terms.sourcing) for name, one in by_name.items())
+    sources = [Source(name, sourcing.source_share, sourcing.source_priority) for name, sourcing in agreed]
+    return by_name[next_source(sources, given).supplier_id]
+
+
+def _others(holding: Holding | None) -> dict[str, Terms]:
+    return {} if holding is None else {one.terms.supplier_id: one.terms for one in holding.others}
 
 
 async def _expected(

@@ -3,7 +3,7 @@
 Who writes them has the turn of replenishing at their locations (``vmi_store.turns``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -285,6 +285,47 @@ _EXPLANATIONS = text("""
     FROM proposal_version
     JOIN unnest(CAST(:customers AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS int[]))
         AS wanted (customer_id, proposal_id, version) USING (customer_id, proposal_id, version)
+""")
+
+
+async def given(
+    connection: AsyncConnection, before: Mapping[Key, datetime], *, at_most: int
+) -> dict[Key, dict[str, Decimal]]:
+    """Return what each supplier of a key was asked for, at the latest opportunities before a moment; base units.
+
+    What it refused counts as it was offered: its turn was had.
+    """
+    keys = sorted(before)
+    rows = await connection.execute(
+        _GIVEN,
+        {
+            "customers": [key.customer_id for key in keys],
+            "locations": [key.location_id for key in keys],
+            "items": [key.item_id for key in keys],
+            "before": [before[key] for key in keys],
+            "at_most": at_most,
+        },
+    )
+    found: dict[Key, dict[str, Decimal]] = {}
+    for row in rows:
+        found.setdefault(Key(row.customer_id, row.location_id, row.item_id), {})[row.supplier_id] = row.quantity
+    return found
+
+
+_GIVEN = text("""
+    SELECT wanted.customer_id, wanted.location_id, wanted.item_id, asked.supplier_id, sum(asked.quantity) AS quantity
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:before AS timestamptz[])
+    ) AS wanted (customer_id, location_id, item_id, before)
+    CROSS JOIN LATERAL (
+        SELECT supplier_id, coalesce(nullif(quantity, 0), answer_offered, 0) AS quantity
+        FROM proposal
+        WHERE proposal.customer_id = wanted.customer_id AND proposal.location_id = wanted.location_id
+          AND proposal.item_id = wanted.item_id AND proposal.order_at < wanted.before
+          AND proposal.status NOT IN ('cancelled', 'superseded')
+        ORDER BY proposal.order_at DESC LIMIT :at_most
+    ) AS asked
+    GROUP BY wanted.customer_id, wanted.location_id, wanted.item_id, asked.supplier_id
 """)
 
 

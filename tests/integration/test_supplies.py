@@ -89,6 +89,24 @@ class Chain:
             documents = [ProposalsIssued.model_validate_json(row.payload) for row in rows]
         return [line for one in documents if one.location_id == store for line in one.lines][-1]
 
+    async def document(self) -> ProposalsIssued:
+        """Return the latest document of proposals."""
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_ISSUED, {"customer": self.customer})
+            return [ProposalsIssued.model_validate_json(row.payload) for row in rows][-1]
+
+    async def asked(self) -> list[str]:
+        """Return the suppliers of all proposals, by their opportunities."""
+        async with self.engine.begin() as connection:
+            return [row.supplier_id for row in await connection.execute(_STAND, {"customer": self.customer})]
+
+    async def statuses(self) -> set[tuple[str, str]]:
+        """Return how proposals stand, by supplier."""
+        async with self.engine.begin() as connection:
+            return {
+                (row.supplier_id, row.status) for row in await connection.execute(_STAND, {"customer": self.customer})
+            }
+
     async def accepts(self, line: ProposalLine, store: str = "store-1") -> None:
         answered = builders.answer(
             self.customer, [{"proposal_id": line.proposal_id, "version": line.version, "answer": "accept"}]
@@ -113,6 +131,7 @@ _ISSUED = text("""
     SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = 'vmi.proposals.v1' ORDER BY sequence
 """)
 _TOLD = text("SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = :topic")
+_STAND = text("SELECT supplier_id, status FROM proposal WHERE customer_id = :customer ORDER BY order_at")
 _EXCEPTIONS = text("""
     SELECT kind, location_id, sentence FROM exception WHERE customer_id = :customer AND closed_at IS NULL
 """)
@@ -205,3 +224,34 @@ async def test_a_statement_that_is_no_longer_valid_limits_nothing(chain: Chain) 
     line = await chain.latest()
 
     assert (line.quantity, line.supply_confidence) == (80, None)
+
+
+# Several sources
+
+
+async def test_f62_two_suppliers_take_turns_by_their_shares(chain: Chain) -> None:
+    await chain.agrees(supply_limit="none", supply_share="0.6", approval="automatic", order_weekdays=None)
+    await chain.agrees(
+        supply_limit="none", supply_share="0.4", approval="automatic", order_weekdays=None, supplier_id="farm"
+    )
+    for day in range(20):  # what is on order covers every second day
+        await chain.holds(50, at=NOON + day * DAY)
+        received = [{"item_id": "milk", "quantity": "50"}]
+        await chain.desk.tell(builders.receipt(chain.customer, f"receipt-{day}", received, NOON + (day + 0.9) * DAY))
+
+    asked = await chain.asked()
+
+    assert (asked.count("dairy"), asked.count("farm")) == (6, 4)
+
+
+async def test_what_one_supplier_has_not_answered_yet_stands_while_it_is_the_others_turn(chain: Chain) -> None:
+    await chain.agrees(supply_limit="none", supply_share="0.5")
+    await chain.agrees(supply_limit="none", supply_share="0.5", supplier_id="farm")
+    await chain.holds(50)
+    first = await chain.document()
+    await chain.holds(0, at=NOON + 4 * DAY)
+    second = await chain.document()
+
+    assert (first.supplier_id, second.supplier_id) == ("dairy", "farm")
+    assert second.lines[0].quantity == 50, "of the 100 that are missing the dairy was asked for 50"
+    assert await chain.statuses() == {("dairy", "proposed"), ("farm", "proposed")}

@@ -89,6 +89,8 @@ class Case:
     """Why the position may be wrong: nothing is accepted by itself then."""
     override: Override | None = None
     """What the customer asks for at this opportunity."""
+    others: Mapping[str, Terms] = field(default_factory=dict)
+    """What is agreed with further suppliers, whose turn it is not; their proposals for other opportunities stand."""
     promise: Promise | None = None
     """What the supplier can send for it; None where it said nothing, or nothing is agreed on that."""
 
@@ -202,16 +204,25 @@ def _step(case: Case, proposal: Proposal) -> Proposal | None:
         return None
     if case.terms is None:
         return proposal.stepped(Status.CANCELLED, NOTHING, case.now)
-    if case.terms.supplier_id != proposal.supplier_id:
+    terms = _terms_of(case, case.terms, proposal)
+    if terms is None:
         return proposal.stepped(Status.SUPERSEDED, NOTHING, case.now)
-    if _accepts_by_itself(case, case.terms, proposal) and proposal.order_at < case.now:
+    if _accepts_by_itself(case, terms, proposal) and proposal.order_at < case.now:
         return proposals.accepted_by_agreement(proposal, case.now)
     is_stale = case.held_because is HeldBecause.STALE_DATA
     if (gone := proposals.expired(proposal, case.now, is_withheld=is_stale)) is not None:
         return gone
-    if is_stale and _waits_from_before(case, case.terms, proposal):
+    if is_stale and _waits_from_before(case, terms, proposal):
         return proposals.withheld(proposal, HeldBecause.STALE_DATA, case.now)
     return None
+
+
+def _terms_of(case: Case, terms: Terms, proposal: Proposal) -> Terms | None:
+    """Return what is agreed with the proposal's supplier, None where another one takes its place."""
+    if proposal.supplier_id == terms.supplier_id:
+        return terms
+    is_this_one = case.opportunity is not None and case.opportunity.order_at == proposal.order_at
+    return None if is_this_one else case.others.get(proposal.supplier_id)
 
 
 def _waits_from_before(case: Case, terms: Terms, proposal: Proposal) -> bool:
