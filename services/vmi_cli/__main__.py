@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "rebuild": "vmi_cli.rebuild:rebuild",
     "agreements": "vmi_cli.agreements:app",
     "archive": "vmi_cli.archive:archive",
+    "suppliers": "vmi_cli.suppliers:suppliers",
     "forecast": "vmi_cli.forecast:app",
     "profile": "vmi_cli.profile:profile",
     "propose": "vmi_cli.propose:propose",

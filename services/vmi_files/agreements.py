@@ -104,8 +104,8 @@ def agreement(table: Table, row: int) -> AgreementMade:
     for name in NAMES:
         said.setdefault(name, ALL)
     said.setdefault("supplier_id", NO_SUPPLIER)
-    if "order_weekdays" in said:
-        said["order_weekdays"] = re.findall(r"\w+", said["order_weekdays"])
+    for column in said.keys() & LISTS:
+        said[column] = re.findall(r"[\w-]+", said[column])
     if said.get("service_target_by_class", "").startswith("{"):
         said["service_target_by_class"] = json.loads(said["service_target_by_class"])
     for column in said.keys() & DATES:
@@ -120,6 +120,7 @@ def agreement(table: Table, row: int) -> AgreementMade:
         raise FileRefused(f"{table.place(row, column)}: {what}{message}") from None
 
 
+LISTS: Final = frozenset({"order_weekdays", "receiving_weekdays", "holidays"})
 DATES: Final = frozenset({"effective_from", "effective_to"})
 
 

@@ -157,7 +157,7 @@ def _times(agreed: Agreed, as_of: date) -> Times:
         following = next_opportunity(calendar, datetime.combine(as_of + DAY, time(0), tzinfo=UTC))
         days = float((following.order_at.date() - as_of).days)
     lead = calendar.lead_time_days
-    until = lead + days
+    until = lead + days + agreed.terms.extra_cover_days
     if agreed.ends is not None:
         until = min(until, float((agreed.ends + DAY - as_of).days))
     return Times(lead, max(until, lead))

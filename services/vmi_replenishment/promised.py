@@ -73,6 +73,7 @@ async def limit(found: Situations, transaction: Transaction) -> Situations:
             available=available[one.pool][one.order_day],
             wanted=own[key].claim.need,
             share=shares[key],
+            reliability=one.terms.on_time_in_full,
             competing=sum(1 for other in (*own.values(), *others) if other.pool == one.pool and other.claim.need) - 1,
         )
         cases[one.place] = limited(one.case, promise)

@@ -14,6 +14,7 @@ from vmi_domain.replenishment.needs import Arrival, Basis, Expected, PolicyKind,
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_opportunity
 from vmi_domain.replenishment.overriding import Override
 from vmi_domain.replenishment.proposals import HeldBecause
+from vmi_domain.replenishment.reliability import learned
 from vmi_domain.replenishment.reviewing import Case, Terms
 from vmi_domain.replenishment.sharing import PROPOSALS_COUNTED, Source, next_source
 from vmi_domain.replenishment.sizing import looks_at_arrivals
@@ -87,6 +88,7 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
     said = await _said(keys, now, calendars, transaction)
     holdings = {key: one for key, one in holdings.items() if not _has_ended(said.get(key, ()), one, calendars[key[:2]])}
     holdings = await _by_class(holdings, transaction)
+    holdings = await _by_deliveries(holdings, transaction)
     standing = await proposals.standing(
         connection, [(key, holdings[key].opportunity.order_at if key in holdings else None) for key in keys]
     )
@@ -325,6 +327,24 @@ async def _by_class(holdings: dict[Key, Holding], transaction: Transaction) -> d
         for key in asking
     }
     return {**holdings, **chosen}
+
+
+async def _by_deliveries(holdings: dict[Key, Holding], transaction: Transaction) -> dict[Key, Holding]:
+    """Return holdings with what the item's own deliveries show of its supplier, where that is agreed (F61)."""
+    asking = [key for key, one in holdings.items() if one.agreed.terms.lead_time_is_learned]
+    if not asking:
+        return holdings
+    found = dict(holdings)
+    for key, told in (await supply.deliveries(transaction.connection, asking)).items():
+        holding = holdings[key]
+        terms = holding.agreed.terms
+        # What came of no proposal is of the only supplier; of several nobody knows of which.
+        names = {terms.supplier_id} if holding.others else {terms.supplier_id, ""}
+        shown = learned(
+            [one for supplier, one in told if supplier in names], lead_time_days=terms.calendar.lead_time_days
+        )
+        found[key] = replace(holding, agreed=replace(holding.agreed, terms=terms.after(shown)))
+    return found
 
 
 _SAID: Final = AHEAD | {PlanKind.ENDING, PlanKind.SUCCESSION}

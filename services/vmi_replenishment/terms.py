@@ -26,7 +26,14 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
             cut_off=agreement.order_cut_off,
             every_days=agreement.review_days,
             weekdays=None if agreement.order_weekdays is None else frozenset(agreement.order_weekdays),
+            holidays=frozenset(agreement.holidays),
             lead_time_days=agreement.lead_time_days,
+            lead_time_in_working_days=agreement.lead_time_in_working_days,
+            receiving_weekdays=(
+                None if agreement.receiving_weekdays is None else frozenset(agreement.receiving_weekdays)
+            ),
+            receiving_from=agreement.receiving_from,
+            receiving_until=agreement.receiving_until,
         ),
         policy=policy_of(agreement),
         rules=OrderRules(
@@ -38,6 +45,8 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
         ),
         pack=agreement.pack,
         lead_time_sd_days=agreement.lead_time_sd_days,
+        lead_time_is_learned=agreement.lead_time_source == "learned",
+        extra_cover_days=agreement.extra_cover_days,
         expected_daily_demand=agreement.expected_daily_demand,
         answer_within=(
             None if agreement.answer_within_hours is None else timedelta(hours=agreement.answer_within_hours)

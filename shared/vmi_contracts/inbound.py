@@ -586,12 +586,27 @@ class AgreementMade(Part):
     lead_time_days: Annotated[float, Field(ge=0, le=730)] = 1.0
     """From the order opportunity to goods on the shelf, calendar days."""
     lead_time_sd_days: Annotated[float, Field(ge=0, le=365)] = 0.0
+    lead_time_source: Literal["agreed", "learned"] = "agreed"
+    """Learned: the spread follows the item's own deliveries, and so far as they take longer than is agreed, so much
+    more is covered; due dates stay as agreed. As agreed until there are five of them."""
+    lead_time_in_working_days: bool = False
+    """Whether the whole days of the lead time are Mondays to Fridays without holidays."""
+    extra_cover_days: Annotated[float, Field(ge=0, le=366)] = 0.0
+    """Days that an order lasts beyond the arrival of the next one; no due date moves by it."""
     review_days: Annotated[int, Field(ge=1, le=366)] = 1
     """An order opportunity every so many days, counted from 1970-01-05, a Monday."""
     order_weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] | None = None
     """ISO weekdays (Monday 1) on which orders go out; takes the place of ``review_days``."""
     order_cut_off: time = time(0, 0)
     """The moment of an order day, in the site's zone, at which its opportunity falls."""
+    holidays: Annotated[tuple[date, ...], Field(max_length=1000)] = ()
+    """Days without orders, without work and without arrivals."""
+    receiving_weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] | None = None
+    """ISO weekdays on which goods are taken in; what would come on another day comes on the next one of these."""
+    receiving_from: time | None = None
+    receiving_until: time | None = None
+    """The hours in which goods are taken in, in the site's zone: what would come before them comes when they begin,
+    what would come after them on the next day of receiving."""
 
     pack: Annotated[Quantity, Field(gt=0)] = Decimal(1)
     """Base units in what is ordered and shipped as one."""
@@ -688,6 +703,10 @@ class AgreementMade(Part):
             raise ValueError("service by cost has no targets, by class or otherwise")
         if self.order_weekdays is not None and not self.order_weekdays:
             raise ValueError("order_weekdays names no day")
+        if self.receiving_weekdays is not None and not self.receiving_weekdays:
+            raise ValueError("receiving_weekdays names no day")
+        if self.receiving_from and self.receiving_until and self.receiving_until < self.receiving_from:
+            raise ValueError("receiving_until lies before receiving_from")
         bounds = (self.tolerance_quantity, self.tolerance_value, self.tolerance_deviation)
         if self.approval is Approval.TOLERANCE and all(bound is None for bound in bounds):
             raise ValueError("approval by tolerance needs tolerance_quantity, tolerance_value or tolerance_deviation")

@@ -1,10 +1,10 @@
 """What suppliers say they can send, and who needs of it. A statement's row is the lock of all who share in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import text
@@ -115,6 +115,10 @@ async def hold(connection: AsyncConnection, wanted: Sequence[Pool]) -> Mapping[P
     if not wanted:
         return {}
     result = await connection.execute(_HOLD, _pools(sorted(set(wanted))))
+    return _stated(result)
+
+
+def _stated(result: Iterable[Any]) -> dict[Pool, Stated]:
     return {
         Pool(row.customer_id, row.supplier_id, row.item_id): Stated(
             Statement(
@@ -128,6 +132,20 @@ async def hold(connection: AsyncConnection, wanted: Sequence[Pool]) -> Mapping[P
         )
         for row in result
     }
+
+
+async def stated(connection: AsyncConnection, *, supplier_id: str | None = None) -> Mapping[Pool, Stated]:
+    """Return what stands of all suppliers, or of one, in order."""
+    return _stated(await connection.execute(_STATED, {"supplier": supplier_id}))
+
+
+_STATED = text("""
+    SELECT customer_id, supplier_id, item_id, stated_at, available, on_hand, production::text AS production,
+           valid_until, allocation
+    FROM supply_statement
+    WHERE CAST(:supplier AS text) IS NULL OR supplier_id = :supplier
+    ORDER BY supplier_id, item_id, customer_id
+""")
 
 
 _HOLD = text(f"""

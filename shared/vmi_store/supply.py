@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from vmi_domain.replenishment.reliability import Delivery, deliveries_of
 from vmi_domain.stock.position import Key, Kind
 from vmi_domain.stock.supply import Stage, SupplyLine, supply_lines, totals
 from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
@@ -169,6 +170,25 @@ _LINES = text(f"""
     FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
     JOIN supply_line USING (customer_id, location_id, item_id)
     ORDER BY customer_id, location_id, item_id, place
+""")  # noqa: S608 - our own words
+
+
+async def deliveries(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, list[tuple[str, Delivery]]]:
+    """Return what has come to each key, with its supplier's name; empty where it came of no proposal."""
+    told = await facts(connection, keys)
+    result = await connection.execute(_SUPPLIERS, _columns(keys))
+    suppliers = {row.proposal_id: row.supplier_id for row in result}
+    return {
+        key: [(suppliers.get(one.proposal_id, ""), one) for one in deliveries_of(of_key)]
+        for key, of_key in told.items()
+        if of_key
+    }
+
+
+_SUPPLIERS = text(f"""
+    SELECT proposal_id, supplier_id
+    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    JOIN proposal USING (customer_id, location_id, item_id)
 """)  # noqa: S608 - our own words
 
 

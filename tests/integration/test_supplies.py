@@ -1,6 +1,6 @@
 """Suppliers' own word on their supply, from the topic to proposals, exceptions and shares (F58 to F60, S27)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from vmi_cli import suppliers
 from vmi_contracts import topics
 from vmi_contracts.inbound import SupplyStated
 from vmi_contracts.internal import PositionLine, PositionsChanged
@@ -255,3 +256,52 @@ async def test_what_one_supplier_has_not_answered_yet_stands_while_it_is_the_oth
     assert (first.supplier_id, second.supplier_id) == ("dairy", "farm")
     assert second.lines[0].quantity == 50, "of the 100 that are missing the dairy was asked for 50"
     assert await chain.statuses() == {("dairy", "proposed"), ("farm", "proposed")}
+
+
+# Lead times
+
+
+async def test_f61_deliveries_that_take_longer_and_vary_raise_the_level_and_move_no_due_date(chain: Chain) -> None:
+    by_demand = {"policy": "order_up_to", "minimum": None, "maximum": None, "supply_limit": "none"}
+    terms = {**by_demand, "expected_daily_demand": 10, "order_weekdays": None, "lead_time_days": 2}
+    await chain.agrees("store-1", **terms)
+    await chain.agrees("store-2", **terms, lead_time_source="learned")
+    for store in ("store-1", "store-2"):
+        for number in range(20):
+            ordered_at, days = NOON - (60 - 2 * number) * DAY, 4 + number % 3
+            line = [{"item_id": "milk", "quantity": "10"}]
+            order = builders.order(chain.customer, f"{store}-{number}", line, ordered_at)
+            receipt = builders.receipt(
+                chain.customer, f"{store}-{number}", [{**line[0], "order_id": order.order_id}], ordered_at + days * DAY
+            )
+            await chain.desk.tell(*(one.model_copy(update={"location_id": store}) for one in (order, receipt)))
+        await chain.holds(0, store)
+
+    agreed, learned = await chain.latest("store-1"), await chain.latest("store-2")
+
+    assert agreed.deliver_at == learned.deliver_at
+    demand = learned.explanation["inputs"]["demand"]
+    assert demand["lead_time_sd_days"] == pytest.approx(0.81, abs=0.05)
+    assert learned.quantity > agreed.quantity + 25
+    assert recompute(learned.explanation) == learned.quantity
+    async with chain.engine.connect() as connection:
+        [shown], _ = await suppliers.read(connection, "dairy", chain.customer)
+    assert (shown["deliveries"], shown["in_full"], shown["on_time_in_full"]) == (40, 1.0, 0.0)
+    assert shown["lead_time_days"] == pytest.approx(4.95, abs=0.05)
+
+
+async def test_s23_holidays_and_working_days_of_the_agreement_move_opportunities_and_arrivals(chain: Chain) -> None:
+    await chain.agrees(
+        supply_limit="none",
+        order_weekdays=(1, 4),
+        lead_time_days=2,
+        lead_time_in_working_days=True,
+        holidays=("2025-03-07",),
+    )
+    await chain.holds(10)
+
+    line = await chain.latest()
+
+    assert line.order_at.date() == date(2025, 3, 6)
+    assert line.deliver_at.date() == date(2025, 3, 11), "Friday is a holiday, then comes the weekend"
+    assert line.explanation["opportunity"]["next_deliver_at"].startswith("2025-03-12"), "Monday's order's arrival"

@@ -120,3 +120,22 @@ def test_a_span_over_a_day_of_23_hours_counts_whole_days() -> None:
     friday = datetime(2025, 3, 28, 11, 0, tzinfo=UTC)
 
     assert span(friday, friday + timedelta(hours=71), zone="Europe/Berlin", day_ends_at=time(0)).days == 3
+
+
+def test_what_would_come_on_a_holiday_comes_on_the_day_after() -> None:
+    calendar = Calendar(weekdays=frozenset({1}), lead_time_days=2, holidays=frozenset({date(2025, 6, 11)}))
+
+    assert next_opportunity(calendar, MONDAY).deliver_at.date() == date(2025, 6, 12)
+
+
+def test_goods_are_taken_in_on_receiving_days_within_their_hours() -> None:
+    weekly = {"weekdays": frozenset({1}), "lead_time_days": 2.75, "receiving_weekdays": frozenset({2, 4})}
+    sunday = MONDAY - DAY
+
+    any_hour = next_opportunity(Calendar(**weekly), sunday)  # type: ignore[arg-type]
+    morning = next_opportunity(Calendar(**weekly, receiving_until=time(12, 0)), sunday)  # type: ignore[arg-type]
+    late = next_opportunity(Calendar(**weekly, receiving_from=time(7, 0)), sunday)  # type: ignore[arg-type]
+
+    assert any_hour.deliver_at == datetime(2025, 6, 5, 18, 0, tzinfo=UTC), "Wednesday at six waits for Thursday"
+    assert morning.deliver_at == datetime(2025, 6, 5, 0, 0, tzinfo=UTC)
+    assert late.deliver_at == datetime(2025, 6, 5, 7, 0, tzinfo=UTC)

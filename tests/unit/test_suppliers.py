@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from vmi_domain.replenishment.promising import Limit, Promise, Statement
 from vmi_domain.replenishment.quantities import Constraint, OrderRules, to_order
-from vmi_domain.replenishment.reliability import Delivery, learned
+from vmi_domain.replenishment.reliability import Delivery, deliveries_of, learned
 from vmi_domain.replenishment.sharing import Claim, Rule, Source, next_source, share_out
+from vmi_domain.stock.supply_facts import Accepted, Ordered, Received, Shipped
 
 MONDAY = datetime(2025, 3, 3, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -191,3 +193,21 @@ def test_what_comes_late_or_short_is_not_on_time_in_full():
 
 def test_few_deliveries_teach_nothing():
     assert learned(deliveries(5, 5, 5, 5)) is None
+
+
+def test_deliveries_are_orders_with_their_receipts_by_name_by_shipment_or_the_oldest_that_waits() -> None:
+    facts = [
+        Ordered("order-1", Decimal(10), MONDAY, fact_id=UUID(int=1)),
+        Received("receipt-1", Decimal(4), MONDAY + 3 * DAY, order_id="order-1", fact_id=UUID(int=2)),
+        Received("receipt-2", Decimal(6), MONDAY + 5 * DAY, fact_id=UUID(int=3)),
+        Accepted(UUID(int=9), Decimal(20), MONDAY + DAY, fact_id=UUID(int=4)),
+        Shipped("truck", Decimal(20), MONDAY + 2 * DAY, proposal_id=UUID(int=9), fact_id=UUID(int=5)),
+        Received("receipt-3", Decimal(18), MONDAY + 6 * DAY, shipment_id="truck", completed=True, fact_id=UUID(int=6)),
+        Ordered("order-2", Decimal(10), MONDAY + 9 * DAY, fact_id=UUID(int=7)),
+    ]
+
+    one, two = deliveries_of(facts)
+
+    assert (one.ordered_at, one.received_at, one.ordered, one.received) == (MONDAY, MONDAY + 5 * DAY, 10, 10)
+    assert (two.received_at - two.ordered_at, two.ordered, two.received) == (5 * DAY, 20, 18)
+    assert two.proposal_id == UUID(int=9)

@@ -48,7 +48,7 @@ def expectations(questions: Sequence[Question]) -> list[Expected | None]:
     if not questions:
         return []
     states = _states(questions)
-    until_next_arrival = _outlooks(questions, states, [one.opportunity.next_deliver_at for one in questions])
+    until_next_arrival = _outlooks(questions, states, [_covered_until(one) for one in questions])
     until_arrival = _outlooks(questions, states, [one.opportunity.deliver_at for one in questions])
     until_minimum, until_maximum = _until_days_of_supply(questions, states)
     known = ((states[:, AGE] > 0) | (states[:, AGREED] > 0)).tolist()
@@ -74,10 +74,15 @@ def expectations(questions: Sequence[Question]) -> list[Expected | None]:
     return found
 
 
+def _covered_until(question: Question) -> datetime:
+    """Return until when the order must last: the next one's arrival, and the extra cover that was agreed or learned."""
+    return question.opportunity.next_deliver_at + timedelta(days=question.terms.extra_cover_days)
+
+
 def _with_plans(question: Question, state: NDArray[np.float32], without: Expected | None) -> Expected | None:
     """Return what to expect with all that was said of it; as without, where nothing said is about the time to come."""
     opportunity = question.opportunity
-    until_next, basis = _planned(question, state, opportunity.next_deliver_at)
+    until_next, basis = _planned(question, state, _covered_until(question))
     if not until_next.layers:
         return without
 
@@ -89,7 +94,7 @@ def _with_plans(question: Question, state: NDArray[np.float32], without: Expecte
     spread = 0.0 if basis is Basis.NET_PLAN else question.terms.lead_time_sd_days
     return Expected(
         basis,
-        _outlook(question, opportunity.next_deliver_at, until_next),
+        _outlook(question, _covered_until(question), until_next),
         until(opportunity.deliver_at),
         spread,
         notes,

@@ -28,11 +28,16 @@ class Calendar:
     weekdays: frozenset[int] | None = None
     """ISO weekdays (Monday 1) that are order days; they take the place of the interval."""
     holidays: frozenset[date] = frozenset()
-    """Days without orders and without work."""
+    """Days without orders, without work and without arrivals."""
     lead_time_days: float = 1.0
     """From the order opportunity to goods on the shelf."""
     lead_time_in_working_days: bool = False
     """Whether the lead time counts Mondays to Fridays without holidays, or all days of the calendar."""
+    receiving_weekdays: frozenset[int] | None = None
+    """ISO weekdays on which goods are taken in; any where it is missing."""
+    receiving_from: time | None = None
+    receiving_until: time | None = None
+    """The hours of such a day in which they are."""
 
     def __post_init__(self) -> None:
         if self.every_days < 1 or (self.weekdays is not None and not self.weekdays <= set(range(1, 8))):
@@ -142,7 +147,30 @@ def _arrival(calendar: Calendar, day: date) -> datetime:
     else:
         arrival = day + whole * DAY
     part = (calendar.lead_time_days - whole) * DAY
-    return moment(arrival, calendar.cut_off, calendar.zone) + part
+    return _received(calendar, moment(arrival, calendar.cut_off, calendar.zone) + part)
+
+
+def _received(calendar: Calendar, arrives: datetime) -> datetime:
+    """Return when goods that arrive at a moment are taken in: then, or when the site takes in goods next."""
+    here = arrives.astimezone(ZoneInfo(calendar.zone))
+    day, opens = here.date(), calendar.receiving_from or time(0, 0)
+    if calendar.receiving_until is not None and here.time() > calendar.receiving_until:
+        day += DAY
+    day = _receiving_day_from(calendar, day)
+    if day > here.date():
+        # Without hours of receiving they come on the later day at the same time of the day.
+        clock = here.time() if calendar.receiving_from is calendar.receiving_until is None else opens
+        return moment(day, clock, calendar.zone)
+    return moment(day, opens, calendar.zone) if here.time() < opens else arrives
+
+
+def _receiving_day_from(calendar: Calendar, day: date) -> date:
+    weekdays = calendar.receiving_weekdays
+    for _ in range(MOST_CLOSED_DAYS):
+        if day not in calendar.holidays and (weekdays is None or day.isoweekday() in weekdays):
+            return day
+        day += DAY
+    raise ValueError(f"no day of receiving within {MOST_CLOSED_DAYS} is free of holidays")
 
 
 def _next_working_day(calendar: Calendar, day: date) -> date:

@@ -1,10 +1,13 @@
 """How long a supplier really takes, how much of it comes, and how much of that in time (F61)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from statistics import fmean, median, stdev
+from uuid import UUID
+
+from vmi_domain.stock.supply_facts import Accepted, Fact, Order, Received, Shipped, current
 
 DAY = timedelta(days=1)
 ENOUGH = 5
@@ -27,6 +30,68 @@ class Delivery:
     ordered: Decimal
     received: Decimal
     expected_at: datetime | None = None
+    proposal_id: UUID | None = None
+    """The proposal that the order came of."""
+
+
+@dataclass(slots=True)
+class _Placed:
+    """What was ordered at once, and what came of it."""
+
+    at: datetime
+    quantity: Decimal
+    expected_at: datetime | None
+    proposal_id: UUID | None
+    receipts: list[Received] = field(default_factory=list)
+
+    @property
+    def received(self) -> Decimal:
+        return sum((one.quantity for one in self.receipts), Decimal(0))
+
+    @property
+    def is_over(self) -> bool:
+        return self.received >= self.quantity or any(one.completed for one in self.receipts)
+
+
+def deliveries_of(facts: Iterable[Fact]) -> list[Delivery]:
+    """Return the orders of one item at one location that have come, by what documents said.
+
+    A receipt belongs to the order it names, or its shipment names; one that names none, to the oldest order that waits.
+    An order is over when all of it came, somebody said that no more will, or a later one has come.
+    """
+    placed: dict[object, _Placed] = {}
+    of_shipment: dict[str, _Placed] = {}
+    entries = current(facts)
+    for entry in entries:
+        if isinstance(entry, Accepted):
+            placed[entry.proposal_id] = _Placed(entry.at, entry.quantity, entry.expected_at, entry.proposal_id)
+    for entry in entries:
+        if isinstance(entry, Order):
+            accepted = placed.pop(entry.proposal_id, None)
+            expected_at = entry.expected_at or (None if accepted is None else accepted.expected_at)
+            since = entry.at if accepted is None else min(accepted.at, entry.at)
+            placed[entry.order_id] = _Placed(since, entry.quantity, expected_at, entry.proposal_id)
+    by_proposal = {one.proposal_id: one for one in placed.values() if one.proposal_id is not None}
+    for entry in entries:
+        if isinstance(entry, Shipped):
+            shipped = placed.get(entry.order_id) or by_proposal.get(entry.proposal_id or UUID(int=0))
+            if shipped is not None:
+                of_shipment[entry.shipment_id] = shipped
+                shipped.expected_at = shipped.expected_at or entry.expected_at
+    ordered = sorted((one for one in placed.values() if one.quantity > 0), key=lambda one: one.at)
+    for entry in sorted((one for one in entries if isinstance(one, Received)), key=lambda one: one.at):
+        named = placed.get(entry.order_id) or of_shipment.get(entry.shipment_id or "")
+        waiting = (one for one in ordered if one.at <= entry.at and not one.is_over)
+        if (order := named or next(waiting, None)) is not None:
+            order.receipts.append(entry)
+    last = max((one.at for one in ordered if one.receipts), default=None)
+    return [
+        Delivery(
+            one.at, max(each.at for each in one.receipts), one.quantity, one.received, one.expected_at, one.proposal_id
+        )
+        for one in ordered
+        if one.receipts and (one.is_over or (last is not None and one.at < last))
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from vmi_domain.replenishment.overriding import Override, net_of, sized
 from vmi_domain.replenishment.promising import Limit, Promise
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, HeldBecause, Progress, Proposal, Status, Wanted
 from vmi_domain.replenishment.quantities import NOTHING, OrderRules
+from vmi_domain.replenishment.reliability import Reliability
 from vmi_domain.replenishment.steadiness import EVERY_CHANGE, MAY_BE_ASKED, Steadiness, asked, is_damped, is_frozen
 from vmi_domain.stock.position import Key
 
@@ -44,6 +45,10 @@ class Terms:
     pack: Decimal = Decimal(1)
     """Base units in what is ordered and shipped as one."""
     lead_time_sd_days: float = 0.0
+    lead_time_is_learned: bool = False
+    """Whether deliveries say how long they take and how much that varies."""
+    extra_cover_days: float = 0.0
+    """By so much longer an order must last than until the next one arrives; no due date moves by it (S29)."""
     expected_daily_demand: float | None = None
     """Base units a day, for an item that has no history yet."""
     answer_within: timedelta | None = None
@@ -57,8 +62,25 @@ class Terms:
     is_shadow: bool = False
     """Whether the agreement is only tried out: nothing is offered."""
     sourcing: Sourcing = Sourcing()
+    on_time_in_full: float | None = None
+    """The share of orders that came so, where that was learned."""
     target_by_class: tuple[tuple[str, float], ...] = ()
     """Service targets by the item's value class, in the place of the policy's own; none where none are agreed."""
+
+    def after(self, deliveries: Reliability | None) -> "Terms":
+        """Return the terms as deliveries correct them: their spread, and cover for what they take longer than agreed.
+
+        Due dates stay as agreed: to learn of lateness must not make orders later (S29).
+        """
+        if deliveries is None:
+            return self
+        longer = max(deliveries.lead_time_days - self.calendar.lead_time_days, 0.0)
+        return replace(
+            self,
+            lead_time_sd_days=deliveries.lead_time_sd_days,
+            extra_cover_days=self.extra_cover_days + longer,
+            on_time_in_full=deliveries.on_time_in_full,
+        )
 
     def of_class(self, name: str | None) -> "Terms":
         """Return the terms for an item of a value class; as they stand where it has none, or none of these."""
