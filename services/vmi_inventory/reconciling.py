@@ -44,10 +44,11 @@ async def reconcile(transaction: Transaction) -> bool:
 async def _judge(connection: Connection, keys: Sequence[Key], now: Mapping[LocationKey, datetime]) -> None:
     """Tell where the last count differs by more than is tolerated; the next good one ends it."""
     last = await reconciling.latest(connection, keys)
-    agreed = await in_force(connection, keys, now)
-    in_transit = {row.key: row.supply.probably_received for row in await positions.read(connection, keys)}
+    # Most counts find what was expected: whatever is agreed, that is tolerated.
+    differing = {key: one for key, one in last.items() if one.drift or one.newly_apart}
+    agreed, in_transit = await _judged_by(connection, list(differing), now)
     seen = []
-    for key, one in last.items():
+    for key, one in differing.items():
         terms = agreed.get(key)
         drift = _unexplained(one, terms, in_transit.get(key, NOTHING))
         thresholds = Thresholds() if terms is None else thresholds_of(terms)
@@ -56,6 +57,16 @@ async def _judge(connection: Connection, keys: Sequence[Key], now: Mapping[Locat
         ):
             seen.append(_drifted(one, one.expected, drift))
     await raising.settle(connection, keys, (Kind.DRIFT,), seen, now)
+
+
+async def _judged_by(
+    connection: Connection, keys: Sequence[Key], now: Mapping[LocationKey, datetime]
+) -> tuple[Mapping[Key, AgreementMade], Mapping[Key, Decimal]]:
+    """Return what is agreed for the keys, and what was probably received of them and is not booked."""
+    if not keys:
+        return {}, {}
+    agreed = await in_force(connection, keys, now)
+    return agreed, {row.key: row.supply.probably_received for row in await positions.read(connection, keys)}
 
 
 def _unexplained(one: Booked, terms: AgreementMade | None, probably_received: Decimal) -> Decimal:

@@ -19,7 +19,7 @@ from vmi_domain.replenishment.reviewing import Case, Terms
 from vmi_domain.replenishment.sharing import PROPOSALS_COUNTED, Source, next_source
 from vmi_domain.replenishment.sizing import looks_at_arrivals
 from vmi_domain.stock.feeds import FeedKind
-from vmi_domain.stock.position import Key, Supply, stock
+from vmi_domain.stock.position import Key, Stock, Supply, stock
 from vmi_domain.stock.supply import Stage
 from vmi_replenishment.master_data import Agreed, Copies, MasterData, Site
 from vmi_runtime.clock import ClockMode
@@ -59,6 +59,8 @@ class Watched:
     """A key's facts beside its case."""
 
     row: PositionRow
+    held: Stock
+    """Its quantities by their names."""
     holding: Holding
     expected: Expected | None
     """Also where no quantity follows from it."""
@@ -103,9 +105,10 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
     )
     asked_for = await _asked_for(decided, calendars, holdings, transaction)
     cases = []
-    watched = []
+    watched: list[Watched | None] = []
     for key in keys:
         holding, row = holdings.get(key), standing[key].position
+        held = None if row is None or holding is None else _held(row, holding.agreed)
         cases.append(
             Case(
                 key=key,
@@ -114,8 +117,8 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
                     ordered_since[key]
                     if key in ordered_since
                     else NO_STOCK
-                    if row is None or holding is None
-                    else _position(row, holding.agreed, interchangeable.get(key, NOTHING))
+                    if held is None
+                    else _position(held, interchangeable.get(key, NOTHING))
                 ),
                 terms=None if holding is None else holding.agreed.terms,
                 opportunity=None if holding is None or not _is_known(row) else holding.opportunity,
@@ -126,11 +129,13 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
                 held_because=HeldBecause.STALE_DATA if key in stale else None,
                 override=asked_for.get(key),
                 others=_others(holding),
-                doubts=() if row is None or holding is None else _doubts(row, holding.agreed),
+                doubts=(Doubt.NEGATIVE_STOCK,) if held is not None and held.is_negative else (),
             )
         )
-        known = holding is not None and row is not None and _is_known(row)
-        watched.append(Watched(row, holding, outlooks.get(key)) if known and row and holding else None)
+        if holding is None or row is None or held is None or not _is_known(row):
+            watched.append(None)
+        else:
+            watched.append(Watched(row, held, holding, outlooks.get(key)))
     return Situations(cases, [standing[key].due_at for key in keys], watched)
 
 
@@ -189,8 +194,11 @@ def _is_known(row: PositionRow | None) -> bool:
     return row is not None and (row.version > 0 or row.supply != NO_SUPPLY)
 
 
-def _position(row: PositionRow, agreed: Agreed, interchangeable: Decimal) -> Position:
-    held = stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis)
+def _held(row: PositionRow, agreed: Agreed) -> Stock:
+    return stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis)
+
+
+def _position(held: Stock, interchangeable: Decimal) -> Position:
     return Position(
         usable=held.usable + interchangeable,
         received_unconfirmed=held.usable_unconfirmed,
@@ -220,11 +228,6 @@ async def _asked_for(
                 found[key] = Override(wish.quantity, wish.told_at, wish.reason)
                 break
     return found
-
-
-def _doubts(row: PositionRow, agreed: Agreed) -> tuple[Doubt, ...]:
-    held = stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis)
-    return (Doubt.NEGATIVE_STOCK,) if held.is_negative else ()
 
 
 async def _holdings(

@@ -12,7 +12,7 @@ from vmi_domain.replenishment.promising import Promise
 from vmi_domain.replenishment.proposals import Proposal
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.replenishment.reviewing import Case, Review
-from vmi_domain.stock.position import Authority, Key, Supply, stock
+from vmi_domain.stock.position import Authority, Key, Supply
 from vmi_domain.stock.supply import Stage, SupplyLine
 from vmi_replenishment.situations import Situations, Watched
 from vmi_runtime import raising
@@ -64,7 +64,7 @@ def _item(
     promise: Promise | None,
 ) -> Item:
     row, agreed, terms = watched.row, watched.holding.agreed, watched.holding.agreed.terms
-    held = stock(row.balance, row.supply, authority=agreed.authority, basis=agreed.basis)
+    held = watched.held
     return Item(
         key=row.key,
         now=now,

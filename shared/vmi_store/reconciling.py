@@ -123,8 +123,9 @@ async def derive(connection: AsyncConnection, keys: Sequence[Key]) -> list[Booke
     if not taken:
         return []
     wanted = _columns([(Key(row.customer_id, row.location_id, row.item_id), row.as_of) for row in taken])
-    await connection.execute(_COUNTED, wanted)
-    await connection.execute(_GONE, wanted)
+    standing = (await connection.execute(_COUNTED, wanted)).rowcount
+    if standing < len(taken):
+        await connection.execute(_GONE, wanted)
     return [_booked(row) for row in await connection.execute(_DERIVE, wanted)]
 
 
