@@ -31,6 +31,8 @@ COMMANDS: Final = {
     "agreements": "vmi_cli.agreements:app",
     "archive": "vmi_cli.archive:archive",
     "suppliers": "vmi_cli.suppliers:suppliers",
+    "outlook": "vmi_cli.outlook:outlook",
+    "loads": "vmi_cli.loads:loads",
     "forecast": "vmi_cli.forecast:app",
     "profile": "vmi_cli.profile:profile",
     "propose": "vmi_cli.propose:propose",

@@ -1,6 +1,7 @@
 """From the agreement as it crosses the wire to the terms that decisions are made by."""
 
 from datetime import timedelta
+from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
 from vmi_contracts.inbound import AgreementMade, Approval, Mode
@@ -11,10 +12,12 @@ from vmi_domain.replenishment.needs import BufferFactors, Policy, PolicyKind, Se
 from vmi_domain.replenishment.opportunities import Calendar
 from vmi_domain.replenishment.promising import Limit
 from vmi_domain.replenishment.quantities import OrderRules, Rounding
-from vmi_domain.replenishment.reviewing import Sourcing, Terms
+from vmi_domain.replenishment.reviewing import Pallets, Sourcing, Terms
 from vmi_domain.replenishment.steadiness import Steadiness
 from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.understanding.classes import DEFAULT_TARGETS
+
+FINEST: Final = Decimal("0.000001")
 
 
 def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
@@ -39,6 +42,9 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
         rules=OrderRules(
             multiple=agreement.multiple or agreement.pack,
             minimum_order=agreement.minimum_order,
+            largest_order=agreement.largest_order,
+            budget=_budget(agreement),
+            capacity=agreement.capacity,
             maximum=agreement.maximum,
             maximum_is_hard=agreement.maximum_is_hard,
             rounding=Rounding(agreement.rounding.value),
@@ -63,8 +69,21 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
             source_share=agreement.supply_share,
             source_priority=agreement.supply_priority,
         ),
+        pallets=_pallets(agreement),
         target_by_class=_by_class(agreement),
     )
+
+
+def _pallets(agreement: AgreementMade) -> Pallets | None:
+    if agreement.pallet is None or agreement.load_pallets is None:
+        return None
+    return Pallets(agreement.pallet, agreement.pallet_layer or agreement.pallet, agreement.load_pallets)
+
+
+def _budget(agreement: AgreementMade) -> Decimal | None:
+    if agreement.largest_value is None or not agreement.unit_price:
+        return None
+    return (agreement.largest_value / agreement.unit_price).quantize(FINEST, ROUND_FLOOR)
 
 
 def _by_class(agreement: AgreementMade) -> tuple[tuple[str, float], ...]:

@@ -575,7 +575,8 @@ class AgreementMade(Part):
     order_cycle_days: Annotated[float, Field(ge=0, le=366)] = 0.0
     """Of a DDMRP buffer: the desired order cycle."""
     shelf_life_days: Annotated[float, Field(gt=0)] | None = None
-    """From the arrival to the end of sale, for the newsvendor; up to the next arrival where it is missing."""
+    """From the arrival to the end of sale: no more is sent than sells by then. The newsvendor is sized by it, up to the
+    next arrival where it is missing."""
 
     minimum: Amount | None = None
     """The reorder point of a minimum-maximum agreement, base units."""
@@ -615,6 +616,18 @@ class AgreementMade(Part):
     multiple: Annotated[Quantity, Field(gt=0)] | None = None
     """Base units; the pack where it is missing."""
     rounding: Rounding = Rounding.UP
+    largest_order: Annotated[Quantity, Field(gt=0)] | None = None
+    """The most that one order may bring, base units."""
+    largest_value: Annotated[Quantity, Field(gt=0)] | None = None
+    """The most that one order of the item may cost; needs ``unit_price``."""
+    capacity: Annotated[Quantity, Field(gt=0)] | None = None
+    """The space there (a shelf, a tank), base units: the inventory position never exceeds it."""
+    pallet: Annotated[Quantity, Field(gt=0)] | None = None
+    """Base units on a pallet."""
+    pallet_layer: Annotated[Quantity, Field(gt=0)] | None = None
+    """Base units in a layer of it: loads are filled up by layers; by pallets where it is missing."""
+    load_pallets: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Pallets of a full truck; ``vmi loads`` fills them."""
 
     supply_limit: SupplyLimit = SupplyLimit.NONE
     """Of suppliers who state their supply."""
@@ -710,6 +723,10 @@ class AgreementMade(Part):
         bounds = (self.tolerance_quantity, self.tolerance_value, self.tolerance_deviation)
         if self.approval is Approval.TOLERANCE and all(bound is None for bound in bounds):
             raise ValueError("approval by tolerance needs tolerance_quantity, tolerance_value or tolerance_deviation")
+        if self.largest_value is not None and not self.unit_price:
+            raise ValueError("largest_value needs a unit_price")
+        if self.load_pallets is not None and self.pallet is None:
+            raise ValueError("load_pallets needs a pallet, the base units on one")
         if self.tolerance_value is not None and self.unit_price is None:
             raise ValueError("tolerance_value needs a unit_price")
         return self

@@ -16,7 +16,11 @@ from vmi_contracts.outbound import ProposalLine, ProposalsIssued
 from vmi_domain.replenishment.explanations import recompute
 from vmi_domain.stock.position import Key
 from vmi_inventory.supplying import read_supply, record_supply
+from vmi_replenishment import situations
+from vmi_replenishment.ahead import ahead
 from vmi_replenishment.following import Replenishment
+from vmi_replenishment.loads import loads
+from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.reading import read_answers, read_changes
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import Transaction
@@ -305,3 +309,64 @@ async def test_s23_holidays_and_working_days_of_the_agreement_move_opportunities
     assert line.order_at.date() == date(2025, 3, 6)
     assert line.deliver_at.date() == date(2025, 3, 11), "Friday is a holiday, then comes the weekend"
     assert line.explanation["opportunity"]["next_deliver_at"].startswith("2025-03-12"), "Monday's order's arrival"
+
+
+# The outlook
+
+
+async def test_the_supplier_sees_what_is_firm_then_proposed_then_planned_over_the_horizon(chain: Chain) -> None:
+    by_demand = {"policy": "order_up_to", "minimum": None, "maximum": None, "supply_limit": "none"}
+    await chain.agrees(**by_demand, expected_daily_demand=10, pack="5")
+    await chain.holds(20)
+    await chain.accepts(await chain.latest())
+    await chain.holds(20, at=NOON + 3 * DAY)
+    key = Key(chain.customer, "store-1", "milk")
+    async with chain.engine.connect() as connection:
+        found = await situations.read([key], Transaction(connection, EVENTS), MasterData())
+
+    rows = ahead(found, "dairy", 28 * DAY)
+
+    assert [one.commitment.value for one in rows] == ["firm", "proposed", "planned", "planned", "planned"]
+    assert [one.order_at.date().isoformat() for one in rows] == [
+        "2025-03-06",
+        "2025-03-13",
+        "2025-03-20",
+        "2025-03-27",
+        "2025-04-03",
+    ]
+    assert [one.quantity for one in rows[3:]] == [70, 70], "a week of ten a day"
+    assert all(one.quantity % 5 == 0 for one in rows)
+    assert ahead(found, "farm", 28 * DAY) == []
+
+
+# Limits of the agreement
+
+
+async def test_each_limit_of_the_agreement_cuts_the_proposal_under_its_own_name(chain: Chain) -> None:
+    limits: list[tuple[dict[str, Any], str, int]] = [
+        ({"largest_order": "30"}, "largest_order", 30),
+        ({"largest_value": "100", "unit_price": "4"}, "budget", 25),
+        ({"capacity": "60"}, "capacity", 40),
+        ({"shelf_life_days": 3, "expected_daily_demand": 10, "policy": "order_up_to"}, "shelf_life", 45),
+    ]
+    found = []
+    for limit, _, _ in limits:
+        await chain.agrees(supply_limit="none", **limit)
+        await chain.holds(20)
+        line = await chain.latest()
+        assert recompute(line.explanation) == line.quantity
+        found.append((line.explanation["binding"], line.quantity))
+
+    assert found == [(name, quantity) for _, name, quantity in limits]
+
+
+async def test_f46_a_truck_is_filled_up_and_the_proposal_stays_what_is_needed(chain: Chain) -> None:
+    await chain.agrees(supply_limit="none", pallet="10", load_pallets=10, expected_daily_demand=5, maximum_is_hard=True)
+    await chain.holds(40)
+    key = Key(chain.customer, "store-1", "milk")
+    async with chain.engine.connect() as connection:
+        found = await situations.read([key], Transaction(connection, EVENTS), MasterData())
+
+    assert (await chain.latest()).quantity == 60
+    [order] = loads(found, "dairy")
+    assert (order.load.loads, order.load.pallets, order.load.lines[0].fill) == (1, 6, 0), "the maximum leaves no room"

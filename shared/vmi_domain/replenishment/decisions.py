@@ -1,9 +1,10 @@
 """How much to propose and why: from position, demand and agreement to a quantity, as a pure function of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from vmi_domain.replenishment.needs import (
     Arrival,
@@ -20,7 +21,7 @@ from vmi_domain.replenishment.needs import (
     UnmetDemand,
     outlooks,
 )
-from vmi_domain.replenishment.quantities import NOTHING, Constraint, Sized, to_order
+from vmi_domain.replenishment.quantities import NOTHING, Constraint, OrderRules, Sized, to_order
 from vmi_domain.replenishment.sizing import LevelSource, Size, sizes
 
 __all__ = [
@@ -45,6 +46,9 @@ __all__ = [
 ]
 
 
+FINEST: Final = Decimal("0.000001")
+
+
 class ReasonForZero(StrEnum):
     """Why nothing is proposed."""
 
@@ -55,6 +59,12 @@ class ReasonForZero(StrEnum):
     """Something is missing, but the maximum leaves no room for one multiple."""
     BELOW_LARGEST_ORDER = "below_largest_order"
     """Something is missing, but the largest order is smaller than one multiple."""
+    NO_BUDGET = "no_budget"
+    """Something is missing, but the agreed value of an order pays for less than one multiple."""
+    SHORT_LIFE = "short_life"
+    """Something is missing, but more would not be sold before it expires."""
+    NO_SPACE = "no_space"
+    """Something is missing, but the customer has no space for one multiple."""
     SUPPLY_SHORT = "supply_short"
     """Something is missing, but the supplier can promise less than one multiple of it."""
     LESS_THAN_ROUNDING = "less_than_rounding"
@@ -105,11 +115,27 @@ def _decided(need: Need, size: Size) -> Decision:
     point = size.reorder_point
     triggered = point is None or is_triggered(inventory_position=position, reorder_point=point)
     missing = _missing(size, position) if triggered else NOTHING
-    sized = to_order(missing=missing, position=position, rules=need.rules)
+    sized = to_order(missing=missing, position=position, rules=within_life(need))
     reason = None
     if not sized.quantity:
         reason = _reason_for_zero(sized, triggered=triggered)
     return Decision(need, size.source, size.level, point, missing, sized, reason)
+
+
+def within_life(need: Need) -> OrderRules:
+    """Return the rules with what sells before it expires: the demand until the arrival, and as long as it keeps then.
+
+    The newsvendor has its shelf life in its level already.
+    """
+    policy, expected = need.policy, need.expected
+    if policy.shelf_life_days is None or policy.kind is PolicyKind.NEWSVENDOR or expected is None:
+        return need.rules
+    until_next = expected.until_next_arrival
+    if until_next.days <= 0:
+        return need.rules
+    until_arrival = 0.0 if expected.until_arrival is None else expected.until_arrival.days
+    sold = until_next.mean / until_next.days * (until_arrival + policy.shelf_life_days)
+    return replace(need.rules, sells_in_life=Decimal(sold).quantize(FINEST))
 
 
 def _missing(size: Size, position: Decimal) -> Decimal:
@@ -128,6 +154,12 @@ def _reason_for_zero(sized: Sized, *, triggered: bool) -> ReasonForZero:
             return ReasonForZero.AT_MAXIMUM
         case Constraint.LARGEST_ORDER:
             return ReasonForZero.BELOW_LARGEST_ORDER
+        case Constraint.BUDGET:
+            return ReasonForZero.NO_BUDGET
+        case Constraint.SHELF_LIFE:
+            return ReasonForZero.SHORT_LIFE
+        case Constraint.CAPACITY:
+            return ReasonForZero.NO_SPACE
         case Constraint.SUPPLY:
             return ReasonForZero.SUPPLY_SHORT
         case Constraint.MULTIPLE:

@@ -75,6 +75,8 @@ def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) 
                 "maximum_is_hard": need.rules.maximum_is_hard,
                 "rounding": need.rules.rounding.value,
                 "tolerance": _plain(need.rules.tolerance),
+                "budget": _text(need.rules.budget),
+                "capacity": _text(need.rules.capacity),
                 "available": _text(need.rules.available),
             },
         },
@@ -152,6 +154,9 @@ _BOUND: Final = {
     Constraint.MULTIPLE: "rounding to the multiple makes it",
     Constraint.LARGEST_ORDER: "the largest order allows",
     Constraint.MAXIMUM: "the maximum leaves room for",
+    Constraint.BUDGET: "the agreed value of an order pays for",
+    Constraint.SHELF_LIFE: "what sells before it expires is",
+    Constraint.CAPACITY: "the space there leaves room for",
     Constraint.SUPPLY: "the supplier can promise",
 }
 _ZERO: Final = {
@@ -159,6 +164,9 @@ _ZERO: Final = {
     ReasonForZero.ABOVE_REORDER_POINT: "Position {position} is above {point}.",
     ReasonForZero.AT_MAXIMUM: "Position {position} leaves no room for one multiple below the maximum.",
     ReasonForZero.BELOW_LARGEST_ORDER: "The largest order allows less than one multiple.",
+    ReasonForZero.NO_BUDGET: "The agreed value of an order pays for less than one multiple.",
+    ReasonForZero.SHORT_LIFE: "Position {position} is all that is sold before it expires.",
+    ReasonForZero.NO_SPACE: "Position {position} leaves no space for one multiple.",
     ReasonForZero.SUPPLY_SHORT: "Position {position} is below the level {level}; the supplier can promise nothing.",
     ReasonForZero.LESS_THAN_ROUNDING: "Position {position} is below the level {level} by less than rounding cares for.",
     ReasonForZero.DEMAND_UNKNOWN: "Nothing is known of the demand: no history, no agreed daily demand, no agreed band.",
@@ -195,8 +203,8 @@ def _policy(policy: Policy) -> dict[str, Any]:
             told |= {"minimum_days": policy.minimum_days, "maximum_days": policy.maximum_days}
         case PolicyKind.DDMRP:
             told["buffer"] = {field.name: getattr(policy.buffer, field.name) for field in fields(BufferFactors)}
-        case PolicyKind.NEWSVENDOR:
-            told["shelf_life_days"] = policy.shelf_life_days
+    if policy.shelf_life_days is not None:
+        told["shelf_life_days"] = policy.shelf_life_days
     return told
 
 
@@ -281,6 +289,8 @@ def need_of(explanation: Explanation) -> Need:
             maximum_is_hard=rules["maximum_is_hard"],
             rounding=Rounding(rules["rounding"]),
             tolerance=Decimal(rules["tolerance"]),
+            budget=_decimal(rules.get("budget")),
+            capacity=_decimal(rules.get("capacity")),
             available=_decimal(rules.get("available")),
         ),
         expected=None if demand is None else _read_expected(demand),

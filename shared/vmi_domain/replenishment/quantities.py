@@ -30,6 +30,11 @@ class Constraint(StrEnum):
     MULTIPLE = "multiple"
     LARGEST_ORDER = "largest_order"
     MAXIMUM = "maximum"
+    BUDGET = "budget"
+    SHELF_LIFE = "shelf_life"
+    """More would not be sold before it expires."""
+    CAPACITY = "capacity"
+    """The customer's space: a shelf, a tank."""
     SUPPLY = "supply"
     """What the supplier can promise."""
 
@@ -47,6 +52,12 @@ class OrderRules:
     rounding: Rounding = Rounding.UP
     tolerance: Decimal = Decimal("0.5")
     """The share of a multiple that rounding to the nearest may leave out."""
+    budget: Decimal | None = None
+    """The quantity that the agreed value of an order pays for."""
+    sells_in_life: Decimal | None = None
+    """The most the inventory position may reach so that all of it is sold before it expires (S20)."""
+    capacity: Decimal | None = None
+    """The most that the customer has space for; never exceeded, whatever is soft."""
     available: Decimal | None = None
     """What the supplier can promise of this order, where it is not to exceed that."""
 
@@ -76,8 +87,9 @@ def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized
     """Return what to order where ``missing`` base units are wanted on top of the inventory position.
 
     In this order, and only if something is missing: at least the minimum order, to the multiple, at
-    most the largest order, never past the maximum and no more than the supplier can promise; what
-    these cut is rounded *down* to the multiple again. (Rounding first and raising to the minimum then
+    most the largest order and what its budget pays for, never past the maximum, what sells before it
+    expires and what there is space for, and no more than the supplier can promise; what these cut is
+    rounded *down* to the multiple again. (Rounding first and raising to the minimum then
     would leave the multiple.)
     """
     if missing <= NOISE:
@@ -95,16 +107,25 @@ def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized
         quantity = rounded
         steps.append(Step(Constraint.MULTIPLE, quantity))
 
-    if rules.largest_order is not None and quantity > rules.largest_order:
-        quantity = _down(rules.largest_order, rules.multiple)
-        steps.append(Step(Constraint.LARGEST_ORDER, quantity))
-    if room is not None and rules.maximum_is_hard and quantity > room:
-        quantity = _down(room, rules.multiple)
-        steps.append(Step(Constraint.MAXIMUM, quantity))
-    if rules.available is not None and quantity > rules.available:
-        quantity = _down(max(rules.available, NOTHING), rules.multiple)
-        steps.append(Step(Constraint.SUPPLY, quantity))
+    for constraint, most in _limits(position, rules, room):
+        if most is not None and quantity > most:
+            quantity = _down(max(most, NOTHING), rules.multiple)
+            steps.append(Step(constraint, quantity))
     return Sized(quantity, steps[-1].constraint, tuple(steps))
+
+
+def _limits(
+    position: Decimal, rules: OrderRules, room: Decimal | None
+) -> tuple[tuple[Constraint, Decimal | None], ...]:
+    """Return what may cut the quantity, in this order; what cuts last is what binds."""
+    return (
+        (Constraint.LARGEST_ORDER, rules.largest_order),
+        (Constraint.BUDGET, rules.budget),
+        (Constraint.MAXIMUM, room if rules.maximum_is_hard else None),
+        (Constraint.SHELF_LIFE, None if rules.sells_in_life is None else rules.sells_in_life - position),
+        (Constraint.CAPACITY, None if rules.capacity is None else rules.capacity - position),
+        (Constraint.SUPPLY, rules.available),
+    )
 
 
 def _to_multiple(quantity: Decimal, rules: OrderRules, room: Decimal | None) -> Decimal:

@@ -35,6 +35,18 @@ class Sourcing:
 
 
 @dataclass(frozen=True, slots=True)
+class Pallets:
+    """How an item is loaded."""
+
+    pallet: Decimal
+    """Base units on one."""
+    step: Decimal
+    """Base units by which a load is filled up: a layer or a pallet."""
+    of_a_load: int
+    """Pallets of a full truck."""
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What the agreement in force says about replenishment."""
 
@@ -62,6 +74,7 @@ class Terms:
     is_shadow: bool = False
     """Whether the agreement is only tried out: nothing is offered."""
     sourcing: Sourcing = Sourcing()
+    pallets: Pallets | None = None
     on_time_in_full: float | None = None
     """The share of orders that came so, where that was learned."""
     target_by_class: tuple[tuple[str, float], ...] = ()
