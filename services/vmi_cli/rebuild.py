@@ -34,6 +34,10 @@ def rebuild(
         bool,
         typer.Option("--from-topics", help="First make the journal anew from the topics, as far as they are kept."),
     ] = False,
+    forecasts: Annotated[
+        bool,
+        typer.Option("--forecasts", help="Then have the forecast worker learn every series anew from daily balances."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make positions, daily balances and supply anew from the journal, beside the
@@ -44,6 +48,9 @@ def rebuild(
     (proposals and what was accepted of them) are facts: they are kept, and
     never made again. It needs a session of its own: no PgBouncer that pools
     transactions.
+
+    With --forecasts the forecast worker is told, last, to learn every series of
+    the scope anew from its daily balances; proposals follow.
 
     With --from-topics the journal itself is made anew first, by the code that
     takes documents in, from all records that the workers have read: lines that
@@ -57,7 +64,10 @@ def rebuild(
         vmi rebuild retailer-1 store-1 milk
         vmi rebuild --from-topics --dry-run
         vmi rebuild retailer-1 --from-topics
+        vmi rebuild retailer-1 --forecasts
     """
+    if forecasts and dry_run:
+        raise Refused("--forecasts has nothing to compare with, so that it cannot be run dry; leave one of them out")
     scope = Scope(customer, location, item)
     settings = connected()
     replayed = asyncio.run(_replay(settings, scope, dry_run)) if from_topics else None
@@ -65,12 +75,19 @@ def rebuild(
     missing = replayed is not None and not replayed.is_same
     if customer is not None and not outcome.keys and not missing:
         raise Refused(f"nothing is known of {' '.join(name for name in (customer, location, item) if name)}")
+    learned = asyncio.run(_learn_anew(settings, scope)) if forecasts else None
     if as_json:
-        print_json(_as_json(outcome, dry_run) | ({"from_topics": _replayed_as_json(replayed)} if replayed else {}))
+        print_json(
+            _as_json(outcome, dry_run)
+            | ({} if learned is None else {"series_to_learn_anew": learned})
+            | ({"from_topics": _replayed_as_json(replayed)} if replayed else {})
+        )
     else:
         if replayed is not None:
             _show_replayed(replayed, dry_run)
         _show(outcome, dry_run)
+        if learned is not None:
+            out.print(f"The forecast worker was told to learn {learned:,} series anew; see `vmi status`")
     if dry_run and (missing or not outcome.is_same):
         raise typer.Exit(EXIT_DIFFERENT)
 
@@ -145,6 +162,19 @@ def _replayed_as_json(replayed: Replayed) -> dict[str, Any]:
         "plans_missing": compared.plans,
         "quarantine_missing": compared.rejected,
     }
+
+
+async def _learn_anew(settings: Settings, scope: Scope) -> int:
+    async with opened(settings, patient=True) as database:
+        with Progress(
+            TextColumn("Telling"), BarColumn(), MofNCompleteColumn(), console=err, transient=True
+        ) as progress:
+            bar = progress.add_task("", total=None)
+
+            def report(done: int, total: int) -> None:
+                progress.update(bar, completed=done, total=total)
+
+            return await rebuilding.learn_anew(database, scope, report)
 
 
 async def _rebuild(settings: Settings, scope: Scope, dry_run: bool) -> Outcome:

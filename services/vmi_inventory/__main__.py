@@ -3,6 +3,7 @@
 from vmi_contracts.topics import AGREEMENTS, CATALOGUE, DEMAND_PLANS, ORDERS, SALES, STOCK, SUPPLY
 from vmi_inventory import releasing
 from vmi_inventory.documents import read_facts
+from vmi_inventory.housekeeping import keep_house
 from vmi_inventory.liveness import watch_feeds
 from vmi_inventory.master_data import read_master_data, record_master_data
 from vmi_inventory.reconciling import reconcile
@@ -29,6 +30,7 @@ WORKER = Worker(
         Tick("ask for counts", every_seconds=10, do=ask_for_counts),
         Tick("prepare the journal", every_seconds=600, do=prepare_the_journal),
     ),
+    tasks=(keep_house,),
 )
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Final
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
 from vmi_inventory import publishing
+from vmi_inventory.planning import BEGIN
 from vmi_runtime import failure
 from vmi_store import catalogue, positions, rebuilding, reconciling, watermarks
 from vmi_store.catalogue import LocationKey
@@ -73,8 +74,8 @@ async def rebuild(engine: Engine, beside_engine: Engine, scope: Scope, *, dry_ru
         beside = await Beside.make(session)
         for keys, lines in _chunks(wanted):
             async with rebuilding.snapshot(session):
-                await beside.fold(session, keys, await sites_of(session, keys))
-                found = await beside.differences(session, keys)
+                counts = await beside.fold(session, keys, await sites_of(session, keys))
+                found = await beside.differences(session, keys, MOST_SHOWN - len(outcome.differences))
                 differing = sorted({one.key for one in found})
                 seen = None
                 if differing and not dry_run:
@@ -82,13 +83,34 @@ async def rebuild(engine: Engine, beside_engine: Engine, scope: Scope, *, dry_ru
             outcome.note(found)
             if seen is not None:
                 outcome.put_in_place += await _put_in_place(engine, session, beside, seen, line_counts)
-            if not dry_run:
+            if counts and not dry_run:
                 async with engine.begin() as connection:
-                    await reconciling.note_missing(connection, keys)
+                    await reconciling.note_missing(connection, counts)
             outcome.keys += len(keys)
             outcome.lines += lines
             report(outcome.lines, total)
     return outcome
+
+
+async def learn_anew(engine: Engine, scope: Scope, report: Report) -> int:
+    """Have the forecast worker learn all series of a scope anew from their daily balances; return how many.
+
+    It is told as of a late fact on the very first day, and redoes each series from its begin, which tells the
+    proposals.
+    """
+    async with engine.connect() as connection:
+        wanted = [key for key, _ in await rebuilding.keys(connection, scope)]
+    told = 0
+    for first in range(0, len(wanted), KEYS_AT_ONCE):
+        keys = wanted[first : first + KEYS_AT_ONCE]
+        async with engine.begin() as connection:
+            versions = await positions.count_up(connection, keys)
+            reached = await watermarks.read(connection, [key[:2] for key in keys])
+            changed = [Changed(key, versions[key], BEGIN) for key in keys if key[:2] in reached]
+            await publishing.tell(connection, changed, reached)
+        told += len(changed)
+        report(first + len(keys), len(wanted))
+    return told
 
 
 def _chunks(wanted: Sequence[tuple[Key, int]]) -> Iterator[tuple[list[Key], int]]:
@@ -144,7 +166,7 @@ async def _put_in_place(
             if not await rebuilding.are_as_seen(connection, keys, seen.marks):
                 async with rebuilding.snapshot(session):
                     await beside.fold(session, keys, await sites_of(session, keys))
-                    found = await beside.differences(session, keys)
+                    found = await beside.differences(session, keys, 0)
                     keys = sorted({one.key for one in found})
                     if not keys:
                         return 0

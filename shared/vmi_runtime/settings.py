@@ -118,6 +118,22 @@ class RelaySettings(Branch):
     """Published messages stay in the outbox so long, to be looked at."""
 
 
+class RetentionSettings(Branch):
+    """How long the inventory worker keeps what is not the journal (that leaves by ``vmi archive``)."""
+
+    inbox_days: float = Field(default=400, gt=0)
+    """Documents can be corrected so long. One that is sent again later still counts once, unless it is archived."""
+
+    quarantine_days: float = Field(default=90, gt=0)
+    """What was taken in after all, and the bytes of what was discarded; who discarded what, and why, stays."""
+
+    exceptions_days: float = Field(default=400, gt=0)
+    """Closed exceptions about overdue shipments."""
+
+    reconciliations_days: float = Field(default=800, gt=0)
+    """What came of comparing stock reports with the facts. Stock counts stay."""
+
+
 class Settings(BaseSettings):
     """All of it."""
 
@@ -135,6 +151,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     consuming: ConsumingSettings = ConsumingSettings()
     relay: RelaySettings = RelaySettings()
+    retention: RetentionSettings = RetentionSettings()
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"

@@ -121,8 +121,16 @@ def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | Non
     anchor: datetime | None = None
     is_plain, is_voided = True, False
     days: dict[date, DayEffect] = {}
+    plainly: dict[date, Decimal] = {}
     for line in lines:
         kind, occurred_at = line.kind, line.occurred_at
+        if kind is Kind.SALE and line.details is None:
+            first, moved_on = site.days_at(occurred_at)
+            if first == moved_on:
+                plainly[first] = plainly.get(first, NOTHING) + line.quantity
+                if counted_at is None or occurred_at > counted_at:
+                    moved += line.quantity
+                continue
         if kind in ABSOLUTE:
             is_plain = False
             if counted_at is None or occurred_at >= counted_at:
@@ -145,6 +153,9 @@ def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | Non
             else:
                 moved += line.quantity
             held_back += unavailable
+    for day, quantity in plainly.items():
+        effect = DayEffect(day, quantity, NOTHING, -quantity)
+        days[day] = effect.plus(days[day]) if day in days else effect
     ordered = list(days.values()) if len(days) < 2 else [days[day] for day in sorted(days)]
     return _Change(key, ordered, moved, received, held_back, titled, anchor, is_plain, is_voided)
 

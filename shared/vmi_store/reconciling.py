@@ -86,18 +86,20 @@ _NOTE_LATE = text(f"""
 """)  # noqa: S608 - our own words
 
 
-async def note_missing(connection: AsyncConnection, keys: Sequence[Key]) -> int:
-    """Note counts of these keys that the journal has and nobody noted (their table was lost); return how many."""
-    return (await connection.execute(_NOTE_MISSING, _of_keys(keys))).rowcount
+async def note_missing(connection: AsyncConnection, counts: Sequence[tuple[Key, datetime]]) -> None:
+    """Note counts that the journal has and nobody noted (their table was lost). What is older than all that are kept
+    of its key was deleted in time."""
+    if counts:
+        await connection.execute(_NOTE_MISSING, _columns(sorted(set(counts))))
 
 
 _NOTE_MISSING = text(f"""
     INSERT INTO reconciliation (customer_id, location_id, item_id, as_of, due)
-    SELECT DISTINCT customer_id, location_id, item_id, line.occurred_at, true
-    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
-        AS wanted (customer_id, location_id, item_id)
-    JOIN journal AS line USING (customer_id, location_id, item_id)
-    WHERE line.kind IN ({Kind.REPORT:d}, {Kind.COUNT:d}) AND {journal.STANDS}
+    SELECT customer_id, location_id, item_id, at, true FROM {_WANTED}
+    WHERE at > coalesce((
+        SELECT min(as_of) FROM reconciliation AS count
+        WHERE count.customer_id = wanted.customer_id AND count.location_id = wanted.location_id
+          AND count.item_id = wanted.item_id), '-infinity')
     ON CONFLICT (customer_id, location_id, item_id, as_of) DO NOTHING
 """)  # noqa: S608 - our own words
 

@@ -71,12 +71,11 @@ def _columns_of(fact: Fact) -> _Columns:
 
 def facts_of(lines: Sequence[JournalLine]) -> list[Fact]:
     """Return what a key's journal lines say about supply and still stand; they say all that was said."""
+    told = [line for line in lines if line.kind in _FACTS_BY_KIND]
+    if not told:  # which is most keys
+        return []
     undone = {line.undone_id for line in lines if line.is_reversal}
-    return [
-        _FACTS_BY_KIND[line.kind](line)
-        for line in lines
-        if line.kind in _FACTS_BY_KIND and not line.is_reversal and line.line_id not in undone
-    ]
+    return [_FACTS_BY_KIND[line.kind](line) for line in told if not line.is_reversal and line.line_id not in undone]
 
 
 def _said(line: JournalLine) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 from vmi_cli.__main__ import app
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply_facts import Accepted
+from vmi_inventory.rebuilding import learn_anew
 from vmi_store import positions, supply
+from vmi_store.rebuilding import Scope
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
 from vmi_testing.inventory import Desk, record
@@ -182,6 +184,15 @@ async def test_facts_that_come_while_it_is_made_anew_are_in_it(engine: AsyncEngi
     assert sold > 3
     assert (await desk.rebuild(dry_run=True)).is_same
     assert (await desk.stock("bread")).physical == 8 - 1 - sold
+
+
+async def test_series_are_learned_anew_from_the_very_first_day(desk: Desk) -> None:
+    known, before = len(await desk.published()), await desk.row()
+    assert await learn_anew(desk.engine, Scope(desk.customer, "store-1"), lambda done, total: None) == 2
+    [told] = (await desk.published())[known:]
+    assert {line.item_id: str(line.demand_from) for line in told.lines} == {"bread": "1900-01-01", "milk": "1900-01-01"}
+    assert (await desk.row()).version == before.version + 1
+    assert (await desk.rebuild(dry_run=True)).is_same
 
 
 async def test_on_the_command_line_the_exit_status_tells_whether_anything_differs(
