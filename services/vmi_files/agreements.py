@@ -80,19 +80,31 @@ def _terms(agreement: AgreementMade) -> Terms:
 
 
 def read(path: str, as_of: date, warn: Warn) -> Agreements:
-    """Return every row, checked; those that are not in force on the as-of day too."""
+    """Return every row, checked; those that are not in force on the as-of day too.
+
+    Of several suppliers of a series from the same day on, the first in the file is the one that is proposed to.
+    """
     table = tables.read(path, required=REQUIRED, optional=tuple(AgreementMade.model_fields), warn=warn)
     rows: dict[tuple[str, ...], list[AgreementMade]] = {}
-    seen: dict[tuple[str, ...], int] = {}
+    seen: dict[tuple[str, ...], dict[str, int]] = {}
+    further = []
     for row in range(len(table.lines)):
         made = agreement(table, row)
         names = (made.customer_id, made.location_id, made.item_id)
         of_a_day = (*names, made.effective_from.isoformat())
-        if of_a_day in seen:
-            said = f"the same as {table.row_word} {table.lines[seen[of_a_day]]}: one agreement at a time for a series"
+        suppliers = seen.setdefault(of_a_day, {})
+        if made.supplier_id in suppliers:
+            line = table.lines[suppliers[made.supplier_id]]
+            said = f"the same as {table.row_word} {line}: one agreement at a time for a series"
             raise FileRefused(f"{table.place(row, 'item_id')}: {said}")
-        seen[of_a_day] = row
-        rows.setdefault(names, []).append(made)
+        suppliers[made.supplier_id] = row
+        if len(suppliers) > 1:
+            further.append(row)
+        else:
+            rows.setdefault(names, []).append(made)
+    if further:
+        said = "a further supplier of the same series; proposals go to the first one"
+        warn(f"{table.place(further[0], 'supplier_id')}: {said} ({len(further)} rows)")
     return Agreements(rows, as_of)
 
 

@@ -288,3 +288,12 @@ def test_parquet_goes_in_and_out(files: Files, tmp_path: Path) -> None:
     (row,) = parquet.read_table(tmp_path / "out.parquet").to_pylist()
     assert (row["quantity"], row["explanation"]) == (float(written["quantity"]), written["explanation"])
     assert row["arrives_on"] == date.fromisoformat(written["arrives_on"])
+
+
+def test_of_several_suppliers_the_first_in_the_file_is_proposed_to(files: Files) -> None:
+    files.agreements("location_id,item_id,supplier_id,lead_time_days,review_days", "*,*,near,3,7", "*,*,far,30,7")
+
+    [row] = files.propose()
+
+    assert row["supplier_id"] == "near"
+    assert "line 3, column supplier_id: a further supplier of the same series" in files.stderr

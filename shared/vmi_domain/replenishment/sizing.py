@@ -198,13 +198,9 @@ def _with_lost_sales(needs: Sequence[Need], source: LevelSource) -> list[Size]:
 
 
 def _long_run_level(cycles: Cycles, targets: Floats, spread: Spread) -> Floats:
-    """Return the least level of the fill rate; packs lower it as much as they would without the chain."""
+    """Return the least level of the fill rate."""
     enough = levels.level_for_fill_rate(cycles, targets)
-    level = stationary.least_level_for_fill_rate(cycles, targets, enough)
-    if not spread.distance.any():
-        return level
-    met = lost_sales.level_for_fill_rate(cycles, targets)
-    return np.maximum(level + lost_sales.level_for_fill_rate(cycles, targets, spread) - met, 0.0)
+    return stationary.least_level_for_fill_rate(cycles, targets, enough, spread)
 
 
 def _landing_level(

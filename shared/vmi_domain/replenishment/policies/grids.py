@@ -13,6 +13,8 @@ Places = NDArray[np.intp]
 
 _AT_ONCE = 64 * 64**2
 """Numbers that are computed together: they stay in the processor's cache."""
+_FEW = 512
+"""Units up to which chances are computed one from the other."""
 _LARGEST = 500.0
 """Means up to which the chance of no demand at all is a number that a computer can tell from zero."""
 
@@ -77,6 +79,48 @@ def _count_chances(demand: Demand, size: int) -> Floats:
     ratio = np.where(spread, (number + k) * fail, mean) / (k + 1)
     first = np.exp(np.where(spread, number * np.log1p(-fail), -mean))
     return np.concatenate([first, first * np.cumprod(ratio, axis=1)], axis=1)
+
+
+def window_chances(demand: Demand, cell: Floats, first: Floats, size: int) -> Floats:
+    """Return each key's chances that demand is ``first``, ``first`` + 1, … cells; what lies outside is at the ends."""
+    found = np.empty((len(cell), size))
+    single = _single(demand, cell) & (first + size <= _FEW)
+    if single.any():
+        start = first[single].astype(np.int64)
+        chances = _count_chances(demand.at(single), int(start.max()) + size)
+        below = np.concatenate([np.zeros((len(start), 1)), np.cumsum(chances, axis=1)], axis=1)
+        found[single] = np.take_along_axis(chances, start[:, None] + np.arange(size), axis=1)
+        rows = np.arange(len(start))
+        inner = found[single]
+        inner[:, 0] += below[rows, start]
+        inner[:, -1] += np.maximum(1.0 - below[rows, start + size], 0.0)
+        found[single] = inner
+    other = np.flatnonzero(~single)
+    if other.size:
+        some = demand.at(other)
+        edges = (first[other, None] + np.arange(size - 1) + 0.5) * cell[other, None]
+        up_to = of_grid(some, edges)
+        coarse = np.flatnonzero((some.family != Family.NORMAL) & (cell[other] != 1.0))
+        if coarse.size:
+            up_to[coarse] = (up_to[coarse] + of_grid(some.at(coarse), edges[coarse] - 0.5)) / 2.0
+        found[other] = np.diff(up_to, axis=1, prepend=0.0, append=1.0)
+    return found
+
+
+def expected_short(demand: Demand, cells: Floats, cell: Floats) -> Floats:
+    """Return E[(demand − level)⁺] of each key at its own levels, so many cells each."""
+    found = np.empty(cells.shape)
+    single = _single(demand, cell) & (cells.max(axis=1) < _FEW)
+    if single.any():
+        some, own, whole = demand.at(single), cells[single].astype(np.int64), cell[single]
+        table = short_on_grid(some.mean, grid_cdf(some, whole, int(own.max()) + 1), whole, np.ones(len(own), np.bool_))
+        found[single] = np.take_along_axis(table, own, axis=1)
+    if not single.all():
+        keys, points = cells[~single].shape
+        levels = cells[~single] * cell[~single, None]
+        repeated = demand.at(~single).at(np.repeat(np.arange(keys), points))
+        found[~single] = repeated.expected_shortage(levels.ravel()).reshape(keys, points)
+    return found
 
 
 def short_on_grid(mean: Floats, covered: Floats, cell: Floats, counted: NDArray[np.bool_]) -> Floats:
