@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any, Final
 
 import typer
@@ -68,10 +69,21 @@ class Commands(TyperGroup):
         if isinstance(found, typer.Typer):
             command: Any = typer.main.get_group(found)
             command.name = cmd_name
-            return command
-        alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-        alone.command(cmd_name)(found)
-        return typer.main.get_command(alone)
+        else:
+            alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+            alone.command(cmd_name)(found)
+            command = typer.main.get_command(alone)
+        for one in (command, *getattr(command, "commands", {}).values()):
+            one.help = _flowing(one.help or "")
+        return command
+
+
+def _flowing(text: str) -> str:
+    """Return a help text whose sentences break where the terminal ends, not where the source does; examples stay."""
+    paragraphs = cleandoc(text).split("\n\n")
+    return "\n\n".join(
+        paragraph if paragraph.startswith((" ", "vmi ")) else " ".join(paragraph.split()) for paragraph in paragraphs
+    )
 
 
 app = typer.Typer(

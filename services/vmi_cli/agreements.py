@@ -188,6 +188,7 @@ def history(
         ("learned", "supplier", "from", "to", "what it says beyond the word before (the first: beyond the defaults)"),
         rows,
         nothing="Nothing was agreed; `vmi agreements import` takes agreements in.",
+        sentences=True,
     )
 
 

@@ -4,13 +4,16 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -47,17 +50,48 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
-def print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, nothing: str) -> None:
-    """Print a table, or one line where there is nothing to show."""
+def print_rows(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, nothing: str, sentences: bool = False
+) -> None:
+    """Print a table, or one line where there is nothing to show.
+
+    ``sentences``: the last column holds them. Where the terminal is too narrow, each stands below its row.
+    """
     if not rows:
         out.print(nothing)
         return
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    out.print(f"[italic]{escape(title)}[/]")
+    table = Table(header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    out.print(table)
+    for row in cells:
+        table.add_row(*row)
+    if sentences and out.measure(table, options=out.options.update(width=UNBOUNDED)).maximum > out.width:
+        _print_with_sentences_below(columns[:-1], cells)
+    else:
+        out.print(table)
+    out.print()
+
+
+UNBOUNDED: Final = 10_000
+BETWEEN: Final = 2
+NARROWEST: Final = 6
+
+
+def _print_with_sentences_below(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print what stands before the sentences in columns as wide as they need, the widest folded until all fit."""
+    widths = [max(map(len, of_column)) for of_column in zip(columns, *(row[:-1] for row in rows), strict=True)]
+    while sum(widths) + BETWEEN * (len(widths) - 1) > out.width and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    for number, row in enumerate(((*columns, ""), *rows)):
+        grid = Table.grid(padding=(0, BETWEEN, 0, 0), pad_edge=False)
+        for width in widths:
+            grid.add_column(width=width, overflow="fold", style="bold" if number == 0 else "")
+        grid.add_row(*row[:-1])
+        out.print(grid)
+        if row[-1]:
+            out.print(Padding(Text(row[-1]), (0, 0, 0, 4)))
 
 
 def ago(at: datetime | None, now: datetime) -> str:

@@ -49,21 +49,22 @@ def list_(
     now = Clock().wall()
     print_rows(
         "Exceptions",
-        ("id", "kind", "status", "customer", "location", "item", "what", "since"),
+        ("id", "kind", "status", "customer", "location", "item", "since", "what"),
         [
             (
-                str(one.exception_id)[:13],
+                str(one.exception_id)[:8],
                 one.subject.kind.value,
                 one.status.value,
                 one.subject.customer_id,
                 one.subject.location_id,
                 one.subject.item_id,
-                one.sentence,
                 ago(one.opened_at, now),
+                one.sentence,
             )
             for one in found
         ],
         nothing="Nothing is open." if not every else "There has been no exception yet.",
+        sentences=True,
     )
     if found:
         out.print("See one whole: vmi exceptions show ID")
@@ -111,8 +112,7 @@ def suppress(
 ) -> None:
     """Hear no more of an exception, now and when it happens again.
 
-    vmi exceptions suppress 3f2c --days 14 --reason "store is being
-    rebuilt"
+    vmi exceptions suppress 3f2c --days 14 --reason "store is rebuilt"
     """
 
     def say(standing: Standing, now: datetime) -> Step:

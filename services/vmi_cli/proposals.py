@@ -68,7 +68,7 @@ def list_(
         ("id", "version", "status", "customer", "location", "item", "quantity", "order by", "mind"),
         [
             (
-                str(one.proposal_id)[:13],
+                str(one.proposal_id)[:8],
                 one.version,
                 one.status.value,
                 one.key.customer_id,
@@ -81,6 +81,7 @@ def list_(
             for one in found
         ],
         nothing="No proposal waits.",
+        sentences=True,
     )
     if found:
         out.print("See why: vmi why ID   Say something to it: vmi answer ID accept|change|reject|counter")

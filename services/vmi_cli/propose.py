@@ -25,7 +25,9 @@ def propose(
     """Propose what to send for every series of a stock file, as of a day; later rows are not looked at.
 
     Stock: location_id, item_id, on_hand; optionally customer_id, reserved, unavailable, backlog, unit.
+
     Supply: location_id, item_id, quantity, arrives_on; optionally stage (ordered, shipped).
+
     Agreements: location_id, item_id; optionally lead_time_days, review_days, service_measure, service_target,
     holding_cost, shortage_cost, unmet_demand, pack, minimum_order, multiple, minimum, maximum, policy, unit_price …
 

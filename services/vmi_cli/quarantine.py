@@ -76,22 +76,23 @@ def list_(
     settled = state is not State.HELD
     print_rows(
         "Quarantine" if state is State.HELD else f"Quarantine: {state}",
-        ("id", "since", "reason", "what is wrong", "customer", "location", "item", "where", *(("became",) * settled)),
+        ("id", "since", "reason", "customer", "location", "item", "where", *(("became",) * settled), "what is wrong"),
         [
             (
-                str(one.id)[:13],
+                str(one.id)[:8],
                 f"{one.quarantined_at:%Y-%m-%d %H:%M:%S}",
                 one.rejected.reason,
-                one.rejected.detail,
                 one.rejected.customer_id,
                 one.rejected.location_id,
                 one.rejected.item_id,
                 _place(one),
                 *((_became(one),) * settled),
+                one.rejected.detail,
             )
             for one in found
         ],
         nothing="Nothing is in quarantine." if state is State.HELD else f"Nothing there is {state}.",
+        sentences=True,
     )
     if found:
         out.print("See one whole, with its bytes: vmi quarantine show ID")
@@ -172,8 +173,9 @@ def _say_how_it_went(asked: int, still: Sequence[Held], waiting: Sequence[Held],
     if still:
         print_rows(
             "Still held",
-            ("id", "reason", "what is wrong", "where"),
-            [(str(one.id)[:13], one.rejected.reason, one.rejected.detail, _place(one)) for one in still[:50]],
+            ("id", "reason", "where", "what is wrong"),
+            [(str(one.id)[:8], one.rejected.reason, _place(one), one.rejected.detail) for one in still[:50]],
+            sentences=True,
             nothing="",
         )
     if waiting:

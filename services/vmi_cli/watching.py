@@ -28,8 +28,11 @@ def watch(
 ) -> None:
     """Show the records of a topic as they come.
 
-    vmi watch proposals vmi watch sales --key 'retailer-1|store-1' vmi watch
-    proposals --from-start --no-follow --json | jq .data.lines[0].quantity
+    vmi watch proposals
+
+    vmi watch sales --key 'retailer-1|store-1'
+
+    vmi watch proposals --from-start --no-follow --json | jq .data.lines[0].quantity
     """
     try:
         watched = topics.named(topic)
@@ -112,7 +115,7 @@ def _as_json(record: Any) -> None:
 
 def _in_words(record: Any) -> None:
     place = (record.key or b"").decode(errors="replace").replace("|", " ")
-    head = f"[dim]{_time(record):%H:%M:%S.%f}[/] [bold]{place}[/]"
+    head = f"[dim]{_time(record).time().isoformat('milliseconds')}[/] [bold]{place}[/]"
     try:
         event = envelope.read(record.value, record.headers)
         data = orjson.loads(event.data)

@@ -127,6 +127,7 @@ def _print(story: Story) -> None:
                 for one in story.versions
             ],
             nothing="",
+            sentences=True,
         )
     print_rows(
         "The last facts it rests on",

@@ -117,10 +117,11 @@ def _settled_already(case: Case) -> str:
         return ""
     last = max(answered, key=lambda one: one.part)
     assert last.answer is not None
+    refused = "; what was refused is not asked for again at this opportunity"
     return (
         f"The {last.answer.party} has answered {last.status.value} for {last.order_at:%Y-%m-%d} "
-        f"({last.quantity.normalize():f} of {last.answer.offered.normalize():f}); "
-        f"what was refused is not asked for again at this opportunity."
+        f"({last.quantity.normalize():f} of {last.answer.offered.normalize():f})"
+        f"{refused if last.quantity < last.answer.offered else ''}."
     )
 
 

@@ -1,20 +1,13 @@
 """The topics: the only place where a topic's name, key, partitions and retention are written."""
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from pydantic import BaseModel
 
 from vmi_contracts import inbound, internal, outbound, plans
 
 DAY_MS: Final = 86_400_000
-
-
-class Keyed(Protocol):
-    """A document knows the key of its record."""
-
-    @property
-    def key(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,7 +231,7 @@ _APPLY_PLAIN = text(f"""
     ), new_day AS (
         INSERT INTO daily_balance (customer_id, location_id, item_id, day, moved, sold)
         SELECT customer_id, location_id, item_id, day, moved, -moved FROM change
-        WHERE place NOT IN (SELECT place FROM known_day)
+        WHERE day IS NOT NULL AND place NOT IN (SELECT place FROM known_day)
     )
     UPDATE position SET version = position.version + 1, moved = position.moved + change.moved_after
     FROM change WHERE change.moved_after IS NOT NULL AND {_OF_THE_KEY}

@@ -299,6 +299,16 @@ async def test_days_are_counted_anew_when_a_sites_calendar_changes(desk: Desk) -
     assert (await desk.stock()).physical == 85
 
 
+async def test_a_location_may_be_told_of_after_what_was_agreed_for_it(desk: Desk) -> None:
+    """Its items have positions then, and no fact that days could be counted of."""
+    await desk.define(agreement(desk.customer))
+
+    await desk.define(location(desk.customer, time_zone="Europe/Berlin"), recorded_at=RECORDED + HOUR)
+
+    await desk.tell(stock(desk.customer, {"milk": 36}))
+    assert (await desk.stock()).physical == 36
+
+
 async def test_the_watermark_is_the_latest_time_of_a_locations_facts_and_never_ahead_of_the_record(
     desk: Desk, engine: AsyncEngine
 ) -> None:
