@@ -243,6 +243,7 @@ class Stage:
 @asynccontextmanager
 async def opened(log: Path, label: str = "-storm"):
     """Have a stage; what was started for it is gone after it."""
+    await asyncio.to_thread(_remove_leftovers)
     given = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("VMI_")}
     stage = Stage(testing_servers.session_directory(label), log)
     try:
@@ -256,3 +257,14 @@ async def opened(log: Path, label: str = "-storm"):
         await asyncio.to_thread(stage.servers.destroy)
         stage.disk.close()
         os.environ.update(given)
+
+
+def _remove_leftovers() -> None:
+    """End and remove what runs that were killed left behind, with their disks."""
+    for session in testing_servers.SESSIONS.glob("*-storm-*"):
+        if not psutil.pid_exists(int(session.name.partition("-")[0])):
+            (session / "filler").unlink(missing_ok=True)
+            LocalServers(session).destroy()
+            if session.is_mount():
+                subprocess.run(["umount", "-l", str(session)], check=False)
+                session.rmdir()
