@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-forecast bench-decisions schemas lock clean help
+.PHONY: demo test test-nightly chaos check bench bench-forecast bench-decisions schemas lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | expand -t 18
@@ -24,6 +24,12 @@ demo: $(READY)   ## a retailer's year through real Kafka and Postgres; ARGS="--d
 
 test: check      ## everything that proves it works (includes check); ARGS="-k position -x"
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-nightly: $(READY) ## the laws with 10,000 examples each
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest --timeout 7200 -k "p01 or p08" $(ARGS)
+
+chaos: $(READY)  ## real servers and workers under faults drawn by a seed; SEED=7 MINUTES=20
+	@PYTHONPATH=tests $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 check: $(READY)  ## lint, format, types, import rules
 	@$(BIN)/ruff check .

@@ -33,7 +33,7 @@ def kill(servers, name):
     os.kill(pid, signal.SIGKILL if name == "Kafka" else signal.SIGQUIT)
 
 
-async def test_a_worker_outlives_its_broker_and_its_database(servers, tmp_path):
+async def test_p11_a_worker_outlives_its_broker_and_its_database(servers, tmp_path):
     kafka, url = servers.addresses().bootstrap_servers, servers.addresses().database_url
     engine = engines.create(url, application_name="vmi-chaos")
     await schema_version.migrate(engine)

@@ -56,7 +56,7 @@ class Fleet:
 
 
 @pytest.mark.parametrize("seed", [4])
-async def test_no_record_is_lost_whatever_happens_to_the_workers(seed, engine, kafka, database_url, tmp_path):
+async def test_p03_no_record_is_lost_whatever_happens_to_the_workers(seed, engine, kafka, database_url, tmp_path):
     chance = random.Random(seed)
     topic = await new_topic(kafka)
     log = tmp_path / "workers.log"

@@ -27,7 +27,7 @@ def sale_of(quantity: str) -> bytes:
     return json.dumps(SALE).replace('"3"', quantity).encode()
 
 
-def test_unknown_fields_are_ignored_so_that_a_partner_may_add_some() -> None:
+def test_p12_unknown_fields_are_ignored_so_that_a_partner_may_add_some() -> None:
     sale = SalesRecorded.model_validate({**SALE, "till": 7, "lines": [{**SALE["lines"][0], "colour": "blue"}]})
 
     assert sale.lines[0].quantity == 3

@@ -15,6 +15,7 @@ from vmi_inventory.documents import read_facts
 from vmi_inventory.master_data import read_master_data
 from vmi_runtime.worker import FetchedRecord
 from vmi_testing.builders import NOON, agreement, item, location, sale
+from vmi_testing.examples import examples
 from vmi_testing.inventory import RECORDED, Desk, raw_record, record
 
 SALE = "vmi.sales-recorded.v1"
@@ -307,13 +308,13 @@ nearly_documents = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(300, nightly=100_000), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     value=st.none() | st.binary(max_size=50) | (anything | nearly_documents).map(lambda one: json.dumps(one).encode()),
     more=headers,
     ours=our_headers,
 )
-def test_no_bytes_stop_the_worker(value: bytes | None, more: list[tuple[str, bytes]], ours: list[Any]) -> None:
+def test_p08_no_bytes_stop_the_worker(value: bytes | None, more: list[tuple[str, bytes]], ours: list[Any]) -> None:
     post = read_facts([raw_record(value, [*ours, *more])])
 
     assert len(post.told) + len(post.rejected) >= 1

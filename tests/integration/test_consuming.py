@@ -64,7 +64,7 @@ async def test_every_record_is_written_once_and_every_partition_committed_to_its
     assert set((await seen(topic)).values()) == {1}
 
 
-async def test_a_worker_that_is_killed_loses_nothing_and_another_goes_on(kafka, seen, worker):
+async def test_p02_a_worker_that_is_killed_loses_nothing_and_another_goes_on(kafka, seen, worker):
     topic = await new_topic(kafka)
     await produce(kafka, topic, values(3000))
     small = {"VMI_CONSUMING__CHUNK_RECORDS": "10", "VMI_CONSUMING__BATCH_RECORDS": "20"}
@@ -153,7 +153,7 @@ async def test_a_header_whose_name_cannot_be_read_stops_nobody(kafka, seen, work
     assert "a header name that is no UTF-8" in worker.log.read_text()
 
 
-async def test_a_worker_whose_connections_are_cut_goes_on_when_they_are_back(engine, kafka, seen, worker):
+async def test_p02_a_worker_whose_connections_are_cut_goes_on_when_they_are_back(engine, kafka, seen, worker):
     topic = await new_topic(kafka)
     await produce(kafka, topic, values(4000))
 
@@ -174,7 +174,7 @@ async def test_a_worker_whose_connections_are_cut_goes_on_when_they_are_back(eng
     assert "tried again" in worker.log.read_text()
 
 
-async def test_a_frozen_worker_that_wakes_after_its_partitions_moved_writes_nothing(engine, kafka, seen, worker):
+async def test_p06_a_frozen_worker_that_wakes_after_its_partitions_moved_writes_nothing(engine, kafka, seen, worker):
     topic = await new_topic(kafka, partitions=2)
     short = {"VMI_CONSUMING__SESSION_TIMEOUT_SECONDS": "6", "VMI_CONSUMING__HEARTBEAT_SECONDS": "1"}
     small = {"VMI_CONSUMING__CHUNK_RECORDS": "1", "VMI_CONSUMING__BATCH_RECORDS": "1"}

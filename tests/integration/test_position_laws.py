@@ -32,6 +32,7 @@ from vmi_domain.stock.position import ABSOLUTE, MOVING, NOTHING, Balance, Count,
 from vmi_domain.stock.supply import supply_lines, totals
 from vmi_store import journal, positions, supply
 from vmi_store.journal import JournalLine, held_back_by, sales_of
+from vmi_testing.examples import examples
 from vmi_testing.inventory import Desk, record
 
 BEGIN = datetime(2025, 3, 28, tzinfo=UTC)
@@ -145,9 +146,13 @@ def stories(draw: st.DrawFn) -> Story:
     return Story(told, [arrivals[a:b] for a, b in pairwise(edges)])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(60, nightly=10_000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(story=stories())
-async def test_any_order_repetition_and_split_of_arrival_leads_to_the_reference(
+async def test_p01_any_order_repetition_and_split_of_arrival_leads_to_the_reference(
     engine: AsyncEngine, story: Story
 ) -> None:
     desk = Desk(engine, f"law-{uuid4().hex}")
@@ -174,7 +179,7 @@ async def test_any_order_repetition_and_split_of_arrival_leads_to_the_reference(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(story=stories())
-async def test_what_is_rebuilt_from_the_journal_is_what_stands(engine: AsyncEngine, story: Story) -> None:
+async def test_p10_what_is_rebuilt_from_the_journal_is_what_stands(engine: AsyncEngine, story: Story) -> None:
     desk = Desk(engine, f"law-{uuid4().hex}")
     await desk.introduce("milk", time_zone=SITE.zone)
     records = [

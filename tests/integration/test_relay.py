@@ -111,7 +111,7 @@ async def test_what_is_in_the_outbox_is_published_with_key_document_and_headers(
     assert await shards_by_owner(engine) == {}
 
 
-async def test_two_relays_share_the_shards_and_every_key_keeps_its_order(engine, kafka, relay):
+async def test_p05_two_relays_share_the_shards_and_every_key_keeps_its_order(engine, kafka, relay):
     topic = await new_topic(kafka)
     keys = [f"customer|{number}" for number in range(30)]
 
@@ -129,7 +129,7 @@ async def test_two_relays_share_the_shards_and_every_key_keeps_its_order(engine,
     assert numbers_by_key(records) == {key: list(range(60)) for key in keys}
 
 
-async def test_a_relay_that_dies_after_sending_and_before_marking_repeats_the_same_ids_and_no_others(
+async def test_p02_p04_a_relay_that_dies_after_sending_and_before_marking_repeats_the_same_ids_and_no_others(
     engine, kafka, relay
 ):
     topic = await new_topic(kafka)
@@ -192,7 +192,7 @@ async def test_relays_that_are_killed_again_and_again_lose_nothing(engine, kafka
     }
 
 
-async def test_a_relay_that_wakes_after_its_shard_moved_can_send_nothing(kafka):
+async def test_p06_a_relay_that_wakes_after_its_shard_moved_can_send_nothing(kafka):
     topic = await new_topic(kafka, partitions=1)
     transactional_id = f"test-{uuid4().hex}"
     frozen, successor = (Line(transactional_id, {"bootstrap_servers": kafka}) for _ in range(2))

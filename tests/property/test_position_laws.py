@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmi_domain.stock.position import ABSOLUTE, Count, Movement, fold
+from vmi_testing.examples import examples
 
 BEGIN = datetime(2025, 3, 28, tzinfo=UTC)
 
@@ -27,8 +28,9 @@ counts = st.builds(
 )
 
 
+@settings(max_examples=examples(300, nightly=10_000), deadline=None)
 @given(said=st.lists(counts, max_size=5), moved=st.lists(movements, max_size=15), data=st.data())
-def test_the_order_in_which_facts_arrive_does_not_change_the_fold(
+def test_p01_the_order_in_which_facts_arrive_does_not_change_the_fold(
     said: list[Count], moved: list[Movement], data: st.DataObject
 ) -> None:
     assert fold(data.draw(st.permutations(said)), data.draw(st.permutations(moved))) == fold(said, moved)

@@ -159,7 +159,7 @@ async def test_a_large_fetch_is_cut_into_chunks_in_order(consumer):
     assert [(m.value.records[0].offset, m.value.next_offset) for m in messages] == [(0, 10), (10, 20), (20, 25)]
 
 
-async def test_faust_committing_by_itself_never_passes_an_unprocessed_chunk(consumer):
+async def test_p09_faust_committing_by_itself_never_passes_an_unprocessed_chunk(consumer):
     first, second = await fetch(consumer, {SALES: records(SALES, 0, 19)}, {("vmi.sales.v1", 0): 20})
 
     acknowledge(consumer, second)  # what Faust does with the chunk after one that is still being written

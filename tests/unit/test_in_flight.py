@@ -17,7 +17,7 @@ def fetched(in_flight, first, last, partition=SALES):
     return chunk
 
 
-def test_nothing_is_committed_of_a_partition_whose_first_chunk_is_being_written():
+def test_p09_nothing_is_committed_of_a_partition_whose_first_chunk_is_being_written():
     in_flight = InFlight()
     fetched(in_flight, 0, 9)
 
