@@ -125,6 +125,7 @@ class _HoltWinters(_Recursive):
         shape = (len(candidates), len(known.demand))
         self._weights = np.array(candidates).T[:, :, None]
         self._level, self._trend, self._errors = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self._steps = np.zeros(shape[1])
         self._season = np.zeros((known.season, *shape))
         _replay(self, known)
 
@@ -142,6 +143,7 @@ class _HoltWinters(_Recursive):
         off = demand - before - self._season[place]
         self._errors *= MEMORY
         self._errors += np.square(off) * grown
+        self._steps = MEMORY * self._steps + grown
         level = np.where(grown, before + alpha * off, self._level)
         trend = beta * (level - self._level) + (1 - beta) * phi * self._trend
         self._season[place] += np.where(grown, gamma * off, 0.0)
@@ -157,6 +159,17 @@ class _HoltWinters(_Recursive):
         found = horizon * self._level + damped * self._trend + season
         best = self._errors.argmin(axis=0)
         return np.asarray(np.maximum(np.take_along_axis(found, best[None], axis=0)[0], 0.0))
+
+    def demand_over(self, horizon: int) -> Demand:
+        """Spread by its own errors, since sums of a trend spread by it: σ² Σ (1 + α (h − j))², j = 1 … h."""
+        mean = self.mean_over(horizon)
+        best = self._errors.argmin(axis=0)
+        alpha = self._weights[0][best, 0]
+        one_step = self._errors.min(axis=0) / np.maximum(self._steps, 1)
+        widened = np.square(1 + alpha * np.arange(horizon)[:, None]).sum(axis=0)
+        grown = self._steps > 0
+        variance = np.where(grown, one_step * widened, self.spread.variance(horizon, mean))
+        return by_the_data(mean, variance, counts=self.spread.counts())
 
 
 class _Intermittent(_Recursive):

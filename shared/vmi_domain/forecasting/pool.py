@@ -24,6 +24,9 @@ DISPERSION: Final = 2.0
 """Variance over mean of demand, before a history says otherwise; it counts as one horizon seen."""
 LEVEL_PERIODS: Final = (40.0, 80.0)
 """Periods that a level is the mean of, in effect, at least and at most: it is off for a whole horizon alike."""
+MEMORY: Final = 0.99
+"""What a sum is worth a period later: the spread is that of the last hundred periods, so that a trend is not taken for
+it."""
 BROKEN: Final = 0.02
 """Share of periods with a demand that is no whole number, from which on demand counts as measured."""
 
@@ -124,7 +127,7 @@ class Model(Protocol):
 
 
 class Spread:
-    """Number, mean and squared deviations of the overlapping sums over each horizon (Welford's recurrence)."""
+    """Number, mean and squared deviations of the overlapping sums over each horizon (Welford), discounted."""
 
     def __init__(self, known: Known) -> None:
         demand, begins = known.demand, known.begins
@@ -140,9 +143,9 @@ class Spread:
             if self._learned < horizon:
                 continue
             sums = running[:, horizon:] - running[:, :-horizon]
-            lived = np.arange(sums.shape[1]) >= begins[:, None]
+            lived = (np.arange(sums.shape[1]) >= begins[:, None]) * MEMORY ** np.arange(sums.shape[1])[::-1]
             number = lived.sum(axis=1)
-            mean = (sums * lived).sum(axis=1) / np.maximum(number, 1)
+            mean = (sums * lived).sum(axis=1) / np.maximum(number, 1e-9)
             self._number[place], self._mean[place] = number, mean
             self._squares[place] = (np.square(sums - mean[:, None]) * lived).sum(axis=1)
         for period in range(max(self._learned - max(HORIZONS), 0), self._learned):
@@ -157,10 +160,11 @@ class Spread:
         self._broken += demand != np.floor(demand)
         sums = self._last[(period - np.arange(max(HORIZONS))) % max(HORIZONS)].cumsum(axis=0)[np.array(HORIZONS) - 1]
         lived = period + 1 - self._begins >= np.array(HORIZONS)[:, None]
-        self._number += lived
+        self._number = np.where(lived, MEMORY * self._number + 1, self._number)
         off = np.where(lived, sums - self._mean, 0.0)
         self._mean += off / np.maximum(self._number, 1)
-        self._squares += off * np.where(lived, sums - self._mean, 0.0)
+        kept = np.where(lived, MEMORY * self._squares, self._squares)
+        self._squares = kept + off * np.where(lived, sums - self._mean, 0.0)
 
     def variance(self, horizon: int, mean: Floats) -> Floats:
         """Return the variance of the sum of ``horizon`` periods, base units squared, around a model's mean.

@@ -7,7 +7,7 @@ import numpy as np
 
 from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting import boosting
-from vmi_domain.forecasting.pool import Bucket, Fitted, Floats, Known
+from vmi_domain.forecasting.pool import Bucket, Fitted, Floats, Integers, Known
 
 RIDGE: Final = 10.0
 """Periods of history that pull each coefficient, but the level, towards nothing."""
@@ -55,7 +55,7 @@ class _Linear(Fitted):
             self._squares[some] = weighted.transpose(0, 2, 1) @ x
             self._products[some] = (weighted * demand[:, :, None]).sum(axis=1)
 
-    def _calendar(self, periods: Floats) -> Floats:
+    def _calendar(self, periods: Integers) -> Floats:
         columns = [np.ones(len(periods))]
         if self.season > 1:
             place = (self.first_day + periods) % self.season
@@ -69,7 +69,7 @@ class _Linear(Fitted):
         if price is None or self._usual_price is None:
             return 0.0
         usual = self._usual_price[some]
-        return np.nan_to_num(np.log((price[some].T / usual).T))
+        return np.asarray(np.nan_to_num(np.log((price[some].T / usual).T)), np.float64)
 
     def _learn(self, bucket: Bucket) -> None:
         x = np.zeros((len(bucket.demand), self._width))

@@ -220,7 +220,7 @@ def _choice(
     if best == champion:
         why = f"{before}no other has a lower loss"
     else:
-        gain = 1 - ratios[best] / ratios[champion]
+        gain = 1 - ratios[best] / max(ratios[champion], 1e-9)
         why = f"{before}{best} is {gain:.1%} better, {MARGIN:.0%} is asked of a challenger"
     return Choice(champion, *_shares(found, champion, row), why, ratios, origins)
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0021_models"
-down_revision = "0020_archived_statuses"
+revision = "0022_models"
+down_revision = "0021_supply"
 branch_labels = None
 depends_on = None
 
