@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 from vmi_cli import forecast_report
-from vmi_cli.console import AsJson, Refused, err, file_progress, print_json, warn
+from vmi_cli.console import AsJson, Refused, err, file_progress, print_json, print_rows, warn
 from vmi_cli.forecast_report import By
 from vmi_domain.forecasting.accuracy import Group, Said, by_week, coverage, groups
 from vmi_domain.forecasting.panel import Period
@@ -107,6 +107,101 @@ def report(
         print_json(forecast_report.as_json(found, unit))
     else:
         forecast_report.show(found, unit)
+
+
+@app.command()
+def models(
+    customer: Annotated[str | None, typer.Argument(help="The customer's id; all customers without it.")] = None,
+    location: Annotated[str | None, typer.Argument(help="A location of it.")] = None,
+    item: Annotated[str | None, typer.Argument(help="An item there.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which model each series goes by and why, and how outcomes moved the spread of forecasts.
+
+    Once a week each location's series are held against a pool of models, by the loss of the protection interval's
+    demand at the agreed service. The live state stays unless another is clearly better.
+
+        vmi forecast models retailer-1
+        vmi forecast models retailer-1 store-1 milk --json
+    """
+    series, calibrations = asyncio.run(_models(customer, location, item))
+    if as_json:
+        print_json({"series": series, "calibrations": calibrations})
+        return
+    rows = [
+        (
+            one["customer_id"],
+            one["location_id"],
+            one["item_id"],
+            one["model"],
+            one["since"],
+            f"{one['horizon_days']} d at {one['quantile']:.3g}",
+            f"{one['mean_share']:.2f} / {one['spread_share']:.2f}",
+            one["why"],
+        )
+        for one in series
+    ]
+    heads = ("customer", "location", "item", "model", "since", "judged by", "mean / spread", "why")
+    print_rows("Models", heads, rows, nothing="no models were chosen yet: a location's are once a week")
+    if calibrations:
+        calibrated = [
+            (
+                one["customer_id"],
+                one["location_id"],
+                one["pattern"],
+                f"{one['scale']:.2f}",
+                f"{one['outcomes']:,}",
+                f"{one['coverage_95']:.1%}" if one["outcomes"] else "",
+            )
+            for one in calibrations
+        ]
+        columns = ("customer", "location", "pattern", "spread times", "outcomes", "within the .95 quantile")
+        print_rows("Calibration", columns, calibrated, nothing="")
+
+
+async def _models(
+    customer: str | None, location: str | None, item: str | None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    from vmi_cli.database import opened
+    from vmi_cli.surroundings import connected
+    from vmi_store import models
+    from vmi_store.forecasts import Location
+
+    async with opened(connected()) as database, database.connect() as connection:
+        chosen = await models.chosen(connection, customer, location, item)
+        where = sorted({Location(*one.key[:2]) for one in chosen})
+        found = [(place, await models.calibrations(connection, place)) for place in where]
+    series = [
+        {
+            "customer_id": one.key.customer_id,
+            "location_id": one.key.location_id,
+            "item_id": one.key.item_id,
+            "model": one.choice.model,
+            "why": one.choice.why,
+            "since": one.since.isoformat(),
+            "judged_on": one.judged_on.isoformat(),
+            "horizon_days": one.horizon,
+            "quantile": one.quantile,
+            "origins": one.choice.origins,
+            "mean_share": round(one.choice.mean_share, 4),
+            "spread_share": round(one.choice.spread_share, 4),
+            "loss_over_live": one.choice.ratios,
+        }
+        for one in chosen
+    ]
+    calibrations = [
+        {
+            "customer_id": place.customer_id,
+            "location_id": place.location_id,
+            "pattern": one.pattern,
+            "scale": round(one.scale, 4),
+            "outcomes": one.outcomes,
+            "coverage_95": round(one.covered / max(one.outcomes, 1), 4),
+        }
+        for place, by_pattern in found
+        for one in sorted(by_pattern.values(), key=lambda one: one.pattern)
+    ]
+    return series, calibrations
 
 
 async def _archived(customer: str | None, location: str | None, item: str | None, by: By) -> list[Group]:

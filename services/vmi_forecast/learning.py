@@ -17,7 +17,7 @@ from vmi_forecast import correcting
 from vmi_forecast.correcting import Lesson
 from vmi_forecast.terms import expected_daily_demand, protection
 from vmi_runtime.worker import Transaction
-from vmi_store import agreements, demand, forecasts
+from vmi_store import agreements, demand, forecasts, models
 from vmi_store.forecasts import Checkpoint, Forecast, Location, Site, State
 
 LONGEST_HISTORY: Final = timedelta(days=1100)
@@ -110,6 +110,7 @@ async def learn(
     tasks = [_by_its_period(task, task.key in weeks) for task in tasks]
     began_on = await _beginnings(transaction, tasks)
     states, first_days = _where_they_stand(tasks, terms, began_on, weeks)
+    await _lay_over_what_is_lost(transaction, tasks, states)
     states, throughs = await _fold(transaction, tasks, sites, states, first_days, weeks)
     _share_weekdays([task.key for task in tasks], states, set(closing))
     learned = [
@@ -164,15 +165,28 @@ def _where_they_stand(
         if task.before is None or task.before.state is None:
             first_days.append(began)
         elif task.from_scratch:
-            states[place] = forecasting.with_the_week_of(states[place], task.before.state)
+            states[place] = forecasting.with_what_lies_over(states[place], task.before.state)
             first_days.append(began)
         elif task.checkpoint is not None:
-            states[place] = forecasting.with_the_week_of(task.checkpoint.state, task.before.state)
+            states[place] = forecasting.with_what_lies_over(task.checkpoint.state, task.before.state)
             first_days.append(task.checkpoint.through + DAY)
         else:
             states[place] = task.before.state
             first_days.append(task.before.through + DAY)
     return forecasting.agree(states, rates), first_days
+
+
+async def _lay_over_what_is_lost(transaction: Transaction, tasks: Sequence[Task], states: States) -> None:
+    """Lay the choices that are kept over states that are learned from nothing, in place: after a rebuild."""
+    lost = [place for place, task in enumerate(tasks) if task.before is None or task.before.state is None]
+    if not lost:
+        return
+    kept = await models.read(transaction.connection, [tasks[place].key for place in lost])
+    for place in lost:
+        choice = kept.get(tasks[place].key)
+        if choice is not None:
+            over = forecasting.laid_over(states[[place]], choice.mean_share, choice.spread_share, [1.0])
+            states[place] = over[0]
 
 
 async def _fold(

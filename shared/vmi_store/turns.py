@@ -32,6 +32,7 @@ class Work(StrEnum):
     REPLENISHING = "replenishing"
     RECONCILING = "reconciling"
     PROFILING = "profiling"
+    CHOOSING_MODELS = "choosing models"
 
 
 async def take(connection: AsyncConnection, work: Work, locations: Iterable[tuple[str, str]]) -> None:

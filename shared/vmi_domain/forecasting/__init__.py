@@ -18,10 +18,11 @@ from vmi_domain.forecasting.state import (
     States,
     agree,
     from_bytes,
+    laid_over,
     pooled,
     start,
     to_bytes,
-    with_the_week_of,
+    with_what_lies_over,
 )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "fold",
     "from_bytes",
     "kept_days",
+    "laid_over",
     "levels",
     "likely",
     "matter",
@@ -49,5 +51,5 @@ __all__ = [
     "to_bytes",
     "update",
     "usual_demand_over",
-    "with_the_week_of",
+    "with_what_lies_over",
 ]

@@ -13,6 +13,8 @@ from vmi_domain.forecasting.plans import Usual
 from vmi_domain.forecasting.state import (
     AGREED,
     BROKEN,
+    CALIBRATION,
+    CHOSEN,
     FRACTIONAL,
     HORIZONS,
     LEVEL,
@@ -105,7 +107,14 @@ def usual_demand_over(states: States, days: ArrayLike) -> Demand:
 
 
 def daily_rate(states: States) -> Floats:
-    """Return each series' mean demand of a day, base units: what was learned, and the agreed rate as long as needed."""
+    """Return each series' mean demand of a day, base units: what was learned, and the agreed rate as long as needed.
+
+    The chosen model's share lies over it.
+    """
+    return np.asarray(_learned_rate(states) * np.exp(states[:, CHOSEN.start].astype(np.float64)))
+
+
+def _learned_rate(states: States) -> Floats:
     agreed = states[:, AGREED].astype(np.float64)
     period = states[:, PERIOD].astype(np.float64)
     believed = _believed(agreed, states[:, OBSERVED] * period)
@@ -130,9 +139,11 @@ def days_of_doubt(rate: Floats) -> Floats:
 
 def _demand(states: States, usual_days: Floats, length: Floats) -> Demand:
     period = states[:, PERIOD].astype(np.float64)
-    rate = daily_rate(states)
-    mean = rate * usual_days
+    rate = _learned_rate(states)
+    mean = daily_rate(states) * usual_days
     variance = _variance(states, rate * period, length / period) * usual_days / np.maximum(length, 1e-9)
+    over = states[:, CHOSEN.stop - 1].astype(np.float64) + states[:, CALIBRATION]
+    variance = variance * np.exp(2 * over)
     return by_the_data(mean, variance, counts=states[:, FRACTIONAL] < BROKEN)
 
 

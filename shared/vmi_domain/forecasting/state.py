@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 States = NDArray[np.float32]
 """One row a series, ``WIDTH`` figures each; what they are, the slices below say."""
 
-LAYOUT: Final = 3
+LAYOUT: Final = 4
 """Counts up when what the figures mean changes: kept states of another layout are learned again from history."""
 
 SMOOTHING: Final = (0.01, 0.02, 0.035, 0.06, 0.1)
@@ -52,6 +52,8 @@ _SLICES, WIDTH = _slices(
     ("sums_weight", len(HORIZONS)),
     ("sums_mean", len(HORIZONS)),
     ("sums_spread", len(HORIZONS)),
+    ("chosen", 2),
+    ("calibration", 1),
 )
 
 AGREED: Final = _SLICES["agreed"].start
@@ -90,6 +92,10 @@ SUMS_WEIGHT: Final = _SLICES["sums_weight"]
 SUMS_MEAN: Final = _SLICES["sums_mean"]
 SUMS_SPREAD: Final = _SLICES["sums_spread"]
 """Number, mean and sum of squared deviations of the overlapping sums over each horizon, all discounted."""
+CHOSEN: Final = _SLICES["chosen"]
+"""Logarithms of the shares that the model chosen for the series has of mean and standard deviation; 0: none is."""
+CALIBRATION: Final = _SLICES["calibration"].start
+"""Logarithm of what outcomes say the standard deviation is to be multiplied by."""
 
 
 def start(expected_daily_demand: ArrayLike, period_days: ArrayLike = 1) -> States:
@@ -125,11 +131,25 @@ def pooled(states: States) -> States:
     return pool
 
 
-def with_the_week_of(state: States, other: States) -> States:
-    """Return a series' state with the location's weekday profile that another state of it knows."""
+def with_what_lies_over(state: States, other: States) -> States:
+    """Return a series' state with what did not come from its own days: another state of it knows its location's week,
+    the model that was chosen and what outcomes said."""
     shared = state.copy()
-    shared[..., WEEKDAYS_ELSEWHERE] = other[..., WEEKDAYS_ELSEWHERE]
+    for figures in (WEEKDAYS_ELSEWHERE, CHOSEN, CALIBRATION):
+        shared[..., figures] = other[..., figures]
     return shared
+
+
+def laid_over(states: States, mean: ArrayLike, deviation: ArrayLike, scale: ArrayLike) -> States:
+    """Return the states with a choice and a calibration: what mean and standard deviation are multiplied by.
+
+    What is learned is not touched: the next day moves it as it would have, and they lie over what it says.
+    """
+    over = states.copy()
+    figures = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(deviation, np.float64))
+    over[:, CHOSEN] = np.log(np.stack(figures, axis=-1))
+    over[:, CALIBRATION] = np.log(np.asarray(scale, np.float64))
+    return over
 
 
 def to_bytes(states: States) -> list[bytes]:

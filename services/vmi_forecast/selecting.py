@@ -1,0 +1,178 @@
+"""Choosing models in the background: a location's series, a week after week, held against the whole pool.
+
+It has a turn of its own and computes in a thread, so that closed days are learned meanwhile; the turn of forecasting is
+held only while what was chosen is laid over the states. The states stay what is moved by each day, and what is fallen
+back to.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Final
+
+import numpy as np
+
+from vmi_domain import forecasting
+from vmi_domain.forecasting import Protection, calibration, selection
+from vmi_domain.forecasting.pool import HORIZONS, Known
+from vmi_domain.forecasting.selection import LIVE, Choice
+from vmi_domain.forecasting.state import PERIOD
+from vmi_domain.stock.position import Key
+from vmi_forecast import telling
+from vmi_forecast.learning import Learned
+from vmi_forecast.terms import protection
+from vmi_runtime.worker import Transaction
+from vmi_store import agreements, archive, forecasts, models, profiles, turns
+from vmi_store.archive import Outcome
+from vmi_store.forecasts import Forecast, Location
+from vmi_store.models import Calibration, Chosen
+from vmi_store.turns import Work
+
+EVERY_DAYS: Final = 7
+LOOKED_BACK: Final = timedelta(days=400)
+AT_ONCE: Final = 500
+"""Series held against the pool together: what is learned over all series is learned over these."""
+NO_PATTERN: Final = "none"
+DAY: Final = timedelta(days=1)
+WEEK: Final = 7
+
+Terms = tuple[int, float]
+"""Days of the horizon that is judged, and the quantile."""
+
+
+async def choose(transaction: Transaction) -> bool:
+    """Choose models for one location that is due; return whether there may be more."""
+    connection = transaction.connection
+    due = await models.due(connection, every_days=EVERY_DAYS, at_most=1)
+    if not due:
+        return False
+    await turns.take(connection, Work.CHOOSING_MODELS, due)
+    due = await models.due(connection, every_days=EVERY_DAYS, at_most=1)  # another one may have been here
+    for location, through in due.items():
+        await _choose(transaction, location, through)
+    return bool(due)
+
+
+async def _choose(transaction: Transaction, location: Location, through: date) -> None:
+    connection = transaction.connection
+    standing = await models.of_location(connection, location)
+    profiled = await profiles.items(connection, customer_id=location.customer_id)
+    patterns = {one.key: one.pattern.name for one in profiled if one.key.location_id == location.location_id}
+    demand = await profiles.daily_demand(connection, location, since=through - LOOKED_BACK + DAY, until=through)
+    known = await forecasts.read(connection, demand)
+    keys = [key for key in sorted(known) if known[key].state is not None and not _is_weekly(known[key])]
+    agreed = await agreements.in_force(connection, [(key, through + DAY) for key in keys])
+    covered = {key: protection(agreed.get(key, ())) for key in keys}
+    alike: dict[Terms, list[Key]] = defaultdict(list)
+    for key in keys:
+        alike[_horizon(covered[key].days), covered[key].service].append(key)
+    found: list[Chosen] = []
+    for terms, some in alike.items():
+        for start in range(0, len(some), AT_ONCE):
+            part = some[start : start + AT_ONCE]
+            labels = [patterns.get(key, NO_PATTERN) for key in part]
+            champions = [standing[key].choice.model if key in standing else LIVE for key in part]
+            choices = await asyncio.to_thread(_judged, [demand[key] for key in part], through, terms, labels, champions)
+            found.extend(
+                Chosen(key, choice, _since(standing.get(key), choice, through), through, *terms)
+                for key, choice in zip(part, choices, strict=True)
+            )
+    scales = await _calibrated(transaction, location, patterns, through)
+    await models.choose(connection, found)
+    await models.passed(connection, location, through)
+    await _lay_over(
+        transaction, location, found, {key: scales.get(patterns.get(key, NO_PATTERN)) for key in keys}, covered
+    )
+
+
+def _is_weekly(forecast: Forecast) -> bool:
+    return forecast.state is not None and bool(forecast.state[PERIOD] > 1)
+
+
+def _horizon(days: float) -> int:
+    """Return the horizon that stands for a protection interval: few of them, so that many series go together."""
+    return min(HORIZONS, key=lambda one: (abs(one - days), one))
+
+
+def _since(before: Chosen | None, choice: Choice, through: date) -> date:
+    return before.since if before is not None and before.choice.model == choice.model else through
+
+
+def _judged(
+    demand: Sequence[tuple[list[int], list[float]]],
+    through: date,
+    terms: Terms,
+    patterns: Sequence[str],
+    champions: Sequence[str],
+) -> list[Choice]:
+    """Return the choice of each series."""
+    horizon, quantile = terms
+    first = min(days[0] for days, _ in demand)
+    figures = np.zeros((len(demand), through.toordinal() - first + 1))
+    for row, (days, wanted) in enumerate(demand):
+        figures[row, np.array(days) - first] = wanted
+    begins = np.array([days[0] - first for days, _ in demand], np.int64)
+    found = selection.backtest(Known(figures, begins, first), selection.whole_pool(horizon), horizon, quantile)
+    return selection.choose(found, champions, np.array(patterns, object))
+
+
+async def _calibrated(
+    transaction: Transaction, location: Location, patterns: Mapping[Key, str], through: date
+) -> dict[str, Calibration]:
+    """Take in the outcomes of whole weeks since the last time; return the calibrations by pattern."""
+    before = await models.calibrations(transaction.connection, location)
+    outcomes = await archive.outcomes(
+        transaction.connection, customer_id=location.customer_id, location_id=location.location_id
+    )
+    news: dict[str, list[Outcome]] = defaultdict(list)
+    for one in outcomes:
+        pattern = patterns.get(one.said.key, NO_PATTERN)
+        ended = one.said.made_on + timedelta(days=WEEK)
+        if ended <= through and (pattern not in before or ended > before[pattern].through):
+            news[pattern].append(one)
+    for pattern, some in news.items():
+        wanted = np.array([one.wanted[:WEEK].sum() for one in some])
+        mean = np.array([one.said.means[:WEEK].sum() for one in some])
+        level = np.array([one.said.quantiles[-1] for one in some])
+        kept = before.get(pattern, Calibration(pattern, 1.0, through, 0, 0))
+        seen = np.isfinite(wanted)
+        before[pattern] = Calibration(
+            pattern,
+            calibration.moved(kept.scale, wanted, mean, level),
+            through,
+            kept.outcomes + int(seen.sum()),
+            kept.covered + int((wanted[seen] <= level[seen]).sum()),
+        )
+    await models.calibrate(transaction.connection, location, before)
+    return before
+
+
+async def _lay_over(
+    transaction: Transaction,
+    location: Location,
+    found: Sequence[Chosen],
+    scales: Mapping[Key, Calibration | None],
+    covered: Mapping[Key, Protection],
+) -> None:
+    """Lay choices and calibrations over the states as they stand by now; tell what changed by enough to matter."""
+    if not found:
+        return
+    await turns.take(transaction.connection, Work.FORECASTING, [location])
+    standing = await forecasts.read(transaction.connection, [one.key for one in found])
+    some = [one for one in found if one.key in standing and standing[one.key].state is not None]
+    if not some:
+        return
+    scale = [1.0 if (one := scales.get(chosen.key)) is None else one.scale for chosen in some]
+    states = forecasting.laid_over(
+        np.array([standing[one.key].state for one in some]),
+        [one.choice.mean_share for one in some],
+        [one.choice.spread_share for one in some],
+        scale,
+    )
+    learned = [
+        Learned(one.key, before, before.through, before.began_on, state, covered[one.key])
+        for one, state in zip(some, states, strict=True)
+        for before in [standing[one.key]]
+    ]
+    await telling.tell(transaction, [one for one in learned if one.is_new])
