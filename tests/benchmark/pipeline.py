@@ -191,7 +191,13 @@ async def _introduce(run: Run, places: list[str], names: list[str]) -> None:
         *((topics.CATALOGUE, builders.location(CUSTOMER, place)) for place in places),
         *((topics.CATALOGUE, builders.item(CUSTOMER, name)) for name in names),
         *(
-            (topics.AGREEMENTS, builders.agreement(CUSTOMER, name, place, expected_daily_demand=OPENING_STOCK))
+            (
+                topics.AGREEMENTS,
+                # Where demand is lost, large quantities follow the stock in steps of several units, not sale by sale.
+                builders.agreement(
+                    CUSTOMER, name, place, expected_daily_demand=OPENING_STOCK, unmet_demand="backordered"
+                ),
+            )
             for place in places
             for name in names
         ),
