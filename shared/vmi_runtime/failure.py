@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import NoReturn, TypeVar
 
 import structlog
+from aiokafka.errors import KafkaConnectionError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -17,6 +18,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 EXIT_OF_A_BUG = 70
+EXIT_OF_THE_SURROUNDINGS = 75
+"""What was needed went away where nothing can be tried again in place; the process is to be started again."""
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
 
@@ -54,7 +57,7 @@ DATA_STATES = (
 
 def fault(error: BaseException) -> Fault:
     """Return whose fault ``error`` is."""
-    if isinstance(error, (OSError, PoolTimeoutError)):
+    if isinstance(error, (OSError, PoolTimeoutError, KafkaConnectionError)):
         return Fault.TRANSIENT  # nobody there, nobody answers
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return Fault.TRANSIENT
@@ -108,7 +111,14 @@ def reason(error: BaseException) -> str:
 
 def die(what: str, error: BaseException) -> NoReturn:
     """End the process at once: nothing is acknowledged, nothing tidied up, and whoever supervises starts it again."""
+    if fault(error) is Fault.TRANSIENT:
+        log.error("what it needs is gone; it ends and is to be started again", what=what, reason=reason(error))
+        _exit(EXIT_OF_THE_SURROUNDINGS)
     log.critical("a bug ends this process; nothing of the batch is acknowledged", what=what, exc_info=error)
+    _exit(EXIT_OF_A_BUG)
+
+
+def _exit(code: int) -> NoReturn:
     sys.stderr.flush()
     sys.stdout.flush()
-    os._exit(EXIT_OF_A_BUG)
+    os._exit(code)

@@ -1,6 +1,8 @@
 """Whose fault a failure is decides between trying again, putting a record aside and ending the process."""
 
 import asyncio
+import subprocess
+import sys
 
 import asyncpg
 import pytest
@@ -110,3 +112,15 @@ def test_a_reason_is_one_line_and_tells_nothing_of_the_data():
     error = raised_by_sqlalchemy(server_error("23514"))
 
     assert failure.reason(error) == "CheckViolationError: said the server"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [("aiokafka.errors.KafkaConnectionError('nobody')", 75), ("ConnectionResetError()", 75), ("KeyError('x')", 70)],
+)
+def test_a_process_whose_surroundings_went_away_does_not_end_as_if_by_a_bug(error: str, code: int) -> None:
+    told = f"import aiokafka.errors; from vmi_runtime import failure; failure.die('the test', {error})"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
+
+    assert done.returncode == code
+    assert ("a bug ends this process" in done.stdout + done.stderr) == (code == 70)
