@@ -22,7 +22,7 @@ FEWEST_PERIODS: Final = 56
 """History before the first origin below which nothing is chosen."""
 GROUP_ORIGINS: Final = 80.0
 """What all series of a pattern say of a model counts as much as so many origins of the series itself."""
-MARGIN: Final = 0.1
+MARGIN: Final = 0.2
 """A challenger's loss must be below the champion's by this share (hysteresis)."""
 MOST_BIAS: Final = 0.3
 """A challenger that is off by more than this share of demand over all origins is left out, unless the live state is
