@@ -42,6 +42,8 @@ def demo(
         raise Refused(str(error)) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except asyncio.CancelledError:  # SIGTERM; what there is to say has been said
+        raise typer.Exit(143) from None
     print_summary(summary, out)
     if summary_file is not None:
         summary_file.write_text(json.dumps(summary.as_json(), indent=2, default=str), encoding="utf-8")
