@@ -53,9 +53,10 @@ class Agreements:
             ends = None
         return Agreed(found, _terms(found), ends)
 
-    def named(self) -> list[Series]:
-        """Return the series that are named in full."""
-        return [Series(*names) for names in self.rows if ALL not in names]
+    def named(self, customer: str = ALL) -> list[Series]:
+        """Return the series that are named in full; ``customer`` is who is meant where a file names none."""
+        own = [(customer if names[0] == ALL else names[0], *names[1:]) for names in self.rows]
+        return [Series(*names) for names in own if ALL not in names]
 
     def _in_force(self, series: Series, day: date) -> AgreementMade | None:
         for names in _most_specific_first(series):

@@ -8,7 +8,7 @@ import numpy as np
 
 from vmi_domain.forecasting.ahead import DAYS_OF, Ahead, ahead
 from vmi_domain.forecasting.panel import Floats, Panel
-from vmi_files import agreed_rates, calendars, sales, tables
+from vmi_files import agreements, calendars, sales, tables
 from vmi_files.calendars import Plan
 from vmi_files.periods import Periods
 from vmi_files.sales import Sales, Series
@@ -41,9 +41,12 @@ def read(order: Order, warn: Warn) -> tuple[list[Series], Panel]:
     history = sales.read(order.sales, order.periods, warn)
     agreed = None
     if order.agreements is not None:
-        rates = agreed_rates.read(order.agreements, order.periods, warn)
-        history = with_new(history, rates.new_series())
-        agreed = np.array([rates.of(one) for one in history.series])
+        terms = agreements.read(order.agreements, order.periods.as_of, warn)
+        customers = {one.customer_id for one in history.series}
+        named = terms.named(customers.pop() if len(customers) == 1 else sales.ONLY_CUSTOMER)
+        rates = agreements.rates([terms.of(one) for one in named])
+        history = with_new(history, [one for one, rate in zip(named, rates, strict=True) if rate > 0])
+        agreed = np.array(agreements.rates([terms.of(one) for one in history.series]), np.float64)
     plan = None
     if order.calendar is not None:
         plan = calendars.read(order.calendar, history, order.periods, order.horizon, warn)
