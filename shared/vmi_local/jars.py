@@ -92,6 +92,11 @@ def _download(context: "MavenContext", cache: Path, jar: Jar) -> Path:
     with explained(f"{cache} cannot be written"):
         try:
             context.create_dependency(jar.coordinate).artifact.resolve()
+        except requests.exceptions.SSLError as error:
+            raise LocalServerError(
+                f"Kafka's jars cannot be fetched from {where}: its certificate is not trusted here. Where a proxy of "
+                f"your organisation stands between, name the file of its certificates in REQUESTS_CA_BUNDLE, {way_out}."
+            ) from error
         except requests.RequestException as error:
             raise LocalServerError(
                 f"Kafka's jars cannot be fetched from {where}: no connection. "

@@ -30,7 +30,7 @@ class PartitionLag:
     topic: str
     partition: int
     behind: int
-    """Records (and among many of them some markers that nobody reads)."""
+    """Records (and among many of them some markers that nobody reads), those that cannot be read yet included."""
     owner: str | None
     """The process that reads it; None where no worker of the group has ever come."""
     advanced_at: datetime | None
@@ -56,28 +56,31 @@ class Pipeline:
     def __init__(
         self,
         consumer: AIOKafkaConsumer,
+        uncommitted: AIOKafkaConsumer,
         engine: AsyncEngine,
         cluster_id: str,
         follows: Mapping[str, Sequence[str]],
         partitions: Mapping[str, int],
     ) -> None:
         self._consumer = consumer
+        self._uncommitted = uncommitted
         self._engine = engine
         self._cluster_id = cluster_id
         self._follows = follows
         self._partitions = [
             TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)
         ]
-        self._records = _LastRecords(
-            consumer, [partition for partition in self._partitions if partition.topic in WRITTEN_BY_THE_RELAY]
-        )
+        self._of_the_relay = [one for one in self._partitions if one.topic in WRITTEN_BY_THE_RELAY]
+        self._records = _LastRecords(consumer, self._of_the_relay)
 
     async def backlog(self) -> Backlog:
         """Return what is still to be done, now.
 
         The order matters to whoever waits for it to become nothing. A batch moves its progress in the transaction that
         writes its outbox, so these two are read at one instant; a message leaves the outbox only after it stands in
-        its topic, so the topics' ends are read after that.
+        its topic, so the topics' ends are read after that. Standing there is not being readable yet: a Kafka
+        transaction's commit is answered before its markers are written, so what stands beyond the last stable record
+        counts, too, and where that is is asked last.
         """
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="REPEATABLE READ")
@@ -86,6 +89,7 @@ class Pipeline:
                 for row in await progress.of_cluster(connection, self._cluster_id)
             }
             unpublished, oldest = await outbox.waiting(connection)
+        written: Mapping[TopicPartition, int] = await self._uncommitted.end_offsets(self._of_the_relay)
         ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
         last_records = await self._records.up_to(ends)
         new = [
@@ -109,7 +113,7 @@ class Pipeline:
                         group,
                         tp.topic,
                         tp.partition,
-                        behind=max(0, last_records.get(tp, ends[tp]) - start),
+                        behind=max(0, last_records.get(tp, ends[tp]) - start) + max(0, written.get(tp, 0) - ends[tp]),
                         owner=row.owner if row else None,
                         advanced_at=row.advanced_at if row else None,
                     )
@@ -152,10 +156,19 @@ async def watched(kafka: KafkaSettings, engine: AsyncEngine, workers: Iterable[W
     followed = [topic for topic in topics.ALL if any(topic.name in names for names in follows.values())]
     found = await broker.partitions_and_config(kafka, followed)
     partitions = {name: count for name, (count, _) in sorted(found.items())}
+    async with (
+        _started(kafka, "read_committed") as consumer,
+        _started(kafka, "read_uncommitted") as uncommitted,
+    ):
+        yield Pipeline(consumer, uncommitted, engine, cluster_id, follows, partitions)
+
+
+@asynccontextmanager
+async def _started(kafka: KafkaSettings, isolation_level: str) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
         **kafka_client.arguments(kafka),
         client_id="vmi-pipeline",
-        isolation_level="read_committed",
+        isolation_level=isolation_level,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=20,
         enable_auto_commit=False,
@@ -166,6 +179,6 @@ async def watched(kafka: KafkaSettings, engine: AsyncEngine, workers: Iterable[W
         await consumer.stop()
         raise broker.BrokerUnreachable(f"no Kafka answers at {kafka.bootstrap_servers} ({error})") from None
     try:
-        yield Pipeline(consumer, engine, cluster_id, follows, partitions)
+        yield consumer
     finally:
         await consumer.stop()
