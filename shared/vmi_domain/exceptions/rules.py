@@ -156,6 +156,7 @@ def _of_stock(item: Item) -> Iterator[Observation]:
 
 def _projected(item: Item, daily_demand: float, until: datetime) -> Iterator[Observation]:
     lowest, at = _lowest(item, daily_demand, until)
+    # At 0 what stands there lasts just until the next arrival, or the lead time's end: nobody finds an empty shelf.
     margin = item.thresholds.recovery_margin * daily_demand * ((until - item.now) / DAY)
     if lowest > margin:
         return
@@ -164,7 +165,7 @@ def _projected(item: Item, daily_demand: float, until: datetime) -> Iterator[Obs
         f"arrives (projected {lowest:.4g} at {at:%Y-%m-%d %H:%M} UTC)."
     )
     figures = {"usable": item.usable, "daily_demand": round(daily_demand, 6), "projected": round(lowest, 6)}
-    yield _seen(item, Kind.STOCK_OUT_PROJECTED, True if lowest <= 0 else None, what, **figures, at=at)
+    yield _seen(item, Kind.STOCK_OUT_PROJECTED, True if lowest < 0 else None, what, **figures, at=at)
 
 
 def _below(item: Item, minimum: Decimal) -> Iterator[Observation]:
