@@ -77,7 +77,8 @@ class ProposalState(Line):
     """Whose counter-proposal this version is; the other party accepts it, refuses it or counters again."""
 
     review_because: str | None = None
-    """Why a person must look at it, where the agreement has proposals accepted by themselves."""
+    """Why a person must look at it: what it rests on is doubtful, or it is out of the tolerance within which the
+    agreement has proposals accepted by themselves."""
 
     order_number: str | None = None
     """The customer's purchase order number of the order it belongs to, taken from the pool it sent when a first line

@@ -183,6 +183,29 @@ def test_s9_on_a_record_below_zero_nothing_is_accepted_by_itself() -> None:
     assert doubted.review_because == "the stock record is below zero"
 
 
+DOUBTED = {"doubts": (Doubt.NEGATIVE_STOCK,)}
+
+
+@pytest.mark.parametrize("terms", [WEEKLY, TOLERANT, DAMPED], ids=["accepted by people", "by itself", "damped"])
+def test_s9_a_doubt_that_appears_or_clears_is_told_though_the_quantity_stays(terms: Terms) -> None:
+    one = only(300, terms=terms)
+
+    doubted = only(300, one, terms=terms, **DOUBTED)
+    cleared = only(300, doubted, terms=terms)
+
+    assert [after.quantity for after in (one, doubted, cleared)] == [700, 700, 700]
+    assert [after.version for after in (doubted, cleared)] == [2, 3]
+    assert doubted.review_because == "the stock record is below zero"
+    assert cleared.review_because == one.review_because
+    assert issues(300, doubted, terms=terms, **DOUBTED) == issues(300, cleared, terms=terms) == ()
+
+
+def test_by_how_much_a_quantity_is_out_of_tolerance_is_no_news() -> None:
+    steady = replace(TOLERANT, steadiness=Steadiness(Decimal(50)))
+
+    assert issues(299, only(300, terms=steady), terms=steady) == ()
+
+
 @pytest.mark.parametrize(
     ("tolerance", "price", "usual", "words"),
     [

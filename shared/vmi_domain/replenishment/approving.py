@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from vmi_domain.replenishment.needs import Expected
 
@@ -12,6 +13,13 @@ class Doubt(StrEnum):
 
     NEGATIVE_STOCK = "negative_stock"
     """The record says that less than nothing is there (S9)."""
+
+    @property
+    def in_words(self) -> str:
+        return _DOUBTS[self]
+
+
+_DOUBTS: Final = {Doubt.NEGATIVE_STOCK: "the stock record is below zero"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ def reason_to_look(
     What cannot be judged (a bound on the value without a price) is not within.
     """
     if doubts:
-        return ", ".join(_DOUBTS[doubt] for doubt in doubts)
+        return ", ".join(doubt.in_words for doubt in doubts)
     if tolerance is None or not quantity:
         return ""
     if tolerance.quantity is not None and quantity > tolerance.quantity:
@@ -70,7 +78,14 @@ def reason_to_look(
     return ""
 
 
-_DOUBTS = {Doubt.NEGATIVE_STOCK: "the stock record is below zero"}
+def is_the_same_ground(reason: str, other: str) -> bool:
+    """Return whether two reasons to look are of one kind: none, the size of the quantity, or the same doubt.
+
+    By how much a size is out of bounds changes with every unit sold, and is no news.
+    """
+    if reason == other or not (reason and other):
+        return reason == other
+    return not any(one.startswith(tuple(_DOUBTS.values())) for one in (reason, other))
 
 
 def _plain(quantity: Decimal) -> str:

@@ -413,7 +413,7 @@ def explained_in_words(issue: Issue) -> str:
         short, wanted = _plain(issue.promise.short), _plain(issue.promise.wanted)
         words = f"{words} The supplier's promise leaves {short} of {wanted} uncovered."
     if proposal.review_because:
-        words = f"{words} Not accepted by itself: {proposal.review_because}."
+        words = f"{words} A person must look at it: {proposal.review_because}."
     if proposal.held_because is not None:
         words = f"{held_in_words(proposal.held_because)} {words}"
     return words

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid5
 
+from vmi_domain.replenishment.approving import is_the_same_ground
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply import Stage, SupplyLine
@@ -191,7 +192,7 @@ class Proposal:
     requested: Decimal | None = None
     """What we ask to change the quantity to, where it is frozen or bound; it binds nobody (S25, S26)."""
     review_because: str = ""
-    """Why it is not accepted by itself, where the agreement would have it so."""
+    """Why a person must look at it: what it rests on is doubtful, or the agreement would else have it accept itself."""
 
     @property
     def countered_by(self) -> str:
@@ -337,10 +338,13 @@ def proposed(
 def _is_said(last: Proposal, wanted: Wanted) -> bool:
     if last.quantity != wanted.quantity or last.status is not wanted.status or last.requested is not None:
         return False
-    return not wanted.quantity or (last.deliver_at, last.held_because, bool(last.review_because)) == (
-        wanted.deliver_at,
-        wanted.held_because,
-        bool(wanted.review_because),
+    return not wanted.quantity or differs_in_quantity_only(last, wanted)
+
+
+def differs_in_quantity_only(last: Proposal, wanted: Wanted) -> bool:
+    """Return whether day, what it is held for and why to look at it are as they were told."""
+    return (last.deliver_at, last.held_because) == (wanted.deliver_at, wanted.held_because) and is_the_same_ground(
+        last.review_because, wanted.review_because
     )
 
 

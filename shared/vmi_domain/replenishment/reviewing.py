@@ -355,22 +355,19 @@ def _wanted(
     else:
         quantity, needed = decision.quantity, decision.missing
     between = days_until(opportunity.deliver_at, opportunity.next_deliver_at, terms.calendar.zone)
-    review_because = ""
-    if terms.accepts_by_itself:
-        review_because = reason_to_look(
-            quantity,
-            tolerance=terms.tolerance,
-            unit_price=terms.unit_price,
-            usual=usual_order(case.expected, between),
-            doubts=case.doubts,
-        )
     return Wanted(
         quantity=quantity,
         needed=needed,
         deliver_at=opportunity.deliver_at,
         expires_at=_expires_at(terms, opportunity, case.now),
         held_because=HeldBecause.SHADOW if terms.is_shadow else case.held_because,
-        review_because=review_because,
+        review_because=reason_to_look(
+            quantity,
+            tolerance=terms.tolerance if terms.accepts_by_itself else None,
+            unit_price=terms.unit_price,
+            usual=usual_order(case.expected, between),
+            doubts=case.doubts,
+        ),
     )
 
 
@@ -380,11 +377,7 @@ def _differs_in_quantity_only(last: Proposal, wanted: Wanted) -> bool:
         return True
     if not wanted.quantity:
         return last.held_because is wanted.held_because
-    return (last.held_because, last.deliver_at, bool(last.review_because)) == (
-        wanted.held_because,
-        wanted.deliver_at,
-        bool(wanted.review_because),
-    )
+    return proposals.differs_in_quantity_only(last, wanted)
 
 
 def _expires_at(terms: Terms, opportunity: Opportunity, now: datetime) -> datetime:
