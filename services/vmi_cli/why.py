@@ -1,6 +1,7 @@
 """``vmi why``: a quantity, or nothing, in words and numbers that a planner understands."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -113,6 +114,13 @@ def _print(story: Story) -> None:
             [(one.name, one.before, one.after) for one in story.changed],
             nothing="",
         )
+    if story.now:
+        print_rows(
+            "What is otherwise now, and asks for no other quantity",
+            ("", "then", "now"),
+            [(one.name, one.before, one.after) for one in story.now],
+            nothing="",
+        )
     for heading, lines in (("Mind", told.warnings), ("What else to do", told.advice)):
         if lines:
             out.print(f"[bold]{heading}[/]")
@@ -191,7 +199,8 @@ def _as_json(story: Story) -> dict[str, Any]:
         "formula": FORMULAS[decision.source],
         "binding": decision.binding.value,
         **story.told.as_json(),
-        "changed": [{"name": one.name, "before": one.before, "after": one.after} for one in story.changed],
+        "changed": [asdict(one) for one in story.changed],
+        "now": [asdict(one) for one in story.now],
         "versions": [
             {
                 "version": one.version,

@@ -7,11 +7,20 @@ from decimal import Decimal
 from typing import Final
 
 from vmi_domain.exceptions.lifecycle import Kind
+from vmi_domain.replenishment.approving import Doubt
 from vmi_domain.replenishment.decisions import Decision, decide
-from vmi_domain.replenishment.explanations import Explanation, in_words, need_of
+from vmi_domain.replenishment.explanations import Explanation, explain, in_words, need_of
 from vmi_domain.replenishment.proposals import Proposal
 from vmi_domain.replenishment.reviewing import Case, review
-from vmi_domain.replenishment.telling import Difference, Elsewhere, Subject, Telling, differences, tell
+from vmi_domain.replenishment.telling import (
+    Difference,
+    Elsewhere,
+    Subject,
+    Telling,
+    differences,
+    differences_in_record,
+    tell,
+)
 from vmi_domain.stock.position import Key
 from vmi_replenishment import situations
 from vmi_replenishment.master_data import MasterData
@@ -23,7 +32,6 @@ from vmi_store.proposals import Issued
 MOST_LOCATIONS: Final = 300
 """Locations that are asked whether they have something to spare."""
 MOST_EVENTS: Final = 12
-_DOUBTS: Final = {"negative_stock": "the stock record is below zero"}
 _HELD: Final = {
     "stale_data": "the customer's data are older than agreed: the proposal is held",
     "shadow": "the agreement is on trial: nothing goes out",
@@ -46,37 +54,15 @@ class Story:
     versions: Sequence[Issued] = ()
     changed: Sequence[Difference] = ()
     """What the last version that we decided on had otherwise than the one before."""
+    now: Sequence[Difference] = ()
+    """What is otherwise now in the position that the last version rests on, and led to no other quantity."""
     events: Sequence[JournalLine] = ()
     """What the position rests on, the latest first."""
 
 
 async def of_proposal(proposal: Proposal, transaction: Transaction) -> Story:
-    """Return the story of a proposal, by the last version that was decided on."""
-    issued = await proposals.versions(transaction.connection, proposal)
-    own = [one for one in issued if "steps" in one.explanation and one.issued_at == _decided_at(one.explanation)]
-    last = (own or issued)[-1]
-    explanation = last.explanation
-    case, unit = await _case(proposal.key, transaction)
-    order_at, deliver_at = (datetime.fromisoformat(explanation["opportunity"][at]) for at in ("order_at", "deliver_at"))
-    [decision] = decide([need_of(explanation)])
-    warnings = [_DOUBTS.get(one, one) for one in explanation.get("warnings", ())]
-    warnings += await _open_about(proposal.key, transaction)
-    if proposal.held_because is not None:
-        warnings.append(_HELD[proposal.held_because.value])
-    gathered = Gathered(decision, proposal.quantity, _decided_at(explanation), order_at, deliver_at, warnings)
-    return Story(
-        key=proposal.key,
-        unit=unit,
-        proposal=proposal,
-        reason=issued[-1].reason,
-        decision=decision,
-        order_at=order_at,
-        deliver_at=deliver_at,
-        told=await _told(gathered, case, transaction),
-        versions=issued,
-        changed=differences(own[-2].explanation, own[-1].explanation) if len(own) > 1 else (),
-        events=await journal.latest(transaction.connection, proposal.key, at_most=MOST_EVENTS),
-    )
+    """Return the story of a proposal, by the last version that was decided on, and what is otherwise since."""
+    return await _of_proposal(proposal, *await _case(proposal.key, transaction), transaction)
 
 
 async def of_key(key: Key, transaction: Transaction) -> Story | None:
@@ -86,16 +72,16 @@ async def of_key(key: Key, transaction: Transaction) -> Story | None:
         return None
     parts = [one for one in case.live if one.order_at == case.opportunity.order_at and one.is_undecided]
     if parts:
-        return await of_proposal(parts[-1], transaction)
+        return await _of_proposal(parts[-1], case, unit, transaction)
     [result] = review([case])
     decision = result.decision
     assert decision is not None
-    warnings = [_DOUBTS[one.value] for one in case.doubts]
+    warnings = [doubt.in_words for doubt in case.doubts]
     warnings += await _open_about(key, transaction)
     if case.held_because is not None:
         warnings.append(_HELD[case.held_because.value])
     at = case.opportunity
-    gathered = Gathered(decision, Decimal(0), case.now, at.order_at, at.deliver_at, warnings)
+    subject = Subject(decision, Decimal(0), case.now, at.order_at, at.deliver_at, warnings=warnings)
     return Story(
         key=key,
         unit=unit,
@@ -104,9 +90,51 @@ async def of_key(key: Key, transaction: Transaction) -> Story | None:
         decision=decision,
         order_at=at.order_at,
         deliver_at=at.deliver_at,
-        told=await _told(gathered, case, transaction),
+        told=await _told(subject, case, transaction),
         events=await journal.latest(transaction.connection, key, at_most=MOST_EVENTS),
     )
+
+
+async def _of_proposal(proposal: Proposal, case: Case | None, unit: str, transaction: Transaction) -> Story:
+    issued = await proposals.versions(transaction.connection, proposal)
+    own = [one for one in issued if "steps" in one.explanation and one.issued_at == _decided_at(one.explanation)]
+    explanation = (own or issued)[-1].explanation
+    order_at, deliver_at = (datetime.fromisoformat(explanation["opportunity"][at]) for at in ("order_at", "deliver_at"))
+    [decision] = decide([need_of(explanation)])
+    # The quantity stands; how long it lasts, and what else to do, follow from what stands there today.
+    today, as_it_stands = _as_it_stands(proposal, case) or (decision, explanation)
+    warnings = [Doubt(one).in_words for one in as_it_stands.get("warnings", ())]
+    warnings += await _open_about(proposal.key, transaction)
+    if proposal.held_because is not None:
+        warnings.append(_HELD[proposal.held_because.value])
+    subject = Subject(today, proposal.quantity, _decided_at(as_it_stands), order_at, deliver_at, warnings=warnings)
+    return Story(
+        key=proposal.key,
+        unit=unit,
+        proposal=proposal,
+        reason=issued[-1].reason,
+        decision=decision,
+        order_at=order_at,
+        deliver_at=deliver_at,
+        told=await _told(subject, case, transaction),
+        versions=issued,
+        changed=differences(own[-2].explanation, own[-1].explanation) if len(own) > 1 else (),
+        now=differences_in_record(explanation, as_it_stands),
+        events=await journal.latest(transaction.connection, proposal.key, at_most=MOST_EVENTS),
+    )
+
+
+def _as_it_stands(proposal: Proposal, case: Case | None) -> tuple[Decision, Explanation] | None:
+    """Return what would be decided now of a proposal whose quantity still follows the need; None of others."""
+    if case is None or case.opportunity is None or not proposal.is_undecided:
+        return None
+    if proposal.order_at != case.opportunity.order_at:
+        return None
+    [result] = review([case])
+    if result.decision is None:
+        return None
+    told = explain(result.decision, case.opportunity, case.now)
+    return result.decision, {**told, "warnings": [doubt.value for doubt in case.doubts]}
 
 
 def _settled_already(case: Case) -> str:
@@ -143,27 +171,7 @@ async def _open_about(key: Key, transaction: Transaction) -> list[str]:
     return told
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """What is told about, without what lies around it."""
-
-    decision: Decision
-    quantity: Decimal
-    now: datetime
-    order_at: datetime
-    deliver_at: datetime
-    warnings: Sequence[str]
-
-
-async def _told(gathered: Gathered, case: Case | None, transaction: Transaction) -> Telling:
-    subject = Subject(
-        gathered.decision,
-        gathered.quantity,
-        gathered.now,
-        gathered.order_at,
-        gathered.deliver_at,
-        warnings=gathered.warnings,
-    )
+async def _told(subject: Subject, case: Case | None, transaction: Transaction) -> Telling:
     if case is not None:
         lines = await supply.lines(transaction.connection, [case.key])
         subject = replace(subject, supply=lines[case.key], elsewhere=await _elsewhere(case.key, transaction))

@@ -862,6 +862,51 @@ async def test_f56_why_tells_of_a_proposal_and_of_what_changed_since_the_version
     assert [one.version for one in told.versions] == [1, 2]
 
 
+async def test_f56_why_tells_what_stands_there_now_where_that_led_to_no_new_version(store: Store) -> None:
+    damped = {"minimum_change": "20", "unmet_demand": "backordered"}
+    await store.agrees("bread", expected_daily_demand=10, **damped)
+    await store.holds(30, "bread")
+    await store.hears("bread")
+    at_first = await story(store, "bread")
+    await store.holds(25, "bread")
+    await store.hears("bread")
+
+    told = await story(store, "bread")
+
+    assert at_first is not None
+    assert at_first.now == []
+    assert told is not None
+    assert [one.version for one in told.versions] == [1]
+    assert [(one.name, one.before, one.after) for one in told.now] == [("usable stock", "30", "25")]
+    assert told.decision.need.position.usable == 30
+    assert told.told.cover_before_days == 2.5
+
+
+async def test_s9_a_record_that_falls_below_zero_is_told_and_so_is_its_recovery(store: Store) -> None:
+    await store.holds(0)
+    await store.hears()
+    await store.holds(-2)
+    await store.hears()
+    doubted = await story(store)
+    await store.holds(0)
+    await store.hears()
+    cleared = await story(store)
+
+    lines = await store.issued()
+    assert [(one.version, one.quantity, one.review_because) for one in lines] == [
+        (1, 100, None),
+        (2, 100, "the stock record is below zero"),
+        (3, 100, None),
+    ]
+    assert doubted is not None
+    assert "the stock record is below zero" in doubted.told.warnings
+    assert cleared is not None
+    assert "the stock record is below zero" not in cleared.told.warnings
+    assert [(one.name, one.before, one.after) for one in cleared.changed] == [
+        ("doubts", "the stock record is below zero", "none")
+    ]
+
+
 async def test_f56_why_has_a_reason_for_nothing(store: Store) -> None:
     await store.holds(80)
     await store.hears()

@@ -10,7 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from vmi_domain.distributions import Demand
+from vmi_domain.replenishment.approving import Doubt
 from vmi_domain.replenishment.decisions import Decision
+from vmi_domain.replenishment.explanations import Explanation
 from vmi_domain.replenishment.needs import Basis, Expected
 from vmi_domain.stock.supply import Stage, SupplyLine
 
@@ -256,11 +258,9 @@ _NAMES: Final = {
 }
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
+def differences(before: Explanation, after: Explanation) -> list[Difference]:
     """Return what of two explanations differs, in a planner's words."""
-    sides = (before, after)
-    positions = [one["inputs"]["position"] for one in sides]
-    readers: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+    readers: list[tuple[str, Callable[[Explanation], str]]] = [
         ("demand until the next arrival", lambda one: _demand(one, "mean")),
         ("its standard deviation", lambda one: _demand(one, "sd")),
         ("days it must last", lambda one: _demand(one, "days")),
@@ -269,12 +269,23 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Dif
         ("order rules", lambda one: _words(one["inputs"]["rules"])),
         ("what binds", lambda one: str(one["binding"])),
     ]
-    told = [Difference(name, *(str(one.get(key, "0")) for one in positions)) for key, name in _NAMES.items()]
-    told += [Difference(name, read(before), read(after)) for name, read in readers]
+    told = [Difference(name, read(before), read(after)) for name, read in readers]
+    return [*differences_in_record(before, after), *(one for one in told if one.before != one.after)]
+
+
+def differences_in_record(before: Explanation, after: Explanation) -> list[Difference]:
+    """Return what of two explanations differs in the position, and in what is doubtful about it."""
+    sides = (before, after)
+    told = [
+        Difference(name, *(str(one["inputs"]["position"].get(key, "0")) for one in sides))
+        for key, name in _NAMES.items()
+    ]
+    doubts = (", ".join(Doubt(one).in_words for one in side.get("warnings", ())) for side in sides)
+    told.append(Difference("doubts", *(words or "none" for words in doubts)))
     return [one for one in told if one.before != one.after]
 
 
-def _demand(explanation: Mapping[str, Any], name: str) -> str:
+def _demand(explanation: Explanation, name: str) -> str:
     demand = explanation["inputs"].get("demand")
     return "unknown" if demand is None else f"{demand['until_next_arrival'][name]:.5g}"
 
