@@ -33,11 +33,6 @@ class Buffers:
         """What is ordered up to."""
         return self.red + self.yellow + self.green
 
-    @property
-    def average_on_hand(self) -> Floats:
-        """The target of the stock on hand: top of red and half of green."""
-        return self.red + self.green / 2.0
-
 
 def buffers(
     *,

@@ -1,7 +1,7 @@
 """Reorder points: (s, Q) and (s, S), reviewed at every opportunity; where they leave the position, what is optimal."""
 
 from dataclasses import dataclass
-from math import floor, sqrt
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,6 @@ from vmi_domain.replenishment.policies.spreads import Spread
 
 Floats = NDArray[np.float64]
 
-FEWEST_DISTANCES: Final = 4
 MOST_DISTANCES: Final = 16
 """Positions above a level that are looked at; of more than these an even choice."""
 MOST_CELLS: Final = 64
@@ -28,15 +27,6 @@ def economic_order_quantity(*, demand_mean: float, order_cost: float, holding_co
     304.05
     """
     return sqrt(2.0 * order_cost * demand_mean / holding_cost)
-
-
-def trigger_quantity(*, position: float, reorder_point: float, order_quantity: float) -> int:
-    """Return how many Q an (s, nQ) policy orders: the least number that lifts the position above s, 0 above it.
-
-    >>> trigger_quantity(position=50, reorder_point=50, order_quantity=20)
-    1
-    """
-    return 0 if position > reorder_point else floor((reorder_point - position) / order_quantity) + 1
 
 
 def even_spread(width: Floats, first: Floats, sd: Floats, counted: NDArray[np.bool_]) -> Spread:
