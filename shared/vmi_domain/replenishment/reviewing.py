@@ -354,7 +354,11 @@ def _wanted(
         quantity, needed = sized(override.quantity, terms.rules).quantity, override.quantity
     else:
         quantity, needed = decision.quantity, decision.missing
-    between = days_until(opportunity.deliver_at, opportunity.next_deliver_at, terms.calendar.zone)
+    tolerance = terms.tolerance if terms.accepts_by_itself else None
+    usual = None
+    if tolerance is not None and tolerance.deviation is not None:
+        between = days_until(opportunity.deliver_at, opportunity.next_deliver_at, terms.calendar.zone)
+        usual = usual_order(case.expected, between)
     return Wanted(
         quantity=quantity,
         needed=needed,
@@ -363,9 +367,9 @@ def _wanted(
         held_because=HeldBecause.SHADOW if terms.is_shadow else case.held_because,
         review_because=reason_to_look(
             quantity,
-            tolerance=terms.tolerance if terms.accepts_by_itself else None,
+            tolerance=tolerance,
             unit_price=terms.unit_price,
-            usual=usual_order(case.expected, between),
+            usual=usual,
             doubts=case.doubts,
         ),
     )
