@@ -1,6 +1,7 @@
 """``vmi``: every command of the command line, and how it fails: one line that says what is wrong and what to do."""
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from inspect import cleandoc
 from typing import Any, Final
@@ -63,6 +64,8 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command, imported now."""
         if cmd_name not in COMMANDS:
+            if near := get_close_matches(cmd_name, COMMANDS, n=1):
+                raise Refused(f"there is no command {cmd_name!r}; did you mean {near[0]!r}?")
             return super().get_command(ctx, cmd_name)
         module, name = COMMANDS[cmd_name].split(":")
         found = getattr(import_module(module), name)

@@ -23,3 +23,11 @@ def test_the_file_doors_import_neither_broker_nor_database() -> None:
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_command_that_is_misspelt_is_guessed_and_not_run() -> None:
+    done = subprocess.run([sys.executable, "-m", "vmi_cli", "sned", "x"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr == "vmi: there is no command 'sned'; did you mean 'send'?\n"
+    assert done.stdout == ""
