@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from vmi_contracts import envelope
 from vmi_contracts.envelope import UnreadableEnvelope
 from vmi_contracts.internal import PositionsChanged
-from vmi_runtime.worker import Record, recorded_at
+from vmi_runtime.rejections import Reason, rejected
+from vmi_runtime.worker import Record
 from vmi_store.forecasts import Location
 from vmi_store.quarantine import Rejected
 
@@ -33,9 +34,9 @@ def read_changes(records: Sequence[Record]) -> Changes:
                 raise UnreadableEnvelope("unknown_type", f"{message.message_type!r} does not belong on this topic")
             _merge(changes, PositionsChanged.model_validate_json(message.data))
         except UnreadableEnvelope as error:
-            changes.rejected.append(_rejected(record, error.reason, str(error)))
+            changes.rejected.append(rejected(record, error.reason, str(error), worker="forecast"))
         except ValidationError as error:
-            changes.rejected.append(_rejected(record, "invalid", str(error)))
+            changes.rejected.append(rejected(record, Reason.INVALID, str(error), worker="forecast"))
     return changes
 
 
@@ -44,18 +45,3 @@ def _merge(changes: Changes, document: PositionsChanged) -> None:
     for line in document.lines:
         days = [day for day in (items.get(line.item_id), line.demand_from) if day is not None]
         items[line.item_id] = min(days, default=None)
-
-
-def _rejected(record: Record, reason: str, detail: str) -> Rejected:
-    return Rejected(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        recorded_at=recorded_at(record),
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        reason=reason,
-        detail=detail,
-        worker="forecast",
-    )

@@ -1,6 +1,5 @@
 """Records as documents: who said what, line by line. One bad line does not stop the others."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +8,6 @@ from operator import attrgetter
 from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from vmi_contracts import envelope, topics
 from vmi_contracts.envelope import Envelope, UnreadableEnvelope
@@ -41,7 +39,7 @@ from vmi_contracts.plans import (
 )
 from vmi_domain.stock import corrections
 from vmi_domain.stock.corrections import Target
-from vmi_inventory.rejections import Reason, document_error, line_errors, rejected
+from vmi_runtime.rejections import Reason, good_lines, rejected
 from vmi_runtime.worker import Record, recorded_at
 from vmi_store import inbox
 from vmi_store.inbox import Letter
@@ -52,8 +50,6 @@ FUTURE_SKEW: Final = timedelta(days=1)
 
 LONGEST_PERIOD: Final = timedelta(days=400)
 """The longest period over which sales are added up; a longer one says nothing about days."""
-
-LONGEST_NAME: Final = 80
 
 FactDocument = (
     SalesRecorded
@@ -129,7 +125,7 @@ def read_facts(records: Sequence[Record]) -> Post:
         try:
             message = envelope.read(record.value, record.headers)
         except UnreadableEnvelope as error:
-            post.rejected.append(rejected(record, Reason(error.reason), str(error)))
+            post.rejected.append(rejected(record, error.reason, str(error)))
             continue
         document = documents_of(record.topic).get(message.message_type)
         if document is None:
@@ -139,7 +135,10 @@ def read_facts(records: Sequence[Record]) -> Post:
             # What ``model_validate_json`` does, without its detour.
             body = cast(FactDocument, document.__pydantic_validator__.validate_json(message.data))
         except ValidationError as error:
-            _read_lines(post, record, message, document, error)
+            good, numbers, bad = good_lines(record, document, message.data, error)
+            post.rejected += bad
+            if good is not None:
+                _take(post, record, message, cast(FactDocument, good), numbers)
         else:
             _take(post, record, message, body, None)
     return post
@@ -239,44 +238,3 @@ def _refusal(body: FactDocument, happened: datetime | date, told_at: datetime) -
 
 def _begin(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _read_lines(
-    post: Post, record: Record, message: Envelope, document: type[BaseModel], error: ValidationError
-) -> None:
-    """Take a document's good lines, each bad one by itself, or refuse it as a whole."""
-    wrong = line_errors(error)
-    if wrong is None:
-        reason, detail = document_error(error)
-        post.rejected.append(rejected(record, reason, detail))
-        return
-    raw = from_json(message.data, allow_inf_nan=True)
-    lines = raw["lines"]
-    for place, (reason, detail) in sorted(wrong.items()):
-        post.rejected.append(
-            rejected(
-                record,
-                reason,
-                detail,
-                line=place + 1,
-                customer_id=_name(raw.get("customer_id")),
-                location_id=_name(raw.get("location_id")),
-                item_id=_name(lines[place].get("item_id")) if isinstance(lines[place], dict) else None,
-            )
-        )
-    good = [place for place in range(len(lines)) if place not in wrong]
-    if not good:
-        return
-    raw["lines"] = [lines[place] for place in good]
-    try:
-        body = cast(FactDocument, document.model_validate_json(json.dumps(raw)))
-    except ValidationError as other:
-        reason, detail = document_error(other)
-        post.rejected.append(rejected(record, reason, detail))
-    else:
-        _take(post, record, message, body, [place + 1 for place in good])
-
-
-def _name(value: object) -> str | None:
-    """Return what a broken line calls a thing, if it can be shown."""
-    return value[:LONGEST_NAME] if isinstance(value, str) else None

@@ -13,8 +13,8 @@ from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
 from vmi_inventory import liveness, publishing
 from vmi_inventory.documents import documents_of, unknown_type
-from vmi_inventory.rejections import Reason, document_error, rejected
 from vmi_runtime.clock import ClockMode
+from vmi_runtime.rejections import document_error, rejected
 from vmi_runtime.worker import Record, Transaction, recorded_at
 from vmi_store import agreements, catalogue, folding, positions, quarantine, watermarks
 from vmi_store.catalogue import LocationKey
@@ -52,7 +52,7 @@ def read_master_data(records: Sequence[Record]) -> Entries:
                 continue
             _sort(entries, document.model_validate_json(message.data), recorded_at(record))
         except UnreadableEnvelope as error:
-            entries.rejected.append(rejected(record, Reason(error.reason), str(error)))
+            entries.rejected.append(rejected(record, error.reason, str(error)))
         except ValidationError as error:
             entries.rejected.append(rejected(record, *document_error(error)))
     return entries

@@ -13,10 +13,10 @@ from vmi_inventory.lines import reach
 from vmi_inventory.master_data import Entries, read_master_data, record_master_data
 from vmi_inventory.rebuilding import Report
 from vmi_inventory.recording import Facts
-from vmi_inventory.rejections import Reason, rejected
 from vmi_runtime import batches, broker, failure, reading_back
 from vmi_runtime.clock import Clock
 from vmi_runtime.failure import Fault
+from vmi_runtime.rejections import Reason, rejected
 from vmi_runtime.settings import KafkaSettings
 from vmi_runtime.worker import Record, Transaction
 from vmi_store import (

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import orjson
 from pydantic import ValidationError
 
 from vmi_contracts import envelope
@@ -12,7 +11,7 @@ from vmi_contracts.envelope import UnreadableEnvelope
 from vmi_contracts.inbound import SupplyStated
 from vmi_inventory.documents import FUTURE_SKEW, documents_of, unknown_type
 from vmi_inventory.master_data import tell
-from vmi_inventory.rejections import Reason, document_error, line_errors, rejected
+from vmi_runtime.rejections import Reason, good_lines, rejected
 from vmi_runtime.worker import Record, Transaction, recorded_at
 from vmi_store import promises, quarantine
 from vmi_store.quarantine import Rejected
@@ -33,7 +32,7 @@ def read_supply(records: Sequence[Record]) -> Statements:
         try:
             message = envelope.read(record.value, record.headers)
         except UnreadableEnvelope as error:
-            found.rejected.append(rejected(record, Reason(error.reason), str(error)))
+            found.rejected.append(rejected(record, error.reason, str(error)))
             continue
         if message.message_type not in documents_of(record.topic):
             found.rejected.append(unknown_type(record, message.message_type))
@@ -54,15 +53,9 @@ def _read(found: Statements, record: Record, data: bytes) -> SupplyStated | None
     try:
         return SupplyStated.model_validate_json(data)
     except ValidationError as error:
-        wrong = line_errors(error)
-        if wrong is None:
-            found.rejected.append(rejected(record, *document_error(error)))
-            return None
-    raw = orjson.loads(data)
-    for place, (reason, detail) in sorted(wrong.items()):
-        found.rejected.append(rejected(record, reason, detail, line=place + 1))
-    raw["lines"] = [line for place, line in enumerate(raw["lines"]) if place not in wrong]
-    return SupplyStated.model_validate(raw) if raw["lines"] else None
+        body, _, bad = good_lines(record, SupplyStated, data, error)
+        found.rejected += bad
+        return body
 
 
 async def record_supply(found: Statements, transaction: Transaction) -> None:

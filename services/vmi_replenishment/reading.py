@@ -1,11 +1,11 @@
 """What reaches the worker: which keys changed, and what was answered; broken records and lines are set aside."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
 from uuid import UUID, uuid5
 
-import orjson
 from pydantic import ValidationError
 
 from vmi_contracts import envelope
@@ -13,11 +13,16 @@ from vmi_contracts.envelope import Envelope, UnreadableEnvelope
 from vmi_contracts.inbound import OrderNumbersAssigned, ProposalAnswered, ReplenishmentRequested
 from vmi_contracts.internal import ForecastsChanged, PositionsChanged
 from vmi_domain.stock.position import Key
-from vmi_runtime.worker import Record, recorded_at
+from vmi_runtime import rejections
+from vmi_runtime.rejections import Reason, document_error, good_lines
+from vmi_runtime.worker import Record
 from vmi_store.quarantine import Rejected
 
 NAMESPACE: Final = UUID("b3a6c0c4-9a52-5c39-9d0c-1a8f6d2b7e44")
 """Lines of answers are named by their message, so that a line delivered twice has one name."""
+WORKER: Final = "replenishment"
+rejected: Final = partial(rejections.rejected, worker=WORKER)
+"""Return a record, or one line of it, as quarantine keeps it for this worker."""
 _CHANGED: Final = {document.message_type: document for document in (PositionsChanged, ForecastsChanged)}
 
 
@@ -70,7 +75,7 @@ def read_changes(records: Sequence[Record]) -> Changes:
         except UnreadableEnvelope as error:
             changes.rejected.append(rejected(record, error.reason, str(error)))
         except ValidationError as error:
-            changes.rejected.append(rejected(record, "invalid", _in_words(error)))
+            changes.rejected.append(rejected(record, Reason.INVALID, document_error(error)[1]))
         else:
             changes.keys.update(
                 Key(document.customer_id, document.location_id, line.item_id) for line in document.lines
@@ -84,12 +89,10 @@ def read_answers(records: Sequence[Record]) -> Answers:
     for record in records:
         try:
             message = _envelope(record, set(_SAID))
-            found, bad = _document(record, message)
         except UnreadableEnvelope as error:
             answers.rejected.append(rejected(record, error.reason, str(error)))
-        except ValidationError as error:
-            answers.rejected.append(rejected(record, "invalid", _in_words(error)))
         else:
+            found, bad = _document(record, message)
             answers.rejected += bad
             if found is not None:
                 answers.documents.append(found)
@@ -104,60 +107,14 @@ def _envelope(record: Record, known: set[str]) -> Envelope:
 
 
 def _document(record: Record, message: Envelope) -> tuple[Heard | None, list[Rejected]]:
-    """Return the document with the lines that can be read, and those that cannot; raise where no line is to blame."""
-    model = _SAID[message.message_type]
+    """Return the document with the lines that can be read, and what of it cannot."""
+    model: type[Said] = _SAID[message.message_type]
     try:
         whole = model.model_validate_json(message.data)
     except ValidationError as error:
-        failed = error
-    else:
-        return Heard(record, message, whole, tuple(range(1, len(whole.lines) + 1))), []
-
-    bad: dict[int, str] = {}
-    for one in failed.errors():
-        place = one["loc"]
-        if len(place) < 2 or place[0] != "lines" or not isinstance(place[1], int):
-            raise failed
-        bad.setdefault(place[1], f"{'.'.join(map(str, place[2:])) or 'line'}: {one['msg']}")
-    told: dict[str, Any] = orjson.loads(message.data)
-    good = [number for number in range(len(told["lines"])) if number not in bad]
-    held = [
-        rejected(record, "invalid_line", detail, line=number + 1, customer_id=str(told.get("customer_id")))
-        for number, detail in sorted(bad.items())
-    ]
-    if not good:
-        return None, held
-    document = model.model_validate_json(orjson.dumps({**told, "lines": [told["lines"][number] for number in good]}))
-    return Heard(record, message, document, tuple(number + 1 for number in good)), held
-
-
-def rejected(
-    record: Record,
-    reason: str,
-    detail: str,
-    *,
-    line: int | None = None,
-    customer_id: str | None = None,
-    location_id: str | None = None,
-) -> Rejected:
-    """Return a record, or one line of it, as quarantine keeps it."""
-    return Rejected(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        recorded_at=recorded_at(record),
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        reason=reason,
-        detail=detail,
-        line=line,
-        customer_id=customer_id,
-        location_id=location_id,
-        worker="replenishment",
-    )
-
-
-def _in_words(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'document'}: {first['msg']}"
+        document, numbers, bad = good_lines(record, model, message.data, error, worker=WORKER)
+        heard = None if document is None else Heard(record, message, document, tuple(numbers))
+        return heard, [
+            replace(one, reason=(Reason.INVALID if one.line is None else Reason.INVALID_LINE).value) for one in bad
+        ]
+    return Heard(record, message, whole, tuple(range(1, len(whole.lines) + 1))), []

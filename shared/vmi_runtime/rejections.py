@@ -1,9 +1,15 @@
-"""Why a record or a line of it is not taken in: the codes that quarantine is browsed by, and the sentences."""
+"""What is not taken in, and why: the codes that quarantine is browsed by, and the sentences.
 
+One bad line does not stop the others of its document.
+"""
+
+import json
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from vmi_runtime.worker import Record, recorded_at
 from vmi_store.quarantine import Rejected
@@ -19,6 +25,8 @@ class Reason(StrEnum):
     """A document that does not belong on this topic."""
     INVALID = "invalid"
     """A field is missing or is not what it should be."""
+    INVALID_LINE = "invalid_line"
+    """The same, of a line of what parties say about proposals."""
     NOT_A_NUMBER = "not_a_number"
     TOO_LARGE = "too_large"
     NEGATIVE_COUNT = "negative_count"
@@ -45,8 +53,12 @@ _OF_NUMBERS: Final = {
     "decimal_whole_digits": Reason.TOO_LARGE,
 }
 
+LONGEST_NAME: Final = 80
 
-def rejected(record: Record, reason: Reason, detail: str, **more: Any) -> Rejected:
+D = TypeVar("D", bound=BaseModel)
+
+
+def rejected(record: Record, reason: str, detail: str, **more: Any) -> Rejected:
     """Return a record, or with ``line`` one line of it, as it goes into quarantine."""
     return Rejected(
         topic=record.topic,
@@ -55,14 +67,53 @@ def rejected(record: Record, reason: Reason, detail: str, **more: Any) -> Reject
         recorded_at=recorded_at(record),
         key=record.key,
         value=record.value,
-        headers=tuple(record.headers),
-        reason=reason.value,
+        headers=record.headers,
+        reason=str(reason),
         detail=detail,
         **more,
     )
 
 
-def line_errors(error: ValidationError) -> dict[int, tuple[Reason, str]] | None:
+def good_lines(
+    record: Record, document: type[D], data: bytes, error: ValidationError, *, worker: str = "inventory"
+) -> tuple[D | None, Sequence[int], list[Rejected]]:
+    """Return what can be read of a document that ``error`` was raised for: the document with its good lines, their
+    places in it as it was sent, from 1, and each bad line. It is refused as a whole where no line is to blame."""
+    wrong = _line_errors(error)
+    if wrong is None:
+        return None, (), [rejected(record, *document_error(error), worker=worker)]
+    # As pydantic reads it: a producer's NaN is a bad line, and not a document that cannot be read.
+    raw = from_json(data, allow_inf_nan=True)
+    lines = raw["lines"]
+    bad = [
+        rejected(
+            record,
+            reason,
+            detail,
+            line=place + 1,
+            customer_id=_name(raw.get("customer_id")),
+            location_id=_name(raw.get("location_id")),
+            item_id=_name(lines[place].get("item_id")) if isinstance(lines[place], dict) else None,
+            worker=worker,
+        )
+        for place, (reason, detail) in sorted(wrong.items())
+    ]
+    good = [place for place in range(len(lines)) if place not in wrong]
+    if not good:
+        return None, (), bad
+    try:
+        body = document.model_validate_json(json.dumps({**raw, "lines": [lines[place] for place in good]}))
+    except ValidationError as other:
+        return None, (), [*bad, rejected(record, *document_error(other), worker=worker)]
+    return body, [place + 1 for place in good], bad
+
+
+def _name(value: object) -> str | None:
+    """Return what a broken line calls a thing, if it can be shown."""
+    return value[:LONGEST_NAME] if isinstance(value, str) else None
+
+
+def _line_errors(error: ValidationError) -> dict[int, tuple[Reason, str]] | None:
     """Return what is wrong with which lines, by their place from 0; None where the document itself is wrong."""
     found: dict[int, tuple[Reason, str]] = {}
     for one in error.errors(include_url=False, include_context=False, include_input=False):
