@@ -5,7 +5,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from vmi_runtime.worker import EXIT_CANNOT_START
@@ -27,7 +27,6 @@ class Supervised:
     name: str
     process: Process | None = None
     deaths: int = 0
-    running: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Supervisor:
@@ -35,7 +34,7 @@ class Supervisor:
 
     def __init__(self, names: Sequence[str], environment: Mapping[str, str], say: Say) -> None:
         self.workers = [Supervised(name) for name in names]
-        self._environment = dict(environment)
+        self._environment = {**environment, "VMI_ENDS_WITH_INPUT": "true"}
         self._say = say
         self._stopping = asyncio.Event()
         self._failed: str | None = None
@@ -48,11 +47,6 @@ class Supervisor:
     def stop(self) -> None:
         """Ask every worker to end after the batch in hand."""
         self._stopping.set()
-
-    async def until_started(self) -> None:
-        """Wait until every worker's first process exists."""
-        for worker in self.workers:
-            await worker.running.wait()
 
     async def _keep(self, worker: Supervised) -> None:
         pause = FIRST_PAUSE_SECONDS
@@ -79,12 +73,12 @@ class Supervisor:
             "-m",
             f"vmi_{worker.name}",
             env=self._environment,
+            stdin=PIPE,  # its end, when we are killed, is the worker's too: nobody would start it again, or stop it
             stdout=PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,  # a Ctrl-C reaches us alone: workers end in order, not all at once
         )
         worker.process = process
-        worker.running.set()
         talking = asyncio.create_task(self._pass_on(worker.name, process))
         try:
             await _first(self._stopping.wait(), process.wait())

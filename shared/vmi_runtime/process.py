@@ -6,9 +6,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from threading import Thread
+from time import sleep
+from typing import TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -32,6 +35,9 @@ STOP_SECONDS = 10.0
 """How long a clean stop may take before the process ends anyway: nothing that is unfinished is acknowledged."""
 
 
+T = TypeVar("T")
+
+
 class CannotStartError(Exception):
     """The process cannot start; the message is one line that says what to do."""
 
@@ -39,13 +45,25 @@ class CannotStartError(Exception):
 def main(worker: Worker) -> None:
     """Run a worker until it is told to stop; the exit code says how it ended."""
     try:
-        code = run(worker, load())
+        settings = load()
+        if settings.ends_with_input:
+            Thread(target=_end_with_input, name="standard input", daemon=True).start()
+        code = run(worker, settings)
     except (SettingsError, SchemaError, CannotStartError) as error:
         sys.stderr.write(f"vmi worker {worker.name}: {error}\n")
         code = EXIT_CANNOT_START
     sys.stderr.flush()
     # Threads of libraries may still be about; what had to be committed is.
     os._exit(code)
+
+
+def _end_with_input() -> None:
+    """Tell this process to end once its standard input has, and end it if it does not."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    sleep(2 * STOP_SECONDS)
+    os._exit(128 + signal.SIGTERM)
 
 
 def run(worker: Worker, settings: Settings, aside: PutAside | None = None) -> int:
@@ -91,15 +109,32 @@ async def _run(worker: Worker, settings: Settings, aside: PutAside) -> int:
     surroundings = Surroundings(settings, database, Clock(settings.clock), stopping)
     with _signals(stopping):
         try:
-            await failure.retried("looking at the schema", lambda: schema_version.require_head(database))
-            return await _work(worker, surroundings, aside)
+            app = await _unless(stopping, _ready(worker, surroundings, aside))
+            return 0 if stopping.is_set() else await _work(worker, surroundings, app)
         finally:
             await database.dispose()
 
 
-async def _work(worker: Worker, surroundings: Surroundings, aside: PutAside) -> int:
+async def _unless(stopping: asyncio.Event, work: Awaitable[T]) -> T | None:
+    """Return what the work returns; None, and it is broken off, where the process is to stop before."""
+    task, told = asyncio.ensure_future(work), asyncio.create_task(stopping.wait())
+    await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.wait({task})
+    return None
+
+
+async def _ready(worker: Worker, surroundings: Surroundings, aside: PutAside) -> App | None:
+    """Return the worker's app, if it needs one, once database and broker answer and are as it needs them."""
+    await failure.retried("looking at the schema", lambda: schema_version.require_head(surroundings.engine))
+    return await _app(worker, surroundings, aside) if worker.subscriptions or worker.ticks else None
+
+
+async def _work(worker: Worker, surroundings: Surroundings, app: App | None) -> int:
     tasks = [asyncio.ensure_future(task(surroundings)) for task in worker.tasks]
-    app = await _app(worker, surroundings, aside) if worker.subscriptions or worker.ticks else None
     if app is not None:
         tasks.append(asyncio.create_task(_consume(app, surroundings.stopping)))
     log.info("started", group=worker.group, process=os.getpid())

@@ -157,6 +157,9 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = "auto"
     """``auto``: readable lines in a terminal, JSON elsewhere."""
 
+    ends_with_input: bool = False
+    """A worker ends when its standard input does. ``vmi run`` asks for it, so that none outlives it."""
+
 
 def load() -> Settings:
     """Return the settings that the process's environment asks for, or raise SettingsError."""

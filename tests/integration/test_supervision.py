@@ -3,14 +3,21 @@
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from vmi_cli.supervision import Supervisor
+from vmi_testing.processes import ended, started
 from vmi_testing.waiting import until
 
 Said = list[tuple[str, str]]
+NOWHERE = {
+    "VMI_DATABASE__URL": "postgresql://nobody@127.0.0.1:1/none",
+    "VMI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
+}
 
 
 @pytest.fixture
@@ -80,3 +87,36 @@ async def test_stop_ends_every_worker_by_sigterm(supervise: Callable[..., Superv
 
     assert await running is None
     assert sorted(said) == [("one", "bye"), ("one", "up"), ("two", "bye"), ("two", "up")]
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def test_workers_end_when_who_supervises_them_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, os\n"
+        "from vmi_cli.supervision import Supervisor\n"
+        "asyncio.run(Supervisor(['relay'], os.environ, lambda name, line: print(line, flush=True)).run())\n"
+    )
+    (tmp_path / "supervising.py").write_text(program)
+
+    with started("supervising", log=tmp_path / "log", **NOWHERE, PYTHONPATH=str(tmp_path)) as supervising:
+        [relay] = await until(psutil.Process(supervising.pid).children)
+        try:
+            await until(lambda: "tried again" in (tmp_path / "log").read_text())
+            supervising.kill()
+            await until(lambda: not lives(relay))
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                relay.kill()
+
+
+async def test_a_worker_that_waits_for_its_database_ends_at_once_when_it_is_told_to(tmp_path: Path) -> None:
+    with started("vmi_relay", log=tmp_path / "log", **NOWHERE) as relay:
+        await until(lambda: "tried again" in (tmp_path / "log").read_text())
+        relay.terminate()
+        assert await ended(relay) == 0
