@@ -22,7 +22,7 @@ from vmi_cli.surroundings import connected
 from vmi_inventory import archiving
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
-from vmi_store.archiving import Archive, ChangedMeanwhileError
+from vmi_store.archiving import Archive, ChangedMeanwhileError, SessionLostError
 from vmi_store.journal import JournalLine
 
 SUMS: Final = "SHA256SUMS"
@@ -68,6 +68,11 @@ def archive(
         written = asyncio.run(_archive(connected(), day, out_, chosen, who or getpass.getuser()))
     except ChangedMeanwhileError:
         raise Refused("facts of that time came in meanwhile; nothing of their partition left: run it again") from None
+    except SessionLostError:
+        raise Refused(
+            "the connection to the database was lost; what left the journal is noted with its file, and nothing else"
+            " left: run it again"
+        ) from None
     except OSError as error:
         raise Refused(f"{out_}: {error.strerror or error}; nothing of that file left the journal") from None
     if as_json:

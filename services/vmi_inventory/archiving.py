@@ -8,7 +8,7 @@ from vmi_domain.days import SiteCalendar
 from vmi_inventory.rebuilding import sites_of
 from vmi_runtime import failure
 from vmi_store import archiving, folding
-from vmi_store.archiving import Archive
+from vmi_store.archiving import Archive, SessionLostError
 from vmi_store.engine import Connection, Engine
 from vmi_store.journal import JournalLine
 from vmi_store.partitions import Partition
@@ -74,20 +74,25 @@ async def _archive(
             try:
                 await archiving.leave(session, part, before, archived, lines=total, who=who)
                 await session.commit()
-            except BaseException:
+            except BaseException as error:
+                if session.invalidated:
+                    raise SessionLostError from error
                 await session.rollback()
                 raise
 
         await failure.retried(f"taking {part.table} out of the journal", once)
         report(part.table, total)
         return [archived]
-    except BaseException:
-        await session.rollback()
+    except BaseException as error:
         writer.abandon()
+        if session.invalidated:
+            raise SessionLostError from error
+        await session.rollback()
         raise
     finally:
-        await archiving.finished(session)
-        await session.commit()
+        if not session.invalidated:
+            await archiving.finished(session)
+            await session.commit()
 
 
 async def _sum_up(

@@ -12,7 +12,7 @@ from vmi_inventory.planning import BEGIN
 from vmi_runtime import failure
 from vmi_store import catalogue, positions, rebuilding, reconciling, watermarks
 from vmi_store.catalogue import LocationKey
-from vmi_store.engine import Connection, Engine
+from vmi_store.engine import Connection, Engine, be_patient
 from vmi_store.folding import Changed
 from vmi_store.rebuilding import Beside, Difference, Rebuilt, Scope
 
@@ -159,7 +159,7 @@ async def _put_in_place(
     async def once() -> int:
         now, keys = seen, seen.keys
         async with engine.begin() as connection:
-            await rebuilding.be_patient(connection)
+            await be_patient(connection)
             # Nobody changes their calendars, and nobody writes anything about them, until the commit.
             await catalogue.hold(connection, [key.customer_id for key in keys])
             locked = await positions.lock(connection, keys)

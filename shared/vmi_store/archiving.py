@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vmi_domain.stock.daily import DayEffect
 from vmi_domain.stock.position import Key, Kind
 from vmi_store import journal, partitions
+from vmi_store.engine import be_patient
 from vmi_store.journal import JournalLine
 from vmi_store.partitions import STRAYS, Partition
 
@@ -32,6 +33,10 @@ class ChangedMeanwhileError(Exception):
     """Facts came into what was being archived."""
 
 
+class SessionLostError(Exception):
+    """The session is gone, and with it all that was noted beside: it cannot be tried again in place."""
+
+
 async def parts(connection: AsyncConnection, before: datetime) -> list[Partition]:
     """Return the partitions that hold nothing but what is older than ``before``, and what has no quarter if any of it
     is older."""
@@ -44,7 +49,8 @@ _HAS_OLD_STRAYS = text(f"SELECT EXISTS (SELECT FROM {STRAYS} WHERE occurred_at <
 
 
 async def lines_of(connection: AsyncConnection, part: Partition, before: datetime) -> AsyncIterator[list[JournalLine]]:
-    """Yield the lines of a partition before a time, key by key."""
+    """Yield the lines of a partition before a time, key by key, however long they take to be written."""
+    await be_patient(connection)
     result = await connection.stream(text(_LINES.format(table=part.table)), {"before": before})
     of_key: list[JournalLine] = []
     async for row in result:
@@ -135,8 +141,8 @@ async def leave(
     ``lines`` is how many the partition had when it was read: had more come meanwhile, ChangedMeanwhileError. Who writes
     into the partition waits for the commit; who reads the journal waits for the last moment of it.
     """
+    await be_patient(connection)
     await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
-    await connection.execute(text("SET LOCAL statement_timeout = 0"))
     await connection.execute(text(f"LOCK TABLE {part.table} IN SHARE ROW EXCLUSIVE MODE"))
     now = await connection.execute(
         text(f"SELECT count(*) FROM {part.table} WHERE occurred_at < :before"),  # noqa: S608

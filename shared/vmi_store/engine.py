@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 Connection = AsyncConnection
@@ -42,3 +43,9 @@ def create(
     return create_async_engine(
         url, pool_size=pool_size, max_overflow=0, pool_timeout=30, hide_parameters=True, connect_args=arguments
     )
+
+
+async def be_patient(connection: AsyncConnection) -> None:
+    """Let this transaction stand still, and its statements take, as long as it takes."""
+    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    await connection.execute(text("SET LOCAL statement_timeout = 0"))

@@ -19,6 +19,7 @@ from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import ABSOLUTE, Key
 from vmi_store import folding, journal, positions, supply
 from vmi_store.catalogue import LocationKey
+from vmi_store.engine import be_patient
 
 
 class Table(NamedTuple):
@@ -211,18 +212,13 @@ async def snapshot(session: AsyncConnection) -> AsyncIterator[None]:
     """Let all statements see the same state; what they write beside is gone afterwards."""
     await session.rollback()
     await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    await be_patient(session)  # an ended session would lose the tables beside
     try:
         yield
     except BaseException:
         await session.rollback()
         raise
     await session.commit()  # which empties the tables beside; a rollback would leave their dead rows
-
-
-async def be_patient(connection: AsyncConnection) -> None:
-    """Let this transaction stand still, and its statements take, as long as it takes."""
-    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-    await connection.execute(text("SET LOCAL statement_timeout = 0"))
 
 
 class Difference(NamedTuple):

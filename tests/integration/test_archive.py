@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import json
 import os
+import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,7 +23,7 @@ from vmi_inventory import archiving
 from vmi_store import archiving as store
 from vmi_store import engine as engines
 from vmi_store import partitions, schema_version
-from vmi_store.archiving import ChangedMeanwhileError
+from vmi_store.archiving import ChangedMeanwhileError, SessionLostError
 from vmi_store.journal import JournalLine
 from vmi_testing import builders
 from vmi_testing.inventory import Desk
@@ -126,6 +128,63 @@ async def test_a_file_that_does_not_hold_what_it_should_takes_nothing_out(desk: 
         assert (await connection.execute(text("SELECT count(*) FROM journal"))).scalar_one() == 14
 
 
+def url_of(engine: AsyncEngine) -> str:
+    return engine.url.render_as_string(hide_password=False)
+
+
+async def end_sessions_of(application_name: str, engine: AsyncEngine) -> None:
+    """End sessions as an administrator, or a failover, does; from another event loop than theirs."""
+    ending = engines.create(url_of(engine), application_name="vmi-test-ending", pool_size=1)
+    async with ending.connect() as connection:
+        await connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :name"),
+            {"name": application_name},
+        )
+    await ending.dispose()
+
+
+async def test_a_disk_may_be_slow(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction that stands still is ended elsewhere: this one waits for files (and for pyarrow to be loaded)."""
+
+    class Slow(Csv):
+        def write(self, lines: Sequence[JournalLine]) -> None:
+            time.sleep(0.5)
+            super().write(lines)
+
+    monkeypatch.setattr(engines, "FROZEN_TRANSACTION_SECONDS", 0.1)
+    engine = engines.create(url_of(desk.engine), application_name="vmi-test-impatient", pool_size=1)
+    try:
+        files = await archiving.archive(
+            engine, BEFORE, lambda table: Slow(tmp_path / table), who="anna", report=lambda table, lines: None
+        )
+    finally:
+        await engine.dispose()
+    assert [one.lines for one in files] == [7, 1]
+
+
+async def test_a_connection_that_is_lost_meanwhile_takes_nothing_out_and_is_what_is_told(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """And not that something it had made is gone."""
+
+    class Cut(Csv):
+        def write(self, lines: Sequence[JournalLine]) -> None:
+            super().write(lines)
+            thread = threading.Thread(target=lambda: asyncio.run(end_sessions_of("vmi-test-cut", desk.engine)))
+            thread.start()
+            thread.join()
+
+    engine = engines.create(url_of(desk.engine), application_name="vmi-test-cut", pool_size=1)
+    try:
+        with pytest.raises(SessionLostError):
+            await archiving.archive(
+                engine, BEFORE, lambda table: Cut(tmp_path / table), who="anna", report=lambda table, lines: None
+            )
+    finally:
+        await engine.dispose()
+    assert os.listdir(tmp_path) == []
+
+
 async def test_what_comes_in_meanwhile_is_not_lost(desk: Desk, tmp_path: Path) -> None:
     """The partition is counted again before anything leaves it."""
 
@@ -147,7 +206,7 @@ async def test_what_comes_in_meanwhile_is_not_lost(desk: Desk, tmp_path: Path) -
 async def test_on_the_command_line_files_come_with_their_sums(
     desk: Desk, own: AsyncEngine, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VMI_DATABASE__URL", own.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("VMI_DATABASE__URL", url_of(own))
     monkeypatch.setenv("VMI_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
     command = ["archive", "--before", "2022-01-01", "--out", str(tmp_path), "--format", form, "--json"]
     ran = await asyncio.to_thread(partial(CliRunner().invoke, app, command))
