@@ -1,6 +1,6 @@
 """Profiles and classes kept fresh: a location's every week that it closes, its customer's with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any, Final
@@ -18,37 +18,53 @@ from vmi_store.profiles import CustomerProfile, ItemProfile
 from vmi_store.turns import Work
 
 EVERY_DAYS: Final = 7
+LOCATIONS_AT_ONCE: Final = 20
 LOOKED_BACK: Final = timedelta(days=3 * 365)
 A_YEAR: Final = timedelta(days=365)
 
 
 async def refresh(transaction: Transaction) -> bool:
-    """Refresh the profiles of one location that is due; return whether there may be more."""
+    """Refresh the profiles of some locations that are due, all of one customer; return whether there may be more.
+
+    What a class is measured against is the whole customer: it is read once for all of them.
+    """
     connection = transaction.connection
-    due = await profiles.due(connection, every_days=EVERY_DAYS, at_most=1)
+    due = await _due_together(transaction)
     if not due:
         return False
     await turns.take(connection, Work.PROFILING, due)
-    due = await profiles.due(connection, every_days=EVERY_DAYS, at_most=1)  # another one may have been here
-    for location, through in due.items():
-        await _refresh_items(transaction, location, through)
-        await _refresh_customer(transaction, location.customer_id, through)
-    return bool(due)
+    due = {at: day for at, day in (await _due_together(transaction)).items() if at in due}  # another may have been here
+    if due:
+        [customer_id] = {location.customer_id for location in due}
+        [through] = set(due.values())
+        await _refresh_items(transaction, customer_id, sorted(due), through)
+        await _refresh_customer(transaction, customer_id, through)
+    return True
 
 
-async def _refresh_items(transaction: Transaction, location: Location, through: date) -> None:
+async def _due_together(transaction: Transaction) -> dict[Location, date]:
+    """Return locations that are due: those of one customer that are closed through the same day."""
+    due = await profiles.due(transaction.connection, every_days=EVERY_DAYS, at_most=LOCATIONS_AT_ONCE)
+    first = min(due, default=None)
+    return {at: day for at, day in due.items() if first and (at.customer_id, day) == (first.customer_id, due[first])}
+
+
+async def _refresh_items(
+    transaction: Transaction, customer_id: str, locations: Sequence[Location], through: date
+) -> None:
     connection = transaction.connection
-    held = {one.key: one for one in await profiles.items(connection, customer_id=location.customer_id)}
-    worth = await profiles.values(connection, location.customer_id, since=through - A_YEAR, until=through)
+    held = {one.key: one for one in await profiles.items(connection, customer_id=customer_id)}
+    worth = await profiles.values(connection, customer_id, since=through - A_YEAR, until=through)
     keys = sorted(worth)
     names = [held[key].value_class.name if key in held else None for key in keys]
     ranked = dict(zip(keys, classes.by_value([worth[key] for key in keys], names), strict=True))
-    demand = await profiles.daily_demand(connection, location, since=through - LOOKED_BACK, until=through)
-    found = [
-        _item(key, _by_day(*demand[key], through), through, worth.get(key, 0.0), ranked.get(key, "C"), held.get(key))
-        for key in sorted(demand)
-    ]
-    await profiles.write(connection, found, {location: through})
+    for location in locations:
+        demand = await profiles.daily_demand(connection, location, since=through - LOOKED_BACK, until=through)
+        found = [
+            _item(key, _by_day(*days, through), through, worth.get(key, 0.0), ranked.get(key, "C"), held.get(key))
+            for key, days in sorted(demand.items())
+        ]
+        await profiles.write(connection, found, {location: through})
 
 
 def _by_day(days: list[int], demand: list[float], through: date) -> tuple[np.ndarray, date]:
