@@ -11,6 +11,7 @@ from vmi_domain.stock.position import Key
 from vmi_domain.understanding import classes
 from vmi_domain.understanding.classes import settled
 from vmi_domain.understanding.profiles import Profile, profile
+from vmi_runtime.clock import monotonic
 from vmi_runtime.worker import Transaction
 from vmi_store import profiles, turns
 from vmi_store.forecasts import Location
@@ -19,6 +20,8 @@ from vmi_store.turns import Work
 
 EVERY_DAYS: Final = 7
 LOCATIONS_AT_ONCE: Final = 20
+SECONDS_AT_ONCE: Final = 1.0
+"""After so many the rest is left to the next transaction: the worker has its batches, and its ticks, to see to."""
 LOOKED_BACK: Final = timedelta(days=3 * 365)
 A_YEAR: Final = timedelta(days=365)
 
@@ -58,6 +61,7 @@ async def _refresh_items(
     keys = sorted(worth)
     names = [held[key].value_class.name if key in held else None for key in keys]
     ranked = dict(zip(keys, classes.by_value([worth[key] for key in keys], names), strict=True))
+    enough = monotonic() + SECONDS_AT_ONCE
     for location in locations:
         demand = await profiles.daily_demand(connection, location, since=through - LOOKED_BACK, until=through)
         found = [
@@ -65,6 +69,8 @@ async def _refresh_items(
             for key, days in sorted(demand.items())
         ]
         await profiles.write(connection, found, {location: through})
+        if monotonic() > enough:
+            return
 
 
 def _by_day(days: list[int], demand: list[float], through: date) -> tuple[np.ndarray, date]:
