@@ -1,17 +1,21 @@
 """What suppliers can send of what is needed: shared out among all who need it, and told to whom it concerns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from vmi_domain.replenishment.promising import Limit, Promise
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain.replenishment.promising import Limit, PassedOver, Promise
 from vmi_domain.replenishment.quantities import NOTHING
-from vmi_domain.replenishment.reviewing import Case, Terms, Want, limited, wants
+from vmi_domain.replenishment.reviewing import Case, Terms, Want, limited, may_fall_over, stays_with, wants
 from vmi_domain.replenishment.sharing import Claim, share_out
 from vmi_domain.stock.position import Key
+from vmi_replenishment import situations
+from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.situations import Situations
 from vmi_runtime.worker import Transaction
 from vmi_store import due, promises
@@ -32,52 +36,195 @@ class _Limited:
     order_day: date
 
 
-async def limit(found: Situations, transaction: Transaction) -> Situations:
+async def limit(found: Situations, transaction: Transaction, master_data: MasterData) -> Situations:
     """Return the situations with what each key's supplier can send of what it needs.
 
     A supply that is short for several is shared out on need, by the need that each had when it was reviewed last; who
-    gets another share by that is looked at again. The caller has the turn at the keys' locations.
+    gets another share by that is looked at again. Where a key has several suppliers and the one whose turn it is has
+    less than its need, the next one is asked instead. The caller has the turn at the keys' locations.
     """
     connection = transaction.connection
-    asking = [
-        (place, case, case.terms)
-        for place, case in enumerate(found.cases)
-        if case.terms is not None and case.opportunity is not None and case.terms.sourcing.limit is not Limit.NONE
-    ]
-    stated = await promises.hold(connection, [pool for _, case, terms in asking for pool in _pools(case.key, terms)])
-    some = [one for asked in asking if (one := _limited(*asked, stated)) is not None]
+    stated = await promises.hold(connection, _supplies(found.cases))
+    found = await _in_turn(found, stated, transaction, master_data)
+    some = _limited_ones(found.cases, stated)
     ours = {one.case.key for one in some}
     await promises.forget(connection, [case.key for case in found.cases if case.key not in ours])
-    if not some:
+    # What a key no longer asks of a source is for others there.
+    pools = {one.pool for one in some} | {
+        pool for pool in _supplies([case for case in found.cases if case.others]) if pool in stated
+    }
+    if not pools:
         return found
-    own = {one.case.key: _claimed(one, want) for one, want in zip(some, wants([one.case for one in some]), strict=True)}
-    pools = sorted({one.pool for one in some})
-    others = [one for one in await promises.claims(connection, pools) if one.claim.name not in own]
-    committed = await promises.committed(connection, {pool: stated[pool].statement.stated_at for pool in pools})
-    available: dict[Pool, Mapping[date, Decimal]] = {}
-    shares: dict[Key, Decimal] = {}
-    for pool in pools:
-        claimed = [one for one in (*own.values(), *others) if one.pool == pool]
-        available[pool] = _available(stated[pool], claimed, committed.get(pool, NOTHING))
-        shares |= _shares(stated[pool], claimed, available[pool])
+    division = await _divided(some, stated, pools, frozenset(ours), connection)
+    own, shares = division.own, division.shares
     await promises.claim(connection, [replace(one, share=shares[key]) for key, one in sorted(own.items())])
     await due.bring_forward(
-        connection, [one.claim.name for one in others if shares[one.claim.name] != one.share], AT_ONCE
+        connection, [one.claim.name for one in division.others if shares[one.claim.name] != one.share], AT_ONCE
     )
     cases = list(found.cases)
     for one in some:
-        key, limit_of = one.case.key, one.terms.sourcing.limit
-        promise = Promise(
-            limit=limit_of,
-            stated_at=stated[one.pool].statement.stated_at,
-            available=available[one.pool][one.order_day],
-            wanted=own[key].claim.need,
-            share=shares[key],
-            reliability=one.terms.on_time_in_full,
-            competing=sum(1 for other in (*own.values(), *others) if other.pool == one.pool and other.claim.need) - 1,
-        )
-        cases[one.place] = limited(one.case, promise)
+        cases[one.place] = limited(one.case, division.promise(one, stated))
     return replace(found, cases=cases)
+
+
+def _supplies(cases: Sequence[Case]) -> list[Pool]:
+    """Return the supplies that limit these cases, those of their further suppliers among them."""
+    return [
+        pool
+        for case in cases
+        if case.terms is not None and case.opportunity is not None
+        for terms in (case.terms, *case.others.values())
+        if terms.sourcing.limit is not Limit.NONE
+        for pool in _pools(case.key, terms)
+    ]
+
+
+def _limited_ones(cases: Sequence[Case], stated: Mapping[Pool, Stated]) -> list[_Limited]:
+    asking = [
+        (place, case, case.terms)
+        for place, case in enumerate(cases)
+        if case.terms is not None and case.opportunity is not None and case.terms.sourcing.limit is not Limit.NONE
+    ]
+    return [one for asked in asking if (one := _limited(*asked, stated)) is not None]
+
+
+# Whose turn it is
+
+
+async def _in_turn(
+    found: Situations, stated: Mapping[Pool, Stated], transaction: Transaction, master_data: MasterData
+) -> Situations:
+    """Return the situations with each key at its first source, by priority and share, that can send all that it needs.
+
+    Where none of them can, it is the one that can send most. A need goes to one source as a whole. Of several keys
+    that are short of one supply only so many go elsewhere as makes it reach for the others, in the order of their
+    names, so that the same ones go whenever they are looked at.
+    """
+    passed: dict[Key, dict[str, PassedOver]] = {}
+    settled: set[Key] = set()
+    keys = frozenset(case.key for case in found.cases)
+    wanted = {case.key: _all_but(case, name) for case in found.cases if (name := stays_with(case)) is not None}
+    while True:
+        if wanted:
+            again = await situations.read(sorted(wanted), transaction, master_data, instead_of=wanted)
+            found = _with(found, again, passed)
+            settled |= {key for key in wanted if key not in passed}
+        some = _limited_ones(found.cases, stated)
+        several = [
+            one
+            for one in some
+            if one.case.others and one.case.key not in settled and one.terms.sourcing.limit is Limit.CAP
+        ]
+        if not several:
+            return _with(found, found, passed)
+        pools = {one.pool for one in several}
+        concerned = [one for one in some if one.pool in pools]
+        division = await _divided(concerned, stated, pools, keys, transaction.connection)
+        wanted = {}
+        for one in _going(several, division, stated):
+            promise = division.promise(one, stated)
+            tried = passed.setdefault(one.case.key, {})
+            tried[one.terms.supplier_id] = PassedOver(one.terms.supplier_id, promise.wanted, promise.share)
+            if set(one.case.others) - set(tried):
+                wanted[one.case.key] = frozenset(tried)
+            else:
+                settled.add(one.case.key)
+                best = max(tried.values(), key=lambda source: source.covered)
+                if best.supplier_id == one.terms.supplier_id:
+                    continue
+                wanted[one.case.key] = _all_but(one.case, best.supplier_id)
+        if not wanted:
+            return _with(found, found, passed)
+
+
+def _going(several: Sequence[_Limited], division: "_Division", stated: Mapping[Pool, Stated]) -> list[_Limited]:
+    """Return who is to ask the next source: of each supply so many as take what is missing with them."""
+    short = {
+        one.case.key: promise.short
+        for one in several
+        if may_fall_over(one.case, promise := division.promise(one, stated))
+    }
+    missing: dict[Pool, Decimal] = {}
+    for one in several:
+        missing[one.pool] = missing.get(one.pool, NOTHING) + short.get(one.case.key, NOTHING)
+    going = []
+    for one in sorted(several, key=lambda each: each.case.key):
+        if one.case.key in short and missing[one.pool] > 0:
+            missing[one.pool] -= division.own[one.case.key].claim.need
+            going.append(one)
+    return going
+
+
+def _all_but(case: Case, supplier_id: str) -> frozenset[str]:
+    assert case.terms is not None
+    return frozenset({case.terms.supplier_id, *case.others} - {supplier_id})
+
+
+def _with(found: Situations, again: Situations, passed: Mapping[Key, Mapping[str, PassedOver]]) -> Situations:
+    """Return situations with some keys as they were read again, and with the sources they were passed over for."""
+    places = {case.key: place for place, case in enumerate(again.cases)}
+    cases, watched = list(found.cases), list(found.watched)
+    for place, case in enumerate(found.cases):
+        if case.key not in places:
+            continue
+        of_key = places[case.key]
+        following, watched[place] = again.cases[of_key], again.watched[of_key]
+        asked = None if following.terms is None else following.terms.supplier_id
+        over = tuple(one for name, one in passed.get(case.key, {}).items() if name != asked)
+        cases[place] = replace(following, instead_of=over)
+    return replace(found, cases=cases, watched=watched)
+
+
+# What is there for whom
+
+
+@dataclass(frozen=True, slots=True)
+class _Division:
+    """What can be sent of some supplies, and to whom."""
+
+    own: Mapping[Key, Claimed]
+    others: Sequence[Claimed]
+    available: Mapping[Pool, Mapping[date, Decimal]]
+    shares: Mapping[Key, Decimal]
+
+    def promise(self, one: _Limited, stated: Mapping[Pool, Stated]) -> Promise:
+        key = one.case.key
+        competing = [other for other in (*self.own.values(), *self.others) if other.pool == one.pool]
+        return Promise(
+            limit=one.terms.sourcing.limit,
+            stated_at=stated[one.pool].statement.stated_at,
+            available=self.available[one.pool][one.order_day],
+            wanted=self.own[key].claim.need,
+            share=self.shares[key],
+            reliability=one.terms.on_time_in_full,
+            competing=sum(1 for other in competing if other.claim.need) - 1,
+        )
+
+
+async def _divided(
+    some: Sequence[_Limited],
+    stated: Mapping[Pool, Stated],
+    pools: Collection[Pool],
+    keys: Container[Key],
+    connection: AsyncConnection,
+) -> _Division:
+    """Return how these supplies are shared between the given ones and all others who claimed of them before.
+
+    What any of ``keys`` claimed before counts no more.
+    """
+    own = {one.case.key: _claimed(one, want) for one, want in zip(some, wants([one.case for one in some]), strict=True)}
+    others = [one for one in await promises.claims(connection, sorted(pools)) if one.claim.name not in keys]
+    committed = await promises.committed(connection, {pool: stated[pool].statement.stated_at for pool in pools})
+    by_pool: dict[Pool, list[Claimed]] = {pool: [] for pool in pools}
+    for claimed in (*own.values(), *others):
+        by_pool[claimed.pool].append(claimed)
+    available = {
+        pool: _available(stated[pool], claims, committed.get(pool, NOTHING)) for pool, claims in by_pool.items()
+    }
+    shares: dict[Key, Decimal] = {}
+    for pool, claims in by_pool.items():
+        shares |= _shares(stated[pool], claims, available[pool])
+    return _Division(own, others, available, shares)
 
 
 def _pools(key: Key, terms: Terms) -> tuple[Pool, Pool]:

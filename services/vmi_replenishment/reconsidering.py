@@ -27,7 +27,7 @@ async def reconsider(keys: Iterable[Key], transaction: Transaction, master_data:
     found = await situations.read(ordered, transaction, master_data)
     if not found.cases:
         return
-    found = await promised.limit(found, transaction)
+    found = await promised.limit(found, transaction, master_data)
     reviews = review(found.cases)
     issued = [
         Issued(issue, case.opportunity)

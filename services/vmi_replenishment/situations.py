@@ -1,9 +1,10 @@
 """Keys as they stand now, read in a few statements: position, agreement, forecast, proposals and their goods."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
 from vmi_domain.days import SiteCalendar
@@ -74,10 +75,17 @@ async def nows(sites: Sequence[Site], transaction: Transaction) -> Mapping[Site,
     return {site: transaction.clock.now(moment) for site, moment in reached.items()}
 
 
-async def read(keys: Sequence[Key], transaction: Transaction, master_data: MasterData) -> Situations:
+async def read(
+    keys: Sequence[Key],
+    transaction: Transaction,
+    master_data: MasterData,
+    *,
+    instead_of: Mapping[Key, Container[str]] = MappingProxyType({}),
+) -> Situations:
     """Return the case of each key whose site has a now, in the order of ``keys``. The caller has the sites' turn.
 
-    Position, proposals and goods of a key are read in one statement: they are those of one instant.
+    Position, proposals and goods of a key are read in one statement: they are those of one instant. Suppliers in
+    ``instead_of`` are asked only where there is nobody else.
     """
     connection = transaction.connection
     now = await nows(sorted({key[:2] for key in keys}), transaction)
@@ -86,7 +94,7 @@ async def read(keys: Sequence[Key], transaction: Transaction, master_data: Maste
         return Situations([], [], [])
     copies = await master_data.as_of_now(transaction, {key.customer_id for key in keys})
     calendars = await copies.calendars(now)
-    holdings = await _holdings(keys, now, calendars, copies, transaction)
+    holdings = await _holdings(keys, now, calendars, copies, transaction, instead_of)
     said = await _said(keys, now, calendars, transaction)
     holdings = {key: one for key, one in holdings.items() if not _has_ended(said.get(key, ()), one, calendars[key[:2]])}
     holdings = await _by_class(holdings, transaction)
@@ -236,10 +244,12 @@ async def _holdings(
     calendars: Mapping[Site, SiteCalendar],
     copies: Copies,
     transaction: Transaction,
+    instead_of: Mapping[Key, Container[str]],
 ) -> dict[Key, Holding]:
     """Return what is agreed for each key's next opportunity; of several suppliers, with the one whose turn it is.
 
-    When the next one is follows from what is agreed today; what is ordered then, from what is agreed for that day.
+    When the next one is follows from what is agreed today; what is ordered then, from what is agreed for that day. A
+    supplier whose agreement has ended by then gives way to the next one, whose own opportunity counts.
     """
     today = {site: calendar.day_of(now[site]) for site, calendar in calendars.items()}
     offers_today = await copies.offers([(key, today[key[:2]], calendars[key[:2]]) for key in keys])
@@ -255,23 +265,29 @@ async def _holdings(
             known[wanted] = (following, calendars[site].day_of(following.order_at))
         return known[wanted]
 
-    some = [
-        (key, _chosen(offers, given.get(key, {}))) for key, offers in zip(keys, offers_today, strict=True) if offers
-    ]
+    def chosen(key: Key, offers: Sequence[Agreed]) -> Agreed:
+        return _chosen(offers, given.get(key, {}), instead_of.get(key, ()))
+
+    offered = {key: offers for key, offers in zip(keys, offers_today, strict=True) if offers}
+    some = [(key, chosen(key, offers)) for key, offers in offered.items()]
     offers_then = await copies.offers(
         [(key, opportunity(agreed, key[:2])[1], calendars[key[:2]]) for key, agreed in some]
     )
     found = {}
     for (key, agreed), offers in zip(some, offers_then, strict=True):
         if offers:
-            chosen = _chosen(offers, given.get(key, {}))
-            others = tuple(one for one in offers if one is not chosen)
-            found[key] = Holding(chosen, opportunity(agreed, key[:2])[0], others)
+            then, following = chosen(key, offers), opportunity(agreed, key[:2])[0]
+            if then.terms.supplier_id != agreed.terms.supplier_id:
+                is_offered = any(one.terms.supplier_id == then.terms.supplier_id for one in offered[key])
+                since = now[key[:2]] if is_offered else following.order_at
+                following = next_opportunity(then.terms.calendar, since)
+            found[key] = Holding(then, following, tuple(one for one in offers if one is not then))
     return found
 
 
-def _chosen(offers: Sequence[Agreed], given: Mapping[str, Decimal]) -> Agreed:
+def _chosen(offers: Sequence[Agreed], given: Mapping[str, Decimal], instead_of: Container[str]) -> Agreed:
     """Return whose turn it is by the agreed shares and priorities (F62)."""
+    offers = [one for one in offers if one.terms.supplier_id not in instead_of] or offers
     if len(offers) == 1:
         return offers[0]
     by_name = {one.terms.supplier_id: one for one in offers}

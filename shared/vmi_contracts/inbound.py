@@ -634,7 +634,8 @@ class AgreementMade(Part):
     supply_share: Annotated[Quantity, Field(ge=0)] = Decimal(1)
     """Of several suppliers of an item: its share against the others', kept over ten proposals."""
     supply_priority: Annotated[int, Field(ge=1, le=99)] = 1
-    """Of several suppliers: lower goes before, and the shares count among the first ones alone."""
+    """Of several suppliers: lower goes before, and the shares count among the first ones alone. The next one is asked
+    where the agreement of one ends, or its stated supply is short and ``supply_limit`` caps it."""
     allocation_quota: Annotated[Quantity, Field(gt=0)] = Decimal(1)
     """Of supply that is short for several and shared by quota: against the others' quotas."""
     allocation_priority: Annotated[int, Field(ge=1, le=99)] = 1

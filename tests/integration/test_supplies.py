@@ -56,7 +56,7 @@ class Chain:
         said = SupplyStated.model_validate(
             {
                 "customer_id": self.customer,
-                "supplier_id": "dairy",
+                "supplier_id": line.pop("supplier_id", "dairy"),
                 "stated_at": at,
                 **{name: line.pop(name) for name in ("allocation", "valid_until") if name in line},
                 "lines": [{"item_id": "milk", **line}],
@@ -105,6 +105,12 @@ class Chain:
         async with self.engine.begin() as connection:
             return [row.supplier_id for row in await connection.execute(_STAND, {"customer": self.customer})]
 
+    async def asked_now(self) -> list[tuple[str, str, Decimal]]:
+        """Return what is proposed, by supplier and store."""
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_PROPOSED, {"customer": self.customer})
+            return [(row.supplier_id, row.location_id, row.quantity) for row in rows]
+
     async def statuses(self) -> set[tuple[str, str]]:
         """Return how proposals stand, by supplier."""
         async with self.engine.begin() as connection:
@@ -137,6 +143,9 @@ _ISSUED = text("""
 """)
 _TOLD = text("SELECT payload FROM outbox WHERE customer_id = :customer AND aggregatetype = :topic")
 _STAND = text("SELECT supplier_id, status FROM proposal WHERE customer_id = :customer ORDER BY order_at")
+_PROPOSED = text("""
+    SELECT supplier_id, location_id, quantity FROM proposal WHERE customer_id = :customer AND status = 'proposed'
+""")
 _EXCEPTIONS = text("""
     SELECT kind, location_id, sentence FROM exception WHERE customer_id = :customer AND closed_at IS NULL
 """)
@@ -260,6 +269,70 @@ async def test_what_one_supplier_has_not_answered_yet_stands_while_it_is_the_oth
     assert (first.supplier_id, second.supplier_id) == ("dairy", "farm")
     assert second.lines[0].quantity == 50, "of the 100 that are missing the dairy was asked for 50"
     assert await chain.statuses() == {("dairy", "proposed"), ("farm", "proposed")}
+
+
+async def test_a_source_that_is_short_falls_over_to_the_next_by_priority_and_back(chain: Chain) -> None:
+    await chain.agrees()
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
+    await chain.states(available_to_promise="30")
+    await chain.holds(50)
+    over = await chain.document()
+    await chain.states(at=NOON + DAY / 24, available_to_promise="60")
+    await chain.hears("store-1")
+
+    assert (over.supplier_id, over.lines[0].quantity) == ("farm", 50)
+    assert "dairy can send 30 of 50." in over.lines[0].reason
+    assert over.lines[0].explanation["instead_of"] == [{"supplier_id": "dairy", "wanted": "50", "share": "30"}]
+    assert await chain.asked_now() == [("dairy", "store-1", 50)]
+    assert await chain.statuses() == {("farm", "superseded"), ("dairy", "proposed")}
+
+
+async def test_of_sources_that_are_all_short_the_one_that_can_send_most_is_asked(chain: Chain) -> None:
+    await chain.agrees()
+    await chain.agrees(supplier_id="farm", supply_priority=2)
+    await chain.states(available_to_promise="30")
+    await chain.states(supplier_id="farm", available_to_promise="20")
+    await chain.holds(50)
+
+    asked = await chain.document()
+
+    assert (asked.supplier_id, asked.lines[0].quantity) == ("dairy", 30)
+    assert "farm can send 20 of 50. The supplier's promise leaves 20 of 50 uncovered." in asked.lines[0].reason
+
+
+async def test_only_so_many_stores_go_to_the_next_source_as_makes_the_first_reach_for_the_others(chain: Chain) -> None:
+    stores = ("store-1", "store-2")
+    for store in stores:
+        await chain.agrees(store)
+        await chain.agrees(store, supplier_id="farm", supply_priority=2, supply_limit="none")
+    await chain.states(available_to_promise="60")
+    for store in stores:
+        await chain.holds(50, store)
+    assert await chain.due_at_once() == [], "whoever looks again finds the same"
+    await chain.hears(*stores)
+
+    assert sorted(await chain.asked_now()) == [("dairy", "store-1", 50), ("farm", "store-2", 50)]
+
+
+async def test_what_is_frozen_with_a_source_stays_with_it_though_it_is_short(chain: Chain) -> None:
+    await chain.agrees(freeze_days=3)
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
+    await chain.states(available_to_promise="60")
+    await chain.holds(50)
+    await chain.states(at=NOON + DAY / 24, available_to_promise="10")
+    await chain.hears("store-1")
+
+    assert await chain.statuses() == {("dairy", "proposed")}
+
+
+async def test_a_source_whose_agreement_ends_before_the_next_opportunity_gives_way_to_the_next(chain: Chain) -> None:
+    await chain.agrees(supply_limit="none", effective_to=date(2025, 3, 5))
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none", order_weekdays=(5,))
+    await chain.holds(50)
+
+    asked = await chain.document()
+
+    assert (asked.supplier_id, asked.order_day) == ("farm", date(2025, 3, 7))
 
 
 # Lead times

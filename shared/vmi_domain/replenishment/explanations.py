@@ -354,6 +354,11 @@ def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
     if issue.promise is not None:
         explanation["supply"] = _promise(issue.promise)
         explanation["supply_confidence"] = issue.promise.confidence
+    if issue.instead_of:
+        explanation["instead_of"] = [
+            {"supplier_id": one.supplier_id, "wanted": _plain(one.wanted), "share": _plain(one.share)}
+            for one in issue.instead_of
+        ]
     if issue.doubts:
         explanation["warnings"] = [doubt.value for doubt in issue.doubts]
     if issue.override is not None:
@@ -409,6 +414,8 @@ def explained_in_words(issue: Issue) -> str:
             f"Frozen: {_plain(proposal.quantity)} stands, and a change to {_plain(proposal.requested)} is asked for. "
             f"{words}"
         )
+    for one in issue.instead_of:
+        words = f"{words} {one.supplier_id} can send {_plain(one.share)} of {_plain(one.wanted)}."
     if issue.promise is not None and issue.promise.short:
         short, wanted = _plain(issue.promise.short), _plain(issue.promise.wanted)
         words = f"{words} The supplier's promise leaves {short} of {wanted} uncovered."

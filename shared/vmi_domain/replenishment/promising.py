@@ -69,3 +69,18 @@ class Promise:
         """Return how far the quantity wanted can be relied on: the share of it that is covered, times reliability."""
         covered = 1.0 if self.wanted <= 0 else float(min(self.share / self.wanted, Decimal(1)))
         return round(covered * (1.0 if self.reliability is None else self.reliability), 4)
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A source that another one is asked instead of: it cannot send what is needed. Base units."""
+
+    supplier_id: str
+    wanted: Decimal
+    share: Decimal
+    """What it could send of that."""
+
+    @property
+    def covered(self) -> Decimal:
+        """Return the share of the need that it could send."""
+        return min(self.share / self.wanted, Decimal(1)) if self.wanted > 0 else Decimal(1)

@@ -12,7 +12,7 @@ from vmi_domain.replenishment.decisions import Decision, decide
 from vmi_domain.replenishment.needs import Arrival, Expected, Need, Policy, Position
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, days_until
 from vmi_domain.replenishment.overriding import Override, net_of, sized
-from vmi_domain.replenishment.promising import Limit, Promise
+from vmi_domain.replenishment.promising import Limit, PassedOver, Promise
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, HeldBecause, Progress, Proposal, Status, Wanted
 from vmi_domain.replenishment.quantities import NOTHING, OrderRules
 from vmi_domain.replenishment.reliability import Reliability
@@ -128,6 +128,8 @@ class Case:
     """What is agreed with further suppliers, whose turn it is not; their proposals for other opportunities stand."""
     promise: Promise | None = None
     """What the supplier can send for it; None where it said nothing, or nothing is agreed on that."""
+    instead_of: tuple[PassedOver, ...] = ()
+    """Sources whose turn it was before, and who are short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class Issue:
     """The wish that went before the decision's own quantity."""
     doubts: tuple[Doubt, ...] = ()
     promise: Promise | None = None
+    instead_of: tuple[PassedOver, ...] = ()
     is_private: bool = False
     """Whether nobody is to hear of it: the agreement is only tried out."""
 
@@ -203,6 +206,31 @@ def limited(case: Case, promise: Promise) -> Case:
         return replace(case, promise=promise)
     rules = replace(case.terms.rules, available=promise.share)
     return replace(case, promise=promise, terms=replace(case.terms, rules=rules))
+
+
+def stays_with(case: Case) -> str | None:
+    """Return the other supplier whose open proposal for this opportunity is revised no more (S26), if there is one."""
+    if case.opportunity is None:
+        return None
+    order_at = case.opportunity.order_at
+    for proposal in case.live:
+        terms = case.others.get(proposal.supplier_id)
+        if terms is not None and _is_fixed(case, terms, proposal) and proposal.order_at == order_at:
+            return proposal.supplier_id
+    return None
+
+
+def may_fall_over(case: Case, promise: Promise) -> bool:
+    """Whether a short promise sends a need to its next source: not by way of alert, nor once its proposal is frozen."""
+    if case.terms is None or not case.others or promise.limit is not Limit.CAP or not promise.short:
+        return False
+    assert case.opportunity is not None
+    parts = proposals.at_opportunity(case.live, case.terms.supplier_id, case.opportunity.order_at)
+    return not any(_is_fixed(case, case.terms, part) for part in parts)
+
+
+def _is_fixed(case: Case, terms: Terms, proposal: Proposal) -> bool:
+    return proposal.is_open and is_frozen(proposal.order_at, case.now, terms.steadiness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +324,10 @@ def _reviewed(case: Case, settled: _Settled, decision: Decision | None) -> Revie
         if following is not None:
             supersedes = following.version - 1 or None
             private = _is_private(parts[-1] if parts else None, following)
-            issues = (*issues, Issue(following, supersedes, decision, override, case.doubts, case.promise, private))
+            issue = Issue(
+                following, supersedes, decision, override, case.doubts, case.promise, case.instead_of, private
+            )
+            issues = (*issues, issue)
             standing = (*(one for one in standing if one.proposal_id != following.proposal_id), following)
     return Review(issues, _due_at(case.opportunity, standing), decision)
 
