@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from uuid import uuid4
 
 import typer
+from pydantic import ValidationError
 from rich.progress import track
 
 from vmi_cli.console import AsJson, Refused, err, out, print_json, print_rows, warn
@@ -14,7 +15,7 @@ from vmi_cli.database import opened
 from vmi_cli.sending import SOURCE, Addressed, deliver
 from vmi_cli.surroundings import connected
 from vmi_contracts import topics
-from vmi_contracts.inbound import AgreementMade
+from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade
 from vmi_contracts.values import plain
 from vmi_domain.replenishment import bands
 from vmi_domain.stock.position import Key
@@ -26,7 +27,8 @@ from vmi_replenishment.master_data import MasterData
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
 from vmi_runtime.worker import Transaction
-from vmi_store import agreements
+from vmi_store import agreement_requests, agreements
+from vmi_store.agreement_requests import Request
 
 app = typer.Typer(no_args_is_help=True, help="What customers and suppliers agreed, from a day on.")
 
@@ -47,7 +49,8 @@ def import_(
     Columns are the agreement's own fields (location_id, item_id, supplier_id, effective_from, lead_time_days,
     review_days, service_measure, service_target, policy, minimum, maximum, pack, unit_price …); an empty cell is the
     default. Every wrong row is named, and then nothing is sent. What stands already is not sent again. A customer's
-    own minimum and maximum are kept as they are: see `vmi agreements compare`.
+    own minimum and maximum are kept as they are: see `vmi agreements compare`. With made_by (customer or supplier) a
+    row is that party's word; where the other one is the band_owner, a change of the band is a request to it.
 
         vmi agreements import agreed.csv --dry-run
 
@@ -61,25 +64,27 @@ def import_(
         _refuse(checked.errors, as_json=as_json)
     settings = connected()
     standing = asyncio.run(_standing(settings, {one.customer_id for one in checked.agreements}))
-    new = [one for one in checked.agreements if one.key not in standing]
+    new = [one for one in checked.agreements if one.identity not in standing]
     changed = {
-        one.key: difference
+        one.identity: difference
         for one in checked.agreements
-        if one.key in standing and (difference := agreement_files.difference(standing[one.key], one))
+        if one.identity in standing and (difference := agreement_files.difference(standing[one.identity], one))
     }
-    told = [one for one in checked.agreements if one.key not in standing or one.key in changed]
+    told = [one for one in checked.agreements if one.identity not in standing or one.identity in changed]
+    requests = [one for one in told if one.is_request(standing.get(one.identity))]
     if told and not dry_run:
         asyncio.run(deliver(settings.kafka, [_addressed(one) for one in told]))
     if as_json:
         print_json(
             {
                 "rows": len(checked.agreements),
-                "new": [one.key for one in new],
+                "new": [one.identity for one in new],
                 "changed": {
                     key: {name: {"before": before, "now": now} for name, (before, now) in fields.items()}
                     for key, fields in changed.items()
                 },
                 "unchanged": len(checked.agreements) - len(told),
+                "requests": [one.identity for one in requests],
                 "sent": 0 if dry_run else len(told),
             }
         )
@@ -90,6 +95,11 @@ def import_(
         f"{len(checked.agreements):,} rows: {len(new):,} new, {len(changed):,} changed, "
         f"{len(checked.agreements) - len(told):,} as they stand; {len(told):,} {verb} to {topics.AGREEMENTS.name}"
     )
+    if requests:
+        err.print(
+            f"{len(requests):,} of them would change a band that the other party owns: requests, for it to answer "
+            "(`vmi agreements requests`)"
+        )
 
 
 def _refuse(errors: Sequence[str], *, as_json: bool) -> None:
@@ -119,7 +129,7 @@ def _print_changes(changed: Mapping[str, Mapping[str, tuple[str, str]]]) -> None
 async def _standing(settings: Settings, customers: set[str]) -> dict[str, AgreementMade]:
     async with opened(settings) as database, database.connect() as connection:
         return {
-            one.key: one
+            one.identity: one
             for customer in sorted(customers)
             for one in await agreements.standing(connection, customer_id=customer)
         }
@@ -199,6 +209,115 @@ async def _words(settings: Settings, key: Key) -> list[agreements.Word]:
 
 def _day(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M}"
+
+
+@app.command()
+def requests(
+    customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Those that were answered too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List changes of a band that one party asks for and the other one, who owns it, has not answered.
+
+    vmi agreements requests --customer retailer-1
+    """
+    found = asyncio.run(_requests(connected(), customer, open_only=not everything))
+    if as_json:
+        print_json([_told(*one) for one in found])
+        return
+    rows = [
+        (
+            str(one.request_id)[:NAME_SHOWN],
+            _day(one.recorded_at),
+            one.agreement.made_by,
+            one.agreement.identity,
+            ", ".join(f"{name} {before or 'none'} → {now or 'none'}" for name, (before, now) in asked.items()),
+            one.status + (f": {one.reason}" if one.reason else ""),
+        )
+        for one, asked in found
+    ]
+    print_rows(
+        "Changes of agreements that were asked for",
+        ("request", "asked", "by", "agreement", "what it would change", "status"),
+        rows,
+        nothing="Nobody waits for an answer.",
+        sentences=True,
+    )
+
+
+NAME_SHOWN: Final = 8
+"""Characters of a request's id on a terminal, and the fewest that `answer` takes."""
+
+Asked = tuple[Request, dict[str, tuple[str, str]]]
+"""A request, and what it would change of what stands."""
+
+
+def _told(request: Request, asked: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "request_id": str(request.request_id),
+        "asked_at": request.recorded_at.isoformat(),
+        "agreement": request.agreement.model_dump(mode="json", exclude_defaults=True),
+        "changes": {name: {"before": before, "now": now} for name, (before, now) in asked.items()},
+        "status": request.status,
+        "answered_at": None if request.answered_at is None else request.answered_at.isoformat(),
+        "answered_by": request.answered_by,
+        "reason": request.reason,
+    }
+
+
+async def _requests(settings: Settings, customer: str | None, *, open_only: bool) -> list[Asked]:
+    async with opened(settings) as database, database.connect() as connection:
+        found = await agreement_requests.read(connection, customer_id=customer, open_only=open_only)
+        standing = {
+            one.identity: one
+            for name in sorted({one.agreement.customer_id for one in found})
+            for one in await agreements.standing(connection, customer_id=name)
+        }
+    asked = []
+    for one in found:
+        before = standing.get(one.agreement.identity)
+        asked.append((one, {} if before is None else agreement_files.difference(before, one.agreement)))
+    return asked
+
+
+@app.command()
+def answer(
+    request: Annotated[str, typer.Argument(help="The request's id, or how it begins (8 characters or more).")],
+    word: Annotated[str, typer.Argument(metavar="accept|reject", help="What the owner of the band says.")],
+    party: Annotated[str | None, typer.Option(help="Who says it: customer or supplier; nobody is both.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, in words.")] = "",
+) -> None:
+    """Accept a change that was asked for, which is agreed by that, or reject it.
+
+    vmi agreements answer 3ccde29c accept --party customer
+
+    vmi agreements answer 3ccde29c reject --party customer --reason "no room on the shelf"
+    """
+    settings = connected()
+    found = [one for one, _ in asyncio.run(_requests(settings, None, open_only=True))]
+    named = (
+        [one for one in found if str(one.request_id).startswith(request.lower())] if len(request) >= NAME_SHOWN else []
+    )
+    if len(named) != 1:
+        raise Refused(f"{len(named)} open requests are named {request!r}; `vmi agreements requests` lists them")
+    asked = named[0].agreement
+    if party is not None and party == asked.made_by:
+        raise Refused(f"the {party} asked for it; the other party answers")
+    try:
+        said = AgreementChangeAnswered.model_validate(
+            {
+                "customer_id": asked.customer_id,
+                "request_id": named[0].request_id,
+                "answer": word,
+                "party": party,
+                "reason": reason,
+            }
+        )
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        raise Refused(f"{wrong['loc'][0]}: {wrong['msg']}") from None
+    asyncio.run(deliver(settings.kafka, [Addressed(topics.AGREEMENTS, said, SOURCE, str(uuid4()))]))
+    err.print(f"{said.answer}: {asked.identity}, sent to {topics.AGREEMENTS.name}", markup=False)
 
 
 @app.command()

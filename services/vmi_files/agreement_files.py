@@ -52,13 +52,13 @@ def read(path: str, warn: Warn) -> Checked:
         except FileRefused as refused:
             errors.append(str(refused))
             continue
-        if one.key in found:
+        if one.identity in found:
             errors.append(
                 f"{table.place(row, 'item_id')}: the same customer, location, item, supplier and effective_from as "
-                f"{table.row_word} {lines[one.key]}"
+                f"{table.row_word} {lines[one.identity]}"
             )
             continue
-        found[one.key], lines[one.key] = one, line
+        found[one.identity], lines[one.identity] = one, line
     return Checked(list(found.values()), errors)
 
 
@@ -102,7 +102,7 @@ def _cell(value: Any) -> str:
 
 def difference(before: AgreementMade, after: AgreementMade) -> dict[str, tuple[str, str]]:
     """Return what an agreement says otherwise than before: field, said before, said now."""
-    fields = AgreementMade.model_fields
+    fields = [name for name in AgreementMade.model_fields if name != "made_by"]  # who says it is no term
     return {
         name: (_cell(getattr(before, name)), _cell(getattr(after, name)))
         for name in fields

@@ -8,10 +8,11 @@ from pydantic import ValidationError
 
 from vmi_contracts import envelope
 from vmi_contracts.envelope import UnreadableEnvelope
-from vmi_contracts.inbound import AgreementMade, ItemDefined, LocationDefined
+from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade, ItemDefined, LocationDefined
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
 from vmi_inventory import liveness, publishing
+from vmi_inventory.agreeing import Answer, agree
 from vmi_inventory.documents import documents_of, unknown_type
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.rejections import document_error, rejected
@@ -30,14 +31,14 @@ class Entries:
     locations: list[tuple[LocationDefined, datetime]] = field(default_factory=list)
     items: list[tuple[ItemDefined, datetime]] = field(default_factory=list)
     agreements: list[tuple[AgreementMade, datetime]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
     @property
     def customers(self) -> list[str]:
         places = {body.customer_id for body, _ in self.locations}
-        return sorted(
-            places | {body.customer_id for body, _ in self.items} | {body.customer_id for body, _ in self.agreements}
-        )
+        agreed = {body.customer_id for body, _ in self.agreements} | {one.answered.customer_id for one in self.answers}
+        return sorted(places | {body.customer_id for body, _ in self.items} | agreed)
 
 
 def read_master_data(records: Sequence[Record]) -> Entries:
@@ -50,7 +51,7 @@ def read_master_data(records: Sequence[Record]) -> Entries:
             if document is None:
                 entries.rejected.append(unknown_type(record, message.message_type))
                 continue
-            _sort(entries, document.model_validate_json(message.data), recorded_at(record))
+            _sort(entries, document.model_validate_json(message.data), record)
         except UnreadableEnvelope as error:
             entries.rejected.append(rejected(record, error.reason, str(error)))
         except ValidationError as error:
@@ -58,7 +59,8 @@ def read_master_data(records: Sequence[Record]) -> Entries:
     return entries
 
 
-def _sort(entries: Entries, body: object, told_at: datetime) -> None:
+def _sort(entries: Entries, body: object, record: Record) -> None:
+    told_at = recorded_at(record)
     match body:
         case LocationDefined():
             entries.locations.append((body, told_at))
@@ -66,18 +68,26 @@ def _sort(entries: Entries, body: object, told_at: datetime) -> None:
             entries.items.append((body, told_at))
         case AgreementMade():
             entries.agreements.append((body, told_at))
+        case AgreementChangeAnswered():
+            entries.answers.append(Answer(body, record))
 
 
 async def record_master_data(entries: Entries, transaction: Transaction) -> None:
     """Take in what locations, items and agreements are from now on, and let everybody know whom it concerns."""
+    refused = await take_in(entries, transaction)
+    await quarantine.add(transaction.connection, [*entries.rejected, *refused])
+
+
+async def take_in(entries: Entries, transaction: Transaction) -> list[Rejected]:
+    """Do so with what could be read; return the answers that belong to no request."""
     connection = transaction.connection
-    await quarantine.add(connection, entries.rejected)
     if not entries.customers:
-        return
+        return []
     await catalogue.touch(connection, entries.customers)
     locations, counted_anew = await _define_locations(connection, entries)
     items = await catalogue.define_items(connection, entries.items)
-    agreed = await agreements.make(connection, entries.agreements)
+    outcome = await agree(connection, entries.agreements, entries.answers)
+    agreed = outcome.changed
     await quarantine.make_due(
         connection,
         locations=sorted({*locations, *(key[:2] for key in agreed)}),
@@ -85,7 +95,8 @@ async def record_master_data(entries: Entries, transaction: Transaction) -> None
     )
     concerned = {*agreed, *counted_anew, *await agreements.keys_of(connection, locations=locations, items=items)}
     await tell(transaction, sorted(concerned), counted_anew, _latest(entries))
-    await liveness.follow_agreements(connection, entries.agreements)
+    await liveness.follow_agreements(connection, outcome.made)
+    return outcome.rejected
 
 
 async def _define_locations(
@@ -106,7 +117,8 @@ async def _define_locations(
 
 
 def _latest(entries: Entries) -> datetime:
-    return max(at for _, at in (*entries.locations, *entries.items, *entries.agreements))
+    told = [at for _, at in (*entries.locations, *entries.items, *entries.agreements)]
+    return max([*told, *(recorded_at(one.record) for one in entries.answers)])
 
 
 async def tell(

@@ -8,7 +8,7 @@ from vmi_contracts.topics import AGREEMENTS, CATALOGUE, DEMAND_PLANS, ORDERS, SA
 from vmi_inventory.correcting import correct
 from vmi_inventory.documents import read_facts
 from vmi_inventory.lines import Accepted, accept
-from vmi_inventory.master_data import read_master_data, record_master_data
+from vmi_inventory.master_data import read_master_data, take_in
 from vmi_inventory.recording import Facts, conflicts
 from vmi_inventory.supplying import read_supply, record_supply
 from vmi_runtime import retrying
@@ -66,9 +66,7 @@ async def take_facts_again(facts: Facts, due: Sequence[Held], transaction: Trans
 async def take_master_data_again(due: Sequence[Held], transaction: Transaction) -> list[Rejected]:
     """Take locations, items and agreements in again; of each the latest word counts, whenever it came."""
     entries = read_master_data([retrying.record_of(held[0].rejected) for held in retrying.by_record(due)])
-    refused, entries.rejected = entries.rejected, []
-    await record_master_data(entries, transaction)
-    return refused
+    return [*entries.rejected, *await take_in(entries, transaction)]
 
 
 async def take_supply_again(due: Sequence[Held], transaction: Transaction) -> list[Rejected]:

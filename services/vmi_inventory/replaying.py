@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from vmi_inventory import planning, publishing
+from vmi_inventory.agreeing import agree
 from vmi_inventory.correcting import taken_back
 from vmi_inventory.documents import Post, Told, read_facts
 from vmi_inventory.lines import reach
@@ -20,7 +21,6 @@ from vmi_runtime.rejections import Reason, rejected
 from vmi_runtime.settings import KafkaSettings
 from vmi_runtime.worker import Record, Transaction
 from vmi_store import (
-    agreements,
     catalogue,
     corrections,
     feeds,
@@ -136,6 +136,7 @@ def _in_scope(entries: Entries, scope: Scope) -> Entries:
         [one for one in entries.locations if one[0].customer_id == scope.customer_id],
         [one for one in entries.items if one[0].customer_id == scope.customer_id],
         [one for one in entries.agreements if one[0].customer_id == scope.customer_id],
+        [one for one in entries.answers if one.answered.customer_id == scope.customer_id],
     )
 
 
@@ -147,7 +148,7 @@ async def _master_data(engine: Engine, entries: Entries, clock: Clock, *, dry_ru
         await catalogue.touch(connection, entries.customers)
         changed = len(await catalogue.define_locations(connection, entries.locations))
         changed += len(await catalogue.define_items(connection, entries.items))
-        changed += len(await agreements.make(connection, entries.agreements))
+        changed += len((await agree(connection, entries.agreements, entries.answers)).changed)
         await connection.rollback()
     if changed and not dry_run:
         async with engine.begin() as connection:

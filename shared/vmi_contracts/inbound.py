@@ -523,6 +523,10 @@ Target = Annotated[float, Field(gt=0, lt=1)]
 """What the service measure is to reach."""
 
 
+Party = Literal["customer", "supplier"]
+"""Who of the two that an agreement is between."""
+
+
 class AgreementMade(Part):
     """What a customer and a supplier agreed for one item at one location, from a day on.
 
@@ -540,6 +544,12 @@ class AgreementMade(Part):
     effective_from: date = date(1970, 1, 1)
     effective_to: date | None = None
     """The last day; open-ended where it is missing."""
+
+    made_by: Party | None = None
+    """Whose word it is. Where the other one owns the band and the word changes it, it is a request that the owner
+    answers (``AgreementChangeAnswered``), and what was agreed stands meanwhile. Missing, it is the word of both."""
+    band_owner: Party | None = None
+    """Who may set the minimum and the maximum, in units or days; whoever says so where it is missing."""
 
     stock_authority: StockAuthority = StockAuthority.SNAPSHOT
     stock_basis: StockBasis = StockBasis.GROSS
@@ -690,10 +700,22 @@ class AgreementMade(Part):
     """The share of what was shipped by which a receipt may differ."""
 
     @property
-    def key(self) -> str:
+    def identity(self) -> str:
+        """Which agreement it is: whoever speaks of it, there is one."""
         return "|".join(
             (self.customer_id, self.location_id, self.item_id, self.supplier_id, self.effective_from.isoformat())
         )
+
+    @property
+    def key(self) -> str:
+        """The record's key: of each who speaks of an agreement the topic keeps the last word."""
+        return self.identity if self.made_by is None else f"{self.identity}|{self.made_by}"
+
+    def is_request(self, standing: Self | None) -> bool:
+        """Whether it changes a band that the other party owns by what stands (F78)."""
+        if standing is None or self.made_by is None or standing.band_owner in (None, self.made_by):
+            return False
+        return any(getattr(self, name) != getattr(standing, name) for name in _BAND)
 
     @model_validator(mode="after")
     def _terms_fit_together(self) -> Self:
@@ -731,6 +753,27 @@ class AgreementMade(Part):
         if self.tolerance_value is not None and self.unit_price is None:
             raise ValueError("tolerance_value needs a unit_price")
         return self
+
+
+_BAND: Final = ("band_owner", "minimum", "maximum", "maximum_is_hard", "minimum_days", "maximum_days")
+
+
+class AgreementChangeAnswered(Part):
+    """What the owner of a band says to a change of it that the other party asked for."""
+
+    message_type: ClassVar[str] = "vmi.agreement-change-answered.v1"
+
+    customer_id: CustomerId
+    request_id: UUID
+    """As ``vmi agreements requests`` tells it."""
+    answer: Literal["accept", "reject"]
+    party: Party | None = None
+    """Who answers: the other one than asked. Missing, it is the word of both."""
+    reason: Text = ""
+
+    @property
+    def key(self) -> str:
+        return f"answer|{self.customer_id}|{self.request_id}"
 
 
 # What suppliers can send ---------------------------------------------------------------------------------------------

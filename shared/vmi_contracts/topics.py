@@ -48,8 +48,8 @@ CATALOGUE = Topic(
 )
 AGREEMENTS = Topic(
     "vmi.agreements.v1",
-    (inbound.AgreementMade,),
-    key="customer|location|item|supplier|effective from",
+    (inbound.AgreementMade, inbound.AgreementChangeAnswered),
+    key="customer|location|item|supplier|effective from[|party] or answer|customer|request",
     retention_days=None,
     compacted=True,
 )

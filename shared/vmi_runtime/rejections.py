@@ -43,6 +43,10 @@ class Reason(StrEnum):
     """Another document came under this name before."""
     OUTDATED_BASE = "outdated_base"
     """A plan that was made from another revision than the one that stands."""
+    UNKNOWN_REQUEST = "unknown_request"
+    """An answer to a change of an agreement that nobody asked for."""
+    OWN_REQUEST = "own_request"
+    """An answer by the party that asked: it is the other one's to give."""
 
 
 _OF_NUMBERS: Final = {

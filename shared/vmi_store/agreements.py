@@ -15,7 +15,7 @@ from vmi_store.catalogue import ItemKey, LocationKey
 
 async def make(connection: AsyncConnection, agreements: Sequence[tuple[AgreementMade, datetime]]) -> list[Key]:
     """Write the latest word on each agreement (each with its record's append time); return the keys that changed."""
-    latest = {one.key: (one, at) for one, at in sorted(agreements, key=lambda pair: pair[1])}
+    latest = {one.identity: (one, at) for one, at in sorted(agreements, key=lambda pair: pair[1])}
     if not latest:
         return []
     ordered = [latest[key] for key in sorted(latest)]

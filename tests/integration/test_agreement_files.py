@@ -59,7 +59,7 @@ async def test_what_is_exported_reads_the_same(desk: Desk, tmp_path: Path) -> No
     again = await vmi("import", file, "--dry-run", "--json")
 
     assert exported.exit_code == again.exit_code == 0, again.output
-    assert json.loads(again.stdout) == {"rows": 2, "new": [], "changed": {}, "unchanged": 2, "sent": 0}
+    assert json.loads(again.stdout) == {"rows": 2, "new": [], "changed": {}, "unchanged": 2, "requests": [], "sent": 0}
 
 
 @pytest.mark.usefixtures("at_home")

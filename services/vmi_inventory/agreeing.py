@@ -1,0 +1,122 @@
+"""What is agreed: words that stand, words that ask the other party, who owns the band, and its answers (F78)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+
+from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade
+from vmi_domain.stock.position import Key
+from vmi_runtime.rejections import Reason, rejected
+from vmi_runtime.worker import Record, recorded_at
+from vmi_store import agreement_requests, agreements
+from vmi_store.agreement_requests import Status
+from vmi_store.engine import Connection
+from vmi_store.quarantine import Rejected
+
+Word = tuple[AgreementMade, datetime]
+"""What was said of an agreement, and when the broker appended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to a request, with the record it came in."""
+
+    answered: AgreementChangeAnswered
+    record: Record
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of words and answers."""
+
+    made: list[Word] = field(default_factory=list)
+    """What stands by them."""
+    changed: set[Key] = field(default_factory=set)
+    """The keys whose agreements are others now."""
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+async def agree(connection: Connection, words: Sequence[Word], answers: Sequence[Answer]) -> Outcome:
+    """Let words and answers take effect in the order in which they were recorded. The caller has the customers' turn.
+
+    Two words of an agreement may meet in one batch, and an answer between them belongs to the first.
+    """
+    outcome = Outcome()
+    said: list[tuple[datetime, Word | Answer]] = [(at, (one, at)) for one, at in words]
+    said += [(recorded_at(one.record), one) for one in answers]
+    said.sort(key=lambda pair: pair[0])
+    for is_answer, group in groupby(said, key=lambda pair: isinstance(pair[1], Answer)):
+        if is_answer:
+            for _, one in group:
+                assert isinstance(one, Answer)
+                await _answer(connection, one, outcome)
+        else:
+            await _make(connection, [one for _, one in group if not isinstance(one, Answer)], outcome)
+    return outcome
+
+
+async def _make(connection: Connection, words: Sequence[Word], outcome: Outcome) -> None:
+    made, requested = await _told_apart(connection, words)
+    outcome.made += made
+    outcome.changed |= set(await agreements.make(connection, made))
+    await agreement_requests.ask(connection, requested)
+    await agreement_requests.overtake(connection, made)
+
+
+async def _told_apart(connection: Connection, words: Sequence[Word]) -> tuple[list[Word], list[Word]]:
+    """Return the words that stand, and those that ask for what is the other party's to say."""
+    asking = {_key(one) for one, _ in words if one.made_by is not None}
+    if not asking:
+        return list(words), []
+    of_keys = await agreements.of_keys(connection, sorted(asking))
+    standing = {one.identity: one for of_key in of_keys.values() for one in of_key}
+    made: list[Word] = []
+    requested: list[Word] = []
+    for one, at in words:
+        if one.is_request(_before(one, standing.values())):
+            requested.append((one, at))
+        else:
+            made.append((one, at))
+            standing[one.identity] = one
+    return made, requested
+
+
+def _before(word: AgreementMade, standing: Iterable[AgreementMade]) -> AgreementMade | None:
+    """Return what stands of the same agreement, or the supplier's last one before it, which it follows."""
+    earlier = [
+        one
+        for one in standing
+        if (_key(one), one.supplier_id) == (_key(word), word.supplier_id) and one.effective_from <= word.effective_from
+    ]
+    return max(earlier, key=lambda one: one.effective_from, default=None)
+
+
+def _key(one: AgreementMade) -> Key:
+    return Key(one.customer_id, one.location_id, one.item_id)
+
+
+_STATUSES: Final[dict[str, Status]] = {"accept": "accepted", "reject": "rejected"}
+
+
+async def _answer(connection: Connection, one: Answer, outcome: Outcome) -> None:
+    """Let an answer take effect: what is accepted is made as it was asked for. The first answer counts."""
+    answered, at = one.answered, recorded_at(one.record)
+    request = await agreement_requests.held(connection, answered.customer_id, answered.request_id)
+    if request is None or request.agreement.made_by == answered.party:
+        reason, detail = (
+            (Reason.UNKNOWN_REQUEST, f"nobody asked for a change {answered.request_id}")
+            if request is None
+            else (Reason.OWN_REQUEST, f"the {answered.party} asked for it, and the other party answers")
+        )
+        outcome.rejected.append(rejected(one.record, reason, detail, customer_id=answered.customer_id))
+        return
+    if request.status != "open":
+        return
+    if answered.answer == "accept":
+        outcome.made.append((request.agreement, at))
+        outcome.changed |= set(await agreements.make(connection, [(request.agreement, at)]))
+    await agreement_requests.answer(
+        connection, request, _STATUSES[answered.answer], at=at, by=answered.party, reason=answered.reason
+    )
