@@ -7,8 +7,6 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from vmi_domain.replenishment.promising import Limit, PassedOver, Promise
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.replenishment.reviewing import Case, Terms, Want, limited, may_fall_over, stays_with, wants
@@ -19,6 +17,7 @@ from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.situations import Situations
 from vmi_runtime.worker import Transaction
 from vmi_store import due, promises
+from vmi_store.engine import Connection
 from vmi_store.promises import ANYBODY, Claimed, Pool, Stated
 
 AT_ONCE: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -206,7 +205,7 @@ async def _divided(
     stated: Mapping[Pool, Stated],
     pools: Collection[Pool],
     keys: Container[Key],
-    connection: AsyncConnection,
+    connection: Connection,
 ) -> _Division:
     """Return how these supplies are shared between the given ones and all others who claimed of them before.
 
