@@ -50,7 +50,9 @@ def archive(
     Each file is written, read again and counted, and its SHA-256 noted,
     before its lines leave the journal (check any time: sha256sum -c
     SHA256SUMS). The last count of each key stays, and the sums of every
-    day: positions, refolds and `vmi rebuild` are as before. Corrections of
+    day: positions, refolds and `vmi rebuild` are as before. Orders with all
+    that came of them leave, too, but for each item's latest fifty
+    deliveries, from which suppliers are judged. Corrections of
     archived documents find nothing to take back, and questions about what
     was known then find sums only: keep as many years as anybody asks for
     (forecasts learn from up to three).

@@ -126,6 +126,8 @@ def _print(customer: str, location: str, found: Sequence[dict[str, Any]]) -> Non
         out.print("Unavailable: " + ", ".join(f"{name} {quantity}" for name, quantity in first["statuses"].items()))
     if any(one["negative"] for one in found):
         out.print("More is gone than ever came: facts are missing, or on their way.")
+    if "archived_through" in first:
+        out.print(f"Up to {first['archived_through']} rows are archived: the sums of their days are counted.")
     if "facts" in first:
         _print_facts(first)
     if "known_at" in first:
@@ -177,10 +179,10 @@ async def _as_known(
         found = (await catalogue.locations(connection, [place])).get(place, catalogue.Location())
         site = SiteCalendar(found.time_zone, found.day_ends_at)
         moments = _moment("--at", at, site), _moment("--known-at", known_at, site)
-        known = await history.read(connection, key, at=moments[0], known_at=moments[1])
+        known = await history.read(connection, key, site, at=moments[0], known_at=moments[1])
         reached_at = (await watermarks.read(connection, [place])).get(place)
         terms = await _terms(connection, [key], moments[0] or reached_at)
-    if not known.lines and not known.supply_lines:
+    if not known.lines and not known.supply_lines and known.archived_through is None:
         words = [
             f"{name} {moment.isoformat()}"
             for name, moment in zip(("as of", "known at"), moments, strict=True)
@@ -190,6 +192,8 @@ async def _as_known(
     shown = _shown(PositionRow(key, 0, known.balance, known.supply), terms.get(key))
     shown["statuses"] = {name: plain(quantity) for name, quantity in known.statuses.items()}
     shown |= {"at": _text(moments[0]), "known_at": _text(moments[1])}
+    if known.archived_through is not None:
+        shown["archived_through"] = known.archived_through.isoformat()
     return shown | (_facts(known) if with_facts else {})
 
 

@@ -5,15 +5,17 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from vmi_domain.days import SiteCalendar
+from vmi_domain.stock.position import Key
 from vmi_inventory.rebuilding import sites_of
 from vmi_runtime import failure
-from vmi_store import archiving, folding
+from vmi_store import archiving, folding, positions, supply
 from vmi_store.archiving import Archive, SessionLostError
 from vmi_store.engine import Connection, Engine
 from vmi_store.journal import JournalLine
 from vmi_store.partitions import Partition
 
 LINES_AT_ONCE: Final = 20_000
+KEYS_AT_ONCE: Final = 500
 
 Report = Callable[[str, int], None]
 """Called with the partition that is being written and how many of its lines are."""
@@ -37,7 +39,8 @@ async def archive(
     """Move what is older than ``before`` out of the journal into files, a partition each; return them.
 
     What stays: the last count of each key with what moved after it on its day, and the sums of every day, so that
-    positions, refolds and rebuilds are the same as before.
+    positions, refolds and rebuilds are the same as before. Of orders, shipments and receipts that are over the latest
+    deliveries stay, too.
     """
     done: list[Archive] = []
     async with engine.connect() as session:
@@ -46,7 +49,26 @@ async def archive(
         await session.commit()
         for part in found:
             done += await _archive(session, part, before, writer_of(part.table), who, report)
+    await _forget_closed_supply(engine, before, report)
     return done
+
+
+async def _forget_closed_supply(engine: Engine, before: datetime, report: Report) -> None:
+    """Forget the archived facts about supply that are over, so that keys are folded from few of them for ever."""
+    last, forgotten = Key("", "", ""), 0
+
+    async def once() -> tuple[list[Key], int]:
+        async with engine.begin() as connection:
+            keys = await supply.keys_with_archived(connection, last, at_most=KEYS_AT_ONCE)
+            await positions.lock(connection, keys)
+            return keys, await supply.forget_closed(connection, keys, before)
+
+    while True:
+        keys, some = await failure.retried("forgetting supply that is over", once)
+        if not keys:
+            break
+        last, forgotten = keys[-1], forgotten + some
+        report("supply that is over", forgotten)
 
 
 async def _archive(

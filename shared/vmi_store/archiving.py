@@ -198,6 +198,18 @@ _DELETE: Final = """
 """
 
 
+async def days(connection: AsyncConnection, key: Key) -> list[DayEffect]:
+    """Return what the archived lines of a key add to the site's days, the earliest first."""
+    found = await connection.execute(_DAYS, key._asdict())
+    return [DayEffect(*row) for row in found]
+
+
+_DAYS = text(f"""
+    SELECT {", ".join(DayEffect._fields)} FROM archived_day
+    WHERE customer_id = :customer_id AND location_id = :location_id AND item_id = :item_id ORDER BY day
+""")  # noqa: S608 - our own words
+
+
 async def finished(connection: AsyncConnection) -> None:
     """Forget what was noted."""
     await connection.execute(text("TRUNCATE summed_day, leaving"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,12 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from vmi_domain.days import SiteCalendar
+from vmi_domain.stock.daily import DayEffect
 from vmi_domain.stock.position import ABSOLUTE, ADDING, NOTHING, Balance, Count, Key, Kind, Movement, Supply, fold
 from vmi_domain.stock.supply import SupplyLine, supply_lines, totals
-from vmi_domain.stock.supply_facts import Accepted
-from vmi_store import journal, supply
+from vmi_domain.stock.supply_facts import Fact
+from vmi_store import archiving, journal, supply
 from vmi_store.journal import JournalLine
 
 
@@ -29,28 +31,39 @@ class Known:
     """All the rows that were there, in the order in which they happened: those that are taken back, and what took them
     back, too."""
     supply_lines: Sequence[SupplyLine]
+    archived_through: date | None = None
+    """The last day of which archived rows are counted, as the sums of their days."""
 
 
 async def read(
-    connection: AsyncConnection, key: Key, *, at: datetime | None = None, known_at: datetime | None = None
-) -> Known:
-    """Return a key as of ``at``, as it was known at ``known_at``; without them as it is now."""
-    lines = (await journal.of_keys(connection, [key]))[key]
-    facts = (await supply.facts(connection, [key]))[key]
-    return as_known(lines, [fact for fact in facts if isinstance(fact, Accepted)], at=at, known_at=known_at)
-
-
-def as_known(
-    lines: Iterable[JournalLine],
-    accepted: Iterable[Accepted] = (),
+    connection: AsyncConnection,
+    key: Key,
+    site: SiteCalendar,
     *,
     at: datetime | None = None,
     known_at: datetime | None = None,
 ) -> Known:
+    """Return a key as of ``at``, as it was known at ``known_at``; without them as it is now."""
+    lines = (await journal.of_keys(connection, [key]))[key]
+    beside = (await supply.facts_beside_journal(connection, [key]))[key]
+    days = await archiving.days(connection, key)
+    return as_known(lines, beside, days, site, at=at, known_at=known_at)
+
+
+def as_known(
+    lines: Iterable[JournalLine],
+    beside: Iterable[Fact],
+    days: Iterable[DayEffect],
+    site: SiteCalendar,
+    *,
+    at: datetime | None,
+    known_at: datetime | None,
+) -> Known:
     """Return what the rows of one key say that happened up to ``at`` and were recorded up to ``known_at``.
 
-    A reversal is recorded when we learned better: before, what it takes back stands. What was accepted of proposals is
-    no row of the journal; we knew of it as it happened.
+    A reversal is recorded when we learned better: before, what it takes back stands. ``beside`` the rows are facts
+    about supply of which none tells (accepted, or archived); we knew of them as they happened. Of archived rows
+    ``days`` has the sums: a day counts from its end on, and the counts that set its stock are in the archive alone.
     """
     there = [
         line
@@ -58,16 +71,27 @@ def as_known(
         if (at is None or line.occurred_at <= at) and (known_at is None or line.recorded_at <= known_at)
     ]
     bounds = [moment for moment in (at, known_at) if moment is not None]
-    bound = [one for one in accepted if all(one.at <= moment for moment in bounds)]
+    known = [one for one in beside if all(one.at <= moment for moment in bounds)]
     standing = journal.standing(there)
     counts = [count_of(line) for line in standing if line.kind in ABSOLUTE]
-    balance = fold(counts, [movement_of(line) for line in standing if line.kind in ADDING])
-    goods = supply_lines([*bound, *supply.facts_of(there)])
-    return Known(balance, totals(goods, balance.counted_at), _statuses(standing, counts), there, goods)
-
-
-def _statuses(standing: Sequence[JournalLine], counts: Sequence[Count]) -> dict[str, Decimal]:
     anchor = max(counts, key=lambda count: count.order, default=None)
+    # Of the anchor's own day what came after it is not archived.
+    after = date.min if anchor is None else site.day_up_to(anchor.as_of)
+    summed = [one for one in days if one.day > after and all(site.end_of(one.day) <= moment for moment in bounds)]
+    moved = [movement_of(line) for line in standing if line.kind in ADDING]
+    balance = fold(counts, [*moved, *(movement for one in summed for movement in _movements_of(one, site))])
+    goods = supply_lines([*known, *supply.facts_of(there)])
+    return Known(
+        balance,
+        totals(goods, balance.counted_at),
+        _statuses(standing, anchor),
+        there,
+        goods,
+        archived_through=max((one.day for one in summed), default=None),
+    )
+
+
+def _statuses(standing: Sequence[JournalLine], anchor: Count | None) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
     for line in standing:
         is_anchor = anchor is not None and line.line_id == anchor.line_id.bytes and line.kind in ABSOLUTE
@@ -104,6 +128,15 @@ def movement_of(line: JournalLine) -> Movement:
         line.quantity,
         is_receipt=line.kind is Kind.RECEIPT,
         held_back=journal.held_back_by(line),
+    )
+
+
+def _movements_of(day: DayEffect, site: SiteCalendar) -> tuple[Movement, Movement]:
+    """Return what archived rows add to a day as if it had moved at its end: receipts apart."""
+    at = site.end_of(day.day)
+    return (
+        Movement(at, day.moved, held_back=day.held_back, titled=day.titled),
+        Movement(at, day.received, is_receipt=True),
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.replenishment.reliability import Delivery, deliveries_of
+from vmi_domain.stock.closed_supply import closed
 from vmi_domain.stock.position import Key, Kind
 from vmi_domain.stock.supply import Stage, SupplyLine, supply_lines, totals
 from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
@@ -193,19 +194,72 @@ _SUPPLIERS = text(f"""
 
 async def facts(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, list[Fact]]:
     """Return what documents said about the supply of each key."""
-    result = await connection.execute(_FACTS, _columns(keys))
+    return _facts(keys, await connection.execute(_FACTS, _columns(keys)))
+
+
+async def facts_beside_journal(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, list[Fact]]:
+    """Return of those facts the ones that no line of the journal tells: what was accepted, and what is archived."""
+    return _facts(keys, await connection.execute(_FACTS_BESIDE_JOURNAL, _columns(keys)))
+
+
+def _facts(keys: Sequence[Key], rows: Iterable[Row[tuple[object, ...]]]) -> dict[Key, list[Fact]]:
     found: dict[Key, list[Fact]] = {key: [] for key in keys}
-    for row in result:
+    for row in rows:
         found[Key(row.customer_id, row.location_id, row.item_id)].append(_fact(row))
     return found
 
 
-_FACTS = text(f"""
+_SELECT_FACTS = f"""
     SELECT customer_id, location_id, item_id, fact_id, stage, document_id, revision, quantity, occurred_at,
            expected_at, proposal_id, order_id, shipment_id, completed
     FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
-    JOIN supply_fact USING (customer_id, location_id, item_id)
-""")  # noqa: S608 - our own words
+    JOIN supply_fact AS fact USING (customer_id, location_id, item_id)
+"""  # noqa: S608 - our own words
+_FACTS = text(_SELECT_FACTS)
+_FACTS_BESIDE_JOURNAL = text(f"{_SELECT_FACTS} WHERE stage = 'accepted' OR archived")
+
+
+async def keys_with_archived(connection: AsyncConnection, after: Key, *, at_most: int) -> list[Key]:
+    """Return the next keys after this one, in their order, of which facts are archived."""
+    found = await connection.execute(
+        _KEYS_WITH_ARCHIVED,
+        {
+            "customer_id": after.customer_id,
+            "location_id": after.location_id,
+            "item_id": after.item_id,
+            "at_most": at_most,
+        },
+    )
+    return [Key(*row) for row in found]
+
+
+_KEYS_WITH_ARCHIVED = text("""
+    SELECT DISTINCT customer_id, location_id, item_id FROM supply_fact
+    WHERE archived AND (customer_id, location_id, item_id) > (:customer_id, :location_id, :item_id)
+    ORDER BY customer_id, location_id, item_id LIMIT :at_most
+""")
+
+
+async def forget_closed(connection: AsyncConnection, keys: Sequence[Key], before: datetime) -> int:
+    """Forget what is over of what happened before a time; return how many facts. The caller holds the keys' locks.
+
+    What the journal still holds stays, since it would come back with the next rebuild, and so does what is of a
+    proposal that is not finished. What goes is in an archive, or is told by the versions of its proposal.
+    """
+    told = await facts(connection, keys)
+    may_go = _facts(keys, await connection.execute(_MAY_GO, {**_columns(keys), "before": before}))
+    gone = [(key, fact.fact_id) for key in keys if may_go[key] for fact in closed(told[key], may_go[key])]
+    await withdraw(connection, gone)
+    await refold(connection, [key for key, _ in gone])
+    return len(gone)
+
+
+_MAY_GO = text(f"""
+    {_SELECT_FACTS} WHERE occurred_at < :before AND (stage = 'accepted' OR archived)
+    AND NOT EXISTS (
+        SELECT FROM proposal WHERE proposal.customer_id = fact.customer_id AND proposal.proposal_id = fact.proposal_id
+          AND NOT proposal.finished)
+""")
 
 
 def _fact(row: Row[tuple[object, ...]]) -> Fact:

@@ -19,10 +19,14 @@ from typer.testing import CliRunner
 
 from vmi_cli.__main__ import app
 from vmi_cli.archive import Csv
+from vmi_domain.days import SiteCalendar
+from vmi_domain.stock.closed_supply import DELIVERIES_KEPT
+from vmi_domain.stock.position import Key
+from vmi_domain.stock.supply import Stage
 from vmi_inventory import archiving
 from vmi_store import archiving as store
 from vmi_store import engine as engines
-from vmi_store import partitions, schema_version
+from vmi_store import history, partitions, schema_version, supply
 from vmi_store.archiving import ChangedMeanwhileError, SessionLostError
 from vmi_store.journal import JournalLine
 from vmi_testing import builders
@@ -112,6 +116,49 @@ async def test_derived_rows_that_are_lost_after_archiving_come_back(desk: Desk, 
         await connection.execute(text("TRUNCATE position, daily_balance, supply_line, location_watermark"))
     await desk.rebuild()
     assert [(row.balance, row.supply, days) for row, days in await everything(desk)] == before
+
+
+async def known(desk: Desk, item: str, at: datetime | None = None) -> history.Known:
+    async with desk.engine.connect() as connection:
+        return await history.read(connection, Key(desk.customer, "store-1", item), SiteCalendar("Europe/Berlin"), at=at)
+
+
+async def test_what_is_known_of_a_key_holds_what_is_archived_of_it(desk: Desk, tmp_path: Path) -> None:
+    await archived(desk, tmp_path)
+    for item in ("milk", "bread", "oil"):
+        row, then = await desk.row(item), await known(desk, item)
+        assert (then.balance, then.supply) == (row.balance, row.supply), item
+    assert (await known(desk, "oil")).supply.on_order == 24
+    assert (await known(desk, "oil", OLD + 30 * DAY)).balance.moved == -1 - 2 - 3
+    assert (await known(desk, "oil", OLD + 30 * DAY)).archived_through == (OLD + 5 * DAY).date()
+    assert (await known(desk, "oil", OLD - 30 * DAY)).supply.on_order == 0
+
+
+async def test_supply_that_is_over_is_forgotten_with_its_archived_lines_but_for_the_latest_deliveries(
+    desk: Desk, tmp_path: Path
+) -> None:
+    for number in range(DELIVERIES_KEPT + 7):
+        at = OLD - 100 * DAY + number * HOUR
+        await desk.tell(
+            builders.order("keeper", f"W{number}", [{"item_id": "bread", "quantity": "6"}], at),
+            builders.receipt(
+                "keeper", f"W{number}", [{"item_id": "bread", "quantity": "6", "order_id": f"W{number}"}], at
+            ),
+        )
+    await desk.tell(builders.shipment("keeper", "away", [{"item_id": "bread", "quantity": "5"}], OLD + 1500 * DAY))
+    before = await desk.row("bread")
+    assert before.supply.in_transit == 5
+
+    await archived(desk, tmp_path)
+
+    async with desk.engine.connect() as connection:
+        counted = text("SELECT item_id, count(*) FROM supply_fact GROUP BY item_id ORDER BY item_id")
+        facts = [tuple(row) for row in await connection.execute(counted)]
+        lines = (await supply.lines(connection, [Key("keeper", "store-1", "bread")])).popitem()[1]
+    assert facts == [("bread", 2 * DELIVERIES_KEPT + 1), ("oil", 1)]
+    assert [line.quantity for line in lines if line.stage is Stage.SHIPPED] == [5]
+    assert await desk.row("bread") == before
+    assert (await desk.rebuild(dry_run=True)).is_same
 
 
 async def test_a_file_that_does_not_hold_what_it_should_takes_nothing_out(desk: Desk, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from vmi_cli.__main__ import app
 from vmi_contracts.inbound import SalesRetracted, StockReported
+from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
 from vmi_store import history, positions, supply
 from vmi_testing.builders import DAY, HOUR, NOON, agreement, sale, shipment, stock
@@ -24,6 +25,7 @@ from .test_corrections import Said, stories
 
 MONDAY = datetime(2025, 3, 3, 18, tzinfo=UTC)
 THURSDAY = MONDAY + 3 * DAY
+BERLIN = SiteCalendar("Europe/Berlin")
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ async def desk(engine: AsyncEngine, customer: str) -> Desk:
 
 async def known(desk: Desk, at: datetime | None = None, known_at: datetime | None = None) -> history.Known:
     async with desk.engine.connect() as connection:
-        return await history.read(connection, Key(desk.customer, "store-1", "milk"), at=at, known_at=known_at)
+        return await history.read(connection, Key(desk.customer, "store-1", "milk"), BERLIN, at=at, known_at=known_at)
 
 
 async def physical(desk: Desk, at: datetime | None = None, known_at: datetime | None = None) -> int:

@@ -7,6 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmi_domain.stock.closed_supply import CLOSED, closed
 from vmi_domain.stock.supply import Stage, supply_lines
 from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
 
@@ -88,3 +89,16 @@ def test_a_chain_of_documents_that_name_each_other_is_one_quantity(quantity: Dec
     known = data.draw(st.integers(1, 4))
 
     assert sum(line.quantity for line in supply_lines(chain[:known])) == quantity
+
+
+@given(told=facts, data=st.data())
+def test_what_is_closed_can_be_forgotten_and_no_unit_that_is_open_stands_elsewhere_by_it(
+    told: list[Fact], data: st.DataObject
+) -> None:
+    may_go = set(data.draw(st.lists(st.sampled_from(told)))) if told and data.draw(st.booleans()) else set(told)
+    gone = closed(told, may_go, deliveries_kept=data.draw(st.integers(0, 2)))
+    kept = [fact for fact in told if fact not in gone]
+
+    assert gone <= may_go
+    before, after = supply_lines(told), supply_lines(kept)
+    assert [line for line in after if line.stage not in CLOSED] == [line for line in before if line.stage not in CLOSED]

@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import permutations
 from uuid import UUID
 
+from vmi_domain.stock.closed_supply import closed
 from vmi_domain.stock.position import Authority, Basis, Count, Movement, fold, inventory_position, stock
 from vmi_domain.stock.supply import Stage, supply_lines, totals
 from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
@@ -250,3 +251,24 @@ def test_a_shipment_is_expected_when_its_last_document_says() -> None:
 
     assert [line.expected_at for line in supply_lines(facts[:1])] == [day(5)]
     assert [line.expected_at for line in supply_lines(facts)] == [day(6)]
+
+
+def test_of_years_of_deliveries_the_latest_stay_and_so_does_what_is_open() -> None:
+    told: list[Fact] = []
+    for week in range(300):
+        ordered_at = MONDAY + week * timedelta(days=7)
+        told += [
+            Ordered(f"O{week}", Decimal(10), ordered_at, fact_id=UUID(int=10 + 2 * week)),
+            Received(
+                f"R{week}",
+                Decimal(10),
+                ordered_at + 3 * timedelta(days=1),
+                order_id=f"O{week}",
+                fact_id=UUID(int=11 + 2 * week),
+            ),
+        ]
+    never_came = Ordered("lost", Decimal(5), MONDAY - timedelta(days=400), proposal_id=PROPOSAL, fact_id=UUID(int=1))
+
+    gone = closed([never_came, *told], [never_came, *told], deliveries_kept=50)
+
+    assert gone == set(told[: 2 * (300 - 50)])

@@ -68,6 +68,15 @@ def supply_lines(facts: Iterable[Fact]) -> list[SupplyLine]:
     A name that is not known (yet) is no name, except an order's proposal: our own ids are never somebody else's, so
     such an order takes over nothing.
     """
+    return where_units_stand(facts)[0]
+
+
+Taking = tuple[Received, Sequence[SupplyLine]]
+"""A receipt, and what it was taken from."""
+
+
+def where_units_stand(facts: Iterable[Fact]) -> tuple[list[SupplyLine], list[Taking]]:
+    """Return the supply lines, and what each receipt was taken from as it stood before."""
     entries = in_order(current(facts))
     ledger = _Ledger(entries)
     for entry in entries:
@@ -80,7 +89,7 @@ def supply_lines(facts: Iterable[Fact]) -> list[SupplyLine]:
                 ledger.ship(entry)
             case Received():
                 ledger.receive(entry)
-    return ledger.lines()
+    return ledger.lines(), ledger.takings
 
 
 # Where the units stand -----------------------------------------------------------------------------------------------
@@ -91,6 +100,7 @@ class _Ledger:
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self._lots: list[SupplyLine] = []
+        self.takings: list[Taking] = []
         shipped = [entry for entry in entries if isinstance(entry, Shipped)]
         ordered = [entry for entry in entries if isinstance(entry, Order)]
         received = [entry for entry in entries if isinstance(entry, Received)]
@@ -200,6 +210,7 @@ class _Ledger:
         else:
             taken = self._taken_by_whatever_comes(entry.quantity)
             more = SupplyLine(Stage.RECEIVED, entry.quantity - _total(taken))
+        self.takings.append((entry, taken))
         self._add(*(replace(lot, stage=Stage.RECEIVED, since=entry.at) for lot in (*taken, more)))
         if entry.completed:
             self._close(entry, taken)
