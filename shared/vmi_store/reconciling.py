@@ -1,7 +1,8 @@
 """Counts against what the facts said before them. Who takes in facts notes what is due; who reconciles derives it.
 
 The notes never miss a fact: who notes a row locks it, and who derives it holds it. So a note either is there when the
-row is taken, or waits until it was derived and then makes it due again.
+row is taken, or waits until it was derived and then makes it due again. Who derives waits for nobody, since who notes
+may hold one row and wait for another: what is not to be had is left for the next time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -119,7 +120,8 @@ _DUE = text("""
 async def derive(connection: AsyncConnection, keys: Sequence[Key]) -> list[Booked]:
     """Derive what is due of these keys, and the counts after that; return these adjustments, by key and time.
 
-    What somebody is just noting is left for the next time. The caller has the turn at the locations.
+    What somebody is just noting, or what would change that, is left for the next time. The caller has the turn at the
+    locations.
     """
     taken = (await connection.execute(_TAKE, _of_keys(keys))).all()
     if not taken:
@@ -135,11 +137,31 @@ _KEYS = """
     unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
     AS wanted (customer_id, location_id, item_id)
 """
+# Deriving a count writes to the count after it too, or to the next two where it was taken back: all of them or none.
 _TAKE = text(f"""
+    WITH due AS MATERIALIZED (
+        SELECT customer_id, location_id, item_id, as_of
+        FROM {_KEYS} JOIN reconciliation AS count USING (customer_id, location_id, item_id)
+        WHERE count.due
+    ), written AS MATERIALIZED (
+        SELECT due.*, due.as_of AS at FROM due
+        UNION ALL
+        SELECT due.*, following.as_of AS at FROM due CROSS JOIN LATERAL (
+            SELECT as_of FROM reconciliation AS count
+            WHERE count.customer_id = due.customer_id AND count.location_id = due.location_id
+              AND count.item_id = due.item_id AND count.as_of > due.as_of AND count.cause <> ''
+            ORDER BY as_of LIMIT 2
+        ) AS following
+    ), held AS MATERIALIZED (
+        SELECT wanted.*
+        FROM (SELECT DISTINCT customer_id, location_id, item_id, at FROM written) AS wanted
+        JOIN reconciliation AS count ON count.customer_id = wanted.customer_id
+         AND count.location_id = wanted.location_id AND count.item_id = wanted.item_id AND count.as_of = wanted.at
+        FOR UPDATE OF count SKIP LOCKED
+    )
     SELECT customer_id, location_id, item_id, as_of
-    FROM {_KEYS} JOIN reconciliation AS count USING (customer_id, location_id, item_id)
-    WHERE count.due ORDER BY 1, 2, 3, 4
-    FOR UPDATE OF count SKIP LOCKED
+    FROM written LEFT JOIN (SELECT *, true AS is_held FROM held) AS held USING (customer_id, location_id, item_id, at)
+    GROUP BY 1, 2, 3, 4 HAVING every(is_held IS NOT NULL) ORDER BY 1, 2, 3, 4
 """)  # noqa: S608 - our own words
 # Of several counts at one instant the order of vmi_domain.stock.position.Count holds.
 _STANDING = f"""

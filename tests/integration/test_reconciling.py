@@ -1,5 +1,6 @@
 """Counts on a real Postgres: drift is booked and explained, late facts derive it again, and counts are asked for."""
 
+import asyncio
 import random
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +20,7 @@ from vmi_inventory.requesting import ask_for_counts
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import Transaction
 from vmi_store import reconciling
+from vmi_store.journal import JournalLine
 from vmi_store.reconciling import Booked
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
@@ -183,6 +185,30 @@ async def test_what_was_found_by_counts_is_found_again_when_it_is_lost(shop: Sho
 
     assert await shop.booked() == before
     assert [one.drift for one in before] == [0, 3]
+
+
+async def test_who_reconciles_does_not_wait_for_who_takes_facts_in_nor_the_other_way_round(shop: Shop) -> None:
+    await shop.opens()
+    for hour in (1, 3):
+        await shop.tells(builders.stock(shop.customer, {"milk": 100}, at(hour)))
+    await shop.reconciles()
+    await shop.tells(builders.sale(shop.customer, {"milk": 1}, at(0.5)))
+    key = Key(shop.customer, STORE, "milk")
+
+    def late(hour: float) -> dict[Key, list[JournalLine]]:
+        return {key: [JournalLine(*key, at(hour), b"", Said.SALE, Decimal(-1), at(hour))]}
+
+    async with shop.engine.begin() as taking_in:
+        await reconciling.note(taking_in, late(2), {key: at(3)})
+        async with asyncio.timeout(30):
+            reconciled = asyncio.create_task(shop.reconciles())
+            await asyncio.wait([reconciled], timeout=0.5)  # it waits where it did
+            await reconciling.note(taking_in, late(0.75), {key: at(3)})
+            await reconciled
+    await shop.tells(builders.sale(shop.customer, {"milk": 2}, at(2)))
+    await shop.reconciles()
+
+    assert [(one.as_of, one.facts, one.drift) for one in await shop.booked()] == [(at(1), 0, 0), (at(3), 1, 2)]
 
 
 async def test_a_count_that_is_taken_back_leaves_no_trace(shop: Shop) -> None:
