@@ -174,12 +174,13 @@ class Consumer(driver.Consumer):
                 self.in_flight.reached(partition, position)
 
     def _chunks(self, fetched: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Chunk]]:
+        """Yield the chunks of a fetch, partitions in turn: what piled up in one keeps no other waiting."""
         size = self.settings.chunk_records
-        for tp, records in fetched.items():
-            partition = _plain(tp)
-            epoch = self._epochs.get(partition, 0)
-            for start in range(0, len(records), size):
-                yield tp, Chunk(partition, records[start : start + size], epoch)
+        for start in range(0, max(map(len, fetched.values()), default=0), size):
+            for tp, records in fetched.items():
+                if start < len(records):
+                    partition = _plain(tp)
+                    yield tp, Chunk(partition, records[start : start + size], self._epochs.get(partition, 0))
 
     def _message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
         return ConsumerMessage(

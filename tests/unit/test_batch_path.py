@@ -153,6 +153,19 @@ async def test_one_message_carries_what_one_fetch_brought_from_one_partition(con
     assert [r.offset for r in stock_.value.records] == [40, 41]
 
 
+async def test_what_piled_up_in_one_partition_keeps_no_other_waiting(consumer):
+    messages = await fetch(consumer, {SALES: records(SALES, 0, 35), STOCK: records(STOCK, 40, 52)})
+
+    assert [(message.topic, message.value.records[0].offset) for message in messages] == [
+        (SALES.topic, 0),
+        (STOCK.topic, 40),
+        (SALES.topic, 10),
+        (STOCK.topic, 50),
+        (SALES.topic, 20),
+        (SALES.topic, 30),
+    ]
+
+
 async def test_a_large_fetch_is_cut_into_chunks_in_order(consumer):
     messages = await fetch(consumer, {SALES: records(SALES, 0, 24)})
 
