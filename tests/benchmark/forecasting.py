@@ -2,8 +2,9 @@
 
 Demand is forecast for the *sum* of a horizon from several origins, stepping back from the end, and judged by the
 quantile loss of that sum. ``ours`` is what ``vmi forecast run`` writes with default settings; ``live`` the state that
-the forecast worker moves by one day (daily panels). Beside them stand SBA and optimised simple smoothing, both with
-a negative binomial whose variance is that of the history's overlapping sums. Run it:
+the forecast worker moves by one day (daily panels), alone and with the model that its weekly pass would have chosen
+laid over it. Beside them stand SBA and optimised simple smoothing, both with a negative binomial whose variance is
+that of the history's overlapping sums. Run it:
 ``python -m tests.benchmark forecasting [--data FOLDER] [--panel NAME] [--speed-only]``.
 """
 
@@ -12,15 +13,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from tests.vmi_testing.panels import BUILDERS, DATA, RealDemand, panels
 
 from vmi_domain import forecasting
 from vmi_domain.distributions import by_the_data
+from vmi_domain.forecasting import classical, selection
 from vmi_domain.forecasting.ahead import ahead
 from vmi_domain.forecasting.panel import Panel, Period
+from vmi_domain.forecasting.pool import Known
+from vmi_domain.understanding.profiles import profile
 
 SHARES = np.round([*np.arange(0.05, 0.96, 0.05), 0.96, 0.97, 0.98, 0.99], 2)
 JUDGED = slice(0, 19)
@@ -60,13 +66,34 @@ def _ahead(panel: Panel, horizon: int) -> Forecast:
 
 def live(real: RealDemand, origin: int) -> Forecast:
     """Return what the worker's state says, moved day by day; series of one location share their week."""
+    return _quantiles(real, origin, _live(real, origin))
+
+
+def live_chosen(real: RealDemand, origin: int) -> Forecast:
+    """Return the same with the model of the pool that the worker's weekly pass would have chosen."""
+    history = real.demand[:, :origin]
+    begins = np.where(history.any(axis=1), (history > 0).argmax(axis=1), origin)
+    known = Known(history, begins, real.first_period.toordinal())
+    found = selection.backtest(known, selection.whole_pool(real.horizon), real.horizon, 0.95)
+    patterns = [profile(one, real.first_period).pattern for one in history]
+    choices = selection.choose(found, [selection.LIVE] * len(history), np.array(patterns, object))
+    means, deviations = [one.mean_share for one in choices], [one.spread_share for one in choices]
+    states = forecasting.laid_over(_live(real, origin), means, deviations, np.ones(len(choices)))
+    return _quantiles(real, origin, states)
+
+
+def _live(real: RealDemand, origin: int) -> forecasting.States:
     states = forecasting.start(np.full(len(real.demand), np.nan))
     states = forecasting.update(states, real.demand[:, :origin], real.first_period)
     shared = states.copy()
     for location in np.unique(real.location):
         here = real.location == location
         shared[here] = forecasting.pooled(states[here])
-    demand = forecasting.demands_over(shared, real.first_period + timedelta(days=origin), real.horizon)
+    return shared
+
+
+def _quantiles(real: RealDemand, origin: int, states: forecasting.States) -> Forecast:
+    demand = forecasting.demands_over(states, real.first_period + timedelta(days=origin), real.horizon)
     return Forecast(demand.mean, np.stack([demand.quantile(share) for share in SHARES], axis=1))
 
 
@@ -164,6 +191,7 @@ def report_accuracy(data: Path, only: str | None) -> None:
         methods = {"ours": ours, "SBA + NB": plain(sba), "opt. SES + NB": plain(optimised_ses)}
         if real.period is Period.DAY:
             methods["live"] = live
+            methods["live, model chosen"] = live_chosen
         if real.price is not None:
             methods["ours, with the plan"] = ours_with_plan
         for name, method in methods.items():
@@ -208,11 +236,50 @@ def report_speed(series: int = 20_000, days: int = 60) -> None:
 
     many, long = 10_000, 400
     demand = random.negative_binomial(0.3, 0.3, (many, long)).astype(float)
+    started = time.process_time()
+    found = selection.backtest(
+        Known(demand, (demand > 0).argmax(axis=1), begins.toordinal()), selection.light_pool(), 14, 0.95
+    )
+    selection.choose(found, [selection.LIVE] * many, ["all"] * many)
+    spent = time.process_time() - started
+    print(f"light pool fitted, judged and chosen from, {many:,} series × {long} days: {spent:.1f} s")
+    _beside(demand[:1000], begins)
     number = np.arange(many)
     panel = Panel(Period.DAY, begins, demand, number * 0, number % 50, number // 50)
     started = time.process_time()
     ahead(panel, 14, [0.5, 0.9, 0.95])
     print(f"batch fit with its selection, {many:,} series × {long} days: {time.process_time() - started:.0f} s")
+
+
+def _beside(demand: np.ndarray, begins: date) -> None:
+    """One thousand series fitted and forecast by some of the pool, and by statsforecast where it is installed."""
+    known = Known(demand, (demand > 0).argmax(axis=1), begins.toordinal())
+    for model in (classical.SES, classical.SBA, classical.TSB, classical.ADIDA, classical.THETA, selection.LIVE_STATE):
+        started = time.process_time()
+        over = model.fit(known).demand_over(14)
+        for share in (0.5, 0.9, 0.95):
+            over.quantile(share)
+        print(f"{model.name}, with three quantiles: {time.process_time() - started:.3f} s / 1,000")
+    try:
+        library, methods = import_module("statsforecast"), import_module("statsforecast.models")
+    except ModuleNotFoundError:
+        print("statsforecast is not installed here: left out")
+        return
+    count, days = demand.shape
+    series, day = np.repeat(np.arange(count), days), np.tile(np.arange(days), count)
+    table = pd.DataFrame({"unique_id": series, "ds": day, "y": demand.ravel()})
+    named = {
+        "SES, optimised": methods.SimpleExponentialSmoothingOptimized(),
+        "SBA": methods.CrostonSBA(),
+        "TSB": methods.TSB(alpha_d=0.1, alpha_p=0.05),
+        "ADIDA": methods.ADIDA(),
+    }
+    for name, method in named.items():
+        fast = library.StatsForecast(models=[method], freq=1, n_jobs=1)
+        fast.forecast(df=table[table.unique_id < 20], h=14)  # compiled before it is timed
+        started = time.process_time()
+        fast.forecast(df=table, h=14)
+        print(f"statsforecast {name}, no quantiles: {time.process_time() - started:.3f} s / 1,000")
 
 
 def main() -> None:
