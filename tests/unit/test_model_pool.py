@@ -195,26 +195,32 @@ def _day(place: int) -> Any:
     return date.fromordinal(MONDAY) + timedelta(days=place)
 
 
-def _scale(draw: Callable[[Any], Any], rounds: int = 12) -> tuple[float, float]:
-    """Return the scale and the coverage of the last rounds, of sayings .95 of a normal with deviation 10."""
+def _scale(draw: Callable[[Any], Any], weeks: int = 156) -> tuple[float, float]:
+    """Return the scale and the coverage of the last weeks, of sayings .95 of a normal with deviation 10."""
     random, scale, covered = np.random.default_rng(7), 1.0, []
-    for _ in range(rounds):
+    for _ in range(weeks):
         wanted, level = draw(random), 100 + 16.45 * scale
         covered.append((wanted <= level).mean())
-        scale = calibration.moved(scale, wanted, np.full(200, 100.0), np.full(200, level))
-    return scale, float(np.mean(covered[-4:]))
+        scale = calibration.moved(scale, wanted, np.full(500, 100.0), np.full(500, level))
+    return scale, float(np.mean(covered[-26:]))
 
 
 def test_outcomes_widen_what_was_too_narrow_until_it_covers() -> None:
-    scale, covered = _scale(lambda random: random.normal(100, 12, 200))
+    scale, covered = _scale(lambda random: random.normal(100, 12, 500))
     assert scale == pytest.approx(1.2, abs=0.08)
     assert 0.93 <= covered <= 0.97
 
 
 def test_outcomes_leave_what_keeps_its_word() -> None:
-    scale, covered = _scale(lambda random: random.normal(100, 10, 200))
+    scale, covered = _scale(lambda random: random.normal(100, 10, 500))
     assert scale == pytest.approx(1.0, abs=0.08)
     assert 0.93 <= covered <= 0.97
+
+
+def test_one_odd_week_moves_the_spread_by_little_however_many_series_had_it() -> None:
+    odd = np.random.default_rng(7).normal(115, 10, 5000)
+    moved = calibration.moved(1.0, odd, np.full(5000, 100.0), np.full(5000, 116.45))
+    assert 1.0 < moved < 1.05
 
 
 def test_outcomes_move_the_spread_within_bounds_and_few_of_them_not_at_all() -> None:
