@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from vmi_cli.console import AsJson, Refused, err, out, print_json, print_rows
 from vmi_cli.database import opened
 from vmi_cli.surroundings import connected
+from vmi_contracts.topics import SUPPLY
 from vmi_inventory import rebuilding, releasing, replaying
 from vmi_inventory.__main__ import WORKER
 from vmi_inventory.rebuilding import Outcome
@@ -55,9 +56,10 @@ def rebuild(
     With --from-topics the journal itself is made anew first, by the code that
     takes documents in, from all records that the workers have read: lines that
     are missing are entered, what is there stays as it is, also where the topics
-    no longer hold it. Catalogue and agreements come back too, and, where no
-    location is named, inbox, corrections, plans and quarantine. What somebody
-    discarded from quarantine stays discarded; archived lines stay archived.
+    no longer hold it. Catalogue, agreements and suppliers' statements come back
+    too, and, where no location is named, inbox, corrections, plans and
+    quarantine. What somebody discarded from quarantine stays discarded;
+    archived lines stay archived.
 
         vmi rebuild --dry-run
         vmi rebuild retailer-1
@@ -97,6 +99,7 @@ async def _replay(settings: Settings, scope: Scope, dry_run: bool) -> Replayed:
         settings.kafka,
         WORKER.group,
         [topic.name for topic in releasing.MASTER_DATA],
+        [SUPPLY.name],
         [topic.name for topic in releasing.FACTS],
         Clock(settings.clock),
     )
@@ -130,6 +133,7 @@ def _show_replayed(replayed: Replayed, dry_run: bool) -> None:
     )
     others = {
         "locations, items and agreements differ": replayed.master_data,
+        "statements of suppliers differ": replayed.supply,
         "corrections are missing": compared.corrections,
         "plans are missing": compared.plans,
         "lines are missing in quarantine": compared.rejected,
@@ -157,6 +161,7 @@ def _replayed_as_json(replayed: Replayed) -> dict[str, Any]:
         "lines_no_longer_in_topics": compared.kept,
         "lines_archived": compared.archived,
         "master_data_different": replayed.master_data,
+        "supply_statements_different": replayed.supply,
         "corrections_missing": compared.corrections,
         "documents_missing": compared.documents,
         "plans_missing": compared.plans,

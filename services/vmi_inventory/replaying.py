@@ -14,6 +14,7 @@ from vmi_inventory.lines import reach
 from vmi_inventory.master_data import Entries, read_master_data, record_master_data
 from vmi_inventory.rebuilding import Report
 from vmi_inventory.recording import Facts
+from vmi_inventory.supplying import Stated, Statements, last_of_each, read_supply, record_supply
 from vmi_runtime import batches, broker, failure, reading_back
 from vmi_runtime.clock import Clock
 from vmi_runtime.failure import Fault
@@ -28,6 +29,7 @@ from vmi_store import (
     plans,
     positions,
     progress,
+    promises,
     quarantine,
     replaying,
     watermarks,
@@ -52,6 +54,7 @@ class Source:
     group: str
     master_data: Sequence[str]
     """Topics' names."""
+    supply: Sequence[str]
     facts: Sequence[str]
     clock: Clock
 
@@ -63,13 +66,15 @@ class Replayed:
     records: int = 0
     master_data: int = 0
     """Locations, items and agreements that are not as the topics say."""
+    supply: int = 0
+    """Suppliers' items of which another statement stands than the topics say."""
     compared: Compared | None = None
     entered: int = 0
     """Lines."""
 
     @property
     def is_same(self) -> bool:
-        return not self.master_data and self.compared is not None and self.compared.is_same
+        return not self.master_data and not self.supply and self.compared is not None and self.compared.is_same
 
 
 async def replay(
@@ -77,9 +82,9 @@ async def replay(
 ) -> Replayed:
     """Make the journal of a scope anew from the topics, beside the live one, and enter what is missing there.
 
-    With it inbox, corrections, quarantine and plans are made anew, and (in the live tables at once) master data. What
-    is there stays as it is. What follows from the journal is afterwards to be made anew (``rebuilding``). With
-    ``dry_run`` nothing is changed.
+    With it inbox, corrections, quarantine and plans are made anew, and (in the live tables at once) master data and
+    what suppliers state. What is there stays as it is. What follows from the journal is afterwards to be made anew
+    (``rebuilding``). With ``dry_run`` nothing is changed.
 
     Records that the workers have not read yet are left to them. What was discarded from quarantine stays discarded.
     """
@@ -89,6 +94,7 @@ async def replay(
         async for records, _ in kept.batches():
             entries = _in_scope(read_master_data(records), scope)
             done.master_data += await _master_data(engine, entries, source.clock, dry_run=dry_run)
+    done.supply = await _supply(engine, source, scope, at_most, dry_run=dry_run)
     async with beside_engine.connect() as session:
         replayer = _Replayer(session, scope, await BesideJournal.make(session, scope), source.clock)
         async with engine.connect() as connection:
@@ -154,6 +160,33 @@ async def _master_data(engine: Engine, entries: Entries, clock: Clock, *, dry_ru
         async with engine.begin() as connection:
             await record_master_data(entries, Transaction(connection, clock))
     return changed
+
+
+async def _supply(
+    engine: Engine, source: Source, scope: Scope, at_most: Mapping[tuple[str, int], int], *, dry_run: bool
+) -> int:
+    """Return of how many suppliers' items another statement stands than the last that was made, and, unless
+    ``dry_run``, let that stand."""
+    last: list[Stated] = []
+    async with reading_back.kept(source.kafka, source.supply, at_most) as kept:
+        async for records, _ in kept.batches():
+            told = [one for one in read_supply(records).stated if _is_wanted(one, scope)]
+            last = last_of_each([*last, *told])
+    if not last:
+        return 0
+    async with engine.connect() as connection:
+        changed = len(await promises.state(connection, last))
+        await connection.rollback()
+    if changed and not dry_run:
+        for some in _some_at_once(last):
+            async with engine.begin() as connection:
+                await record_supply(Statements(list(some)), Transaction(connection, source.clock))
+    return changed
+
+
+def _is_wanted(stated: Stated, scope: Scope) -> bool:
+    """What is for whoever has an agreement is for the scope's customer, too."""
+    return scope.customer_id is None or stated[0].customer_id in (None, scope.customer_id)
 
 
 @dataclass(slots=True)

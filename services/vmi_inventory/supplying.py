@@ -1,6 +1,6 @@
 """Suppliers' statements of their supply: taken in, and those told who are limited by it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,12 +16,15 @@ from vmi_runtime.worker import Record, Transaction, recorded_at
 from vmi_store import promises, quarantine
 from vmi_store.quarantine import Rejected
 
+Stated = tuple[SupplyStated, datetime]
+"""What a supplier states, with its record's append time."""
+
 
 @dataclass(slots=True)
 class Statements:
     """What a batch of records says of supply, each with its record's append time."""
 
-    stated: list[tuple[SupplyStated, datetime]] = field(default_factory=list)
+    stated: list[Stated] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -56,6 +59,15 @@ def _read(found: Statements, record: Record, data: bytes) -> SupplyStated | None
         body, _, bad = good_lines(record, SupplyStated, data, error)
         found.rejected += bad
         return body
+
+
+def last_of_each(stated: Iterable[Stated]) -> list[Stated]:
+    """Return of each supplier's item, for each customer, the statement that was made last, one line each."""
+    last: dict[tuple[str | None, str, str], Stated] = {}
+    for said, at in sorted(stated, key=lambda one: (one[0].stated_at, one[0].revision, one[1])):
+        for line in said.lines:
+            last[said.customer_id, said.supplier_id, line.item_id] = (said.model_copy(update={"lines": (line,)}), at)
+    return list(last.values())
 
 
 async def record_supply(found: Statements, transaction: Transaction) -> None:

@@ -31,7 +31,7 @@ class Fault(Enum):
     """The surroundings': the same again will work, sooner or later."""
 
     DATA = auto()
-    """The data's: the database will never take it."""
+    """The data's: the database will never take what was sent."""
 
     BUG = auto()
     """Ours."""
@@ -49,10 +49,19 @@ TRANSIENT_STATES = (
     "0A000",  # "cached plan must not change result type": the schema was changed under us
 )
 DATA_STATES = (
-    "22",  # a NUL in a text, a number out of range; also what the driver itself cannot encode
-    "23",  # a constraint
+    "22000",  # what the driver itself cannot encode
+    "22001",  # a text too long
+    "22003",  # a number out of range
+    "22007",  # a date, or
+    "22008",  # a time that there is not
+    "22021",  # a NUL in a text, or bytes that are none
+    "22P02",  # half a surrogate pair in JSON
+    "22P05",  # a NUL in JSON
     "54",  # larger than the database can hold
 )
+"""What a sender can cause that has passed the contracts. The other data exceptions (a division by zero) follow from
+what we compute, and a constraint that is violated is a promise of ours: put aside as the sender's fault nobody would
+ever look for them."""
 
 
 def fault(error: BaseException) -> Fault:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -14,14 +15,15 @@ from typer.testing import CliRunner
 
 from vmi_cli.__main__ import app
 from vmi_contracts import plans, topics, writing
-from vmi_contracts.inbound import SalesRetracted
+from vmi_contracts.inbound import SalesRetracted, SupplyStated
 from vmi_domain.stock.position import Key
 from vmi_inventory import releasing, replaying
 from vmi_inventory.replaying import Replayed, Source
+from vmi_inventory.supplying import read_supply, record_supply
 from vmi_runtime import broker
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import KafkaSettings
-from vmi_runtime.worker import FetchedRecord
+from vmi_runtime.worker import FetchedRecord, Transaction
 from vmi_store import engine as engines
 from vmi_store import quarantine
 from vmi_store.quarantine import Selection
@@ -57,7 +59,10 @@ class Shop:
                         topic, sent.partition, sent.offset, sent.timestamp, made.key, made.value, made.headers
                     )
                 )
-        await self.desk.deliver(records)
+        statements = [one for one in records if one.topic == topics.SUPPLY.name]
+        async with self.engine.begin() as connection:
+            await record_supply(read_supply(statements), Transaction(connection, Clock()))
+        await self.desk.deliver([one for one in records if one not in statements])
 
     async def replay(self, *, dry_run: bool = False, location: str | None = None, item: str | None = None) -> Replayed:
         url = self.engine.url.render_as_string(hide_password=False)
@@ -66,6 +71,7 @@ class Shop:
             KafkaSettings(bootstrap_servers=self.kafka),
             "vmi-inventory",
             [topic.name for topic in releasing.MASTER_DATA],
+            [topics.SUPPLY.name],
             [topic.name for topic in releasing.FACTS],
             Clock(),
         )
@@ -162,6 +168,32 @@ async def test_everything_that_is_lost_comes_back_row_for_row(shop: Shop) -> Non
     assert await shop.rows(*EVERYTHING) == before
     assert (await shop.replay(dry_run=True)).is_same
     assert (await shop.desk.rebuild(dry_run=True)).is_same
+
+
+async def test_what_suppliers_stated_last_comes_back(shop: Shop) -> None:
+    def stated(item: str, available: int, at: datetime) -> SupplyStated:
+        return SupplyStated.model_validate(
+            {
+                "customer_id": shop.customer,
+                "supplier_id": "dairy",
+                "stated_at": at,
+                "lines": [{"item_id": item, "available_to_promise": available, "on_hand": available}],
+            }
+        )
+
+    await shop.send(
+        stated("milk", 40, NOON), stated("bread", 7, NOON), stated("milk", 60, NOON - HOUR), stated("milk", 30, NOON)
+    )
+    before = await shop.rows("supply_statement")
+    assert len(before["supply_statement"]) == 2
+    assert (await shop.replay(dry_run=True)).supply == 0
+
+    await shop.lose("supply_statement", only="item_id = 'milk'")
+    found = await shop.replay(dry_run=True)
+    assert (found.supply, found.is_same) == (1, False)
+    assert len((await shop.rows("supply_statement"))["supply_statement"]) == 1
+    assert (await shop.replay()).supply == 1
+    assert await shop.rows("supply_statement") == before
 
 
 async def test_what_is_missing_is_entered_and_what_is_there_stays(shop: Shop) -> None:

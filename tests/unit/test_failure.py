@@ -33,8 +33,8 @@ def test_what_the_surroundings_do_is_tried_again(sqlstate):
     assert failure.fault(raised_by_sqlalchemy(server_error(sqlstate))) is Fault.TRANSIENT
 
 
-@pytest.mark.parametrize("sqlstate", ["22021", "22003", "22P02", "23502", "23505", "23514", "54000"])
-def test_what_the_database_refuses_is_the_datas_fault(sqlstate):
+@pytest.mark.parametrize("sqlstate", ["22021", "22003", "22P02", "22P05", "54000"])
+def test_what_a_sender_can_send_and_the_database_refuses_is_the_datas_fault(sqlstate):
     assert failure.fault(raised_by_sqlalchemy(server_error(sqlstate))) is Fault.DATA
 
 
@@ -65,6 +65,11 @@ def test_a_lost_connection_is_tried_again():
     error = DBAPIError("SELECT 1", {}, Exception("connection is closed"), connection_invalidated=True)
 
     assert failure.fault(error) is Fault.TRANSIENT
+
+
+@pytest.mark.parametrize("sqlstate", ["23502", "23503", "23505", "23514", "22012", "22004", "2201B"])
+def test_a_constraint_of_ours_and_what_we_compute_are_our_fault_and_nothing_is_put_aside_for_it(sqlstate):
+    assert failure.fault(raised_by_sqlalchemy(server_error(sqlstate))) is Fault.BUG
 
 
 async def test_transient_failures_are_tried_again_until_it_works(monkeypatch):
