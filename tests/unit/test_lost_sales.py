@@ -5,6 +5,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from vmi_domain import distributions
@@ -20,7 +22,7 @@ from vmi_domain.replenishment.needs import (
     UnmetDemand,
     outlooks,
 )
-from vmi_domain.replenishment.policies import landing, levels, stationary
+from vmi_domain.replenishment.policies import grids, landing, levels, stationary
 from vmi_domain.replenishment.policies.cycles import Cycles
 from vmi_domain.replenishment.quantities import OrderRules
 from vmi_testing.lost_sales import LostSalesWorld, drawn, simulated_base_stock
@@ -142,3 +144,23 @@ def test_supply_that_comes_too_late_for_today_is_there_for_tomorrow() -> None:
 
     assert late.quantity == max(stats.poisson.ppf(0.95, 35) - 40, 0)
     assert early.quantity == stats.poisson.ppf(0.95, 35)
+
+
+@given(
+    mean=st.floats(0.05, 400),
+    excess=st.one_of(st.just(0.0), st.floats(0.01, 5)),
+    cell=st.integers(2, 40),
+    size=st.sampled_from([4, 16, 64]),
+)
+def test_chances_in_cells_of_a_few_units_are_those_of_the_distribution(
+    mean: float, excess: float, cell: int, size: int
+) -> None:
+    demand = distributions.by_the_data([mean], [mean * (1 + excess)])
+    width = np.array([float(cell)])
+    edges = (np.arange(size) + 0.5) * cell
+    halved = (grids.of_grid(demand, edges[None]) + grids.of_grid(demand, edges[None] - 0.5)) / 2.0
+
+    assert np.allclose(grids.cell_chances(demand, width, size), np.diff(halved, prepend=0.0), atol=1e-9)
+    assert np.allclose(
+        grids.grid_cdf(demand, width, size), grids.of_grid(demand, np.arange(size)[None] * width), atol=1e-9
+    )

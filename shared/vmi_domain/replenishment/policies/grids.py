@@ -15,6 +15,8 @@ _AT_ONCE = 64 * 64**2
 """Numbers that are computed together: they stay in the processor's cache."""
 _FEW = 512
 """Units up to which chances are computed one from the other."""
+_UNITS = 16
+"""Units of a cell up to which the chances of all units are computed."""
 _LARGEST = 500.0
 """Means up to which the chance of no demand at all is a number that a computer can tell from zero."""
 
@@ -38,13 +40,15 @@ def cell_chances(demand: Demand, cell: Floats, size: int) -> Floats:
     found = np.empty((len(cell), size))
     single = _single(demand, cell)
     found[single] = _count_chances(demand.at(single), size)
-    other = ~single
-    if other.any():
-        edges = (np.arange(size) + 0.5) * cell[other, None]
-        below = of_grid(demand.at(other), edges)
-        whole = demand.family[other] != Family.NORMAL
-        if whole.any():
-            below[whole] = (below[whole] + of_grid(demand.at(np.flatnonzero(other)[whole]), edges[whole] - 0.5)) / 2.0
+    other = np.flatnonzero(~single)
+    if other.size:
+        some, width = demand.at(other), cell[other]
+        edges = (np.arange(size) + 0.5) * width[:, None]
+        below = _up_to(some, width, edges)
+        # Between two units an edge has one number below it; on a unit it halves the unit's chance.
+        even = np.flatnonzero((some.family != Family.NORMAL) & (width % 2 != 1))
+        if even.size:
+            below[even] = (below[even] + _up_to(some.at(even), width[even], edges[even] - 0.5)) / 2.0
         found[other] = np.diff(below, axis=1, prepend=0.0)
     return found
 
@@ -54,8 +58,30 @@ def grid_cdf(demand: Demand, cell: Floats, size: int) -> Floats:
     found = np.empty((len(cell), size))
     single = _single(demand, cell)
     found[single] = np.minimum(np.cumsum(_count_chances(demand.at(single), size), axis=1), 1.0)
-    if not single.all():
-        found[~single] = of_grid(demand.at(~single), np.arange(size) * cell[~single, None])
+    other = np.flatnonzero(~single)
+    if other.size:
+        found[other] = _up_to(demand.at(other), cell[other], np.arange(size) * cell[other, None])
+    return found
+
+
+def _up_to(demand: Demand, cell: Floats, levels: Floats) -> Floats:
+    """Return P(demand ≤ level) of each key at its own rising levels, about a cell apart.
+
+    In cells of a few units the units' chances, each from the one before, are added up: that takes a fifth of the time
+    of a distribution function at each level. How a key is computed depends on the key alone.
+    """
+    found = np.empty(levels.shape)
+    few = (cell <= _UNITS) & (demand.family != Family.NORMAL) & (demand.mean < _LARGEST)
+    # Cells of a like number of units together, so that the longest row is at most twice as long as it needs to be.
+    kind = np.where(few, np.ceil(np.log2(np.maximum(cell, 1.0))), -1.0)
+    for like in np.unique(kind):
+        some = np.flatnonzero(kind == like)
+        if like < 0:
+            found[some] = of_grid(demand.at(some), levels[some])
+            continue
+        units = np.floor(levels[some]).astype(np.int64)
+        chances = _count_chances(demand.at(some), int(units[:, -1].max()) + 1)
+        found[some] = np.take_along_axis(np.minimum(np.cumsum(chances, axis=1), 1.0), units, axis=1)
     return found
 
 

@@ -185,23 +185,29 @@ def _landed(paths: _Paths, factor: Floats, pipeline: Pipeline, cell: Floats, siz
     stock = _moved(np.eye(1, size).repeat(len(cell), axis=0), pipeline.on_hand / cell)
     before = np.zeros(len(cell))
     ones = np.ones(len(cell))
+    # Arrivals mostly come evenly: demand between two of them has the chances of that between the two before.
+    between, chances = np.full(len(cell), np.nan), np.empty((len(cell), size + 1), np.complex128)
     for quantity, moment in [*zip(pipeline.arriving.T, pipeline.at_share.T, strict=True), (None, ones)]:
         share = np.clip(moment if quantity is None else np.where(quantity > 0, moment, before), before, 1.0)
         drawn = np.flatnonzero((share > before) & (paths.lead > 0))
         if drawn.size:
-            mean = factor[drawn] * paths.lead[drawn] * (share - before)[drawn]
-            chances = cell_chances(paths.at(drawn).demand(mean), cell[drawn], size)
-            stock[drawn] = _taken(stock[drawn], chances)
+            mean = factor * paths.lead * np.round(share - before, 9)
+            other = drawn[mean[drawn] != between[drawn]]
+            if other.size:
+                between[other] = mean[other]
+                demand = cell_chances(paths.at(other).demand(mean[other]), cell[other], size)
+                chances[other] = np.fft.rfft(demand, 2 * size, axis=1).conj()
+            stock[drawn] = _taken(stock[drawn], chances[drawn])
         if quantity is not None and (come := np.flatnonzero(quantity > 0)).size:
             stock[come] = _moved(stock[come], quantity[come] / cell[come])
         before = share
     return stock
 
 
-def _taken(stock: Floats, demand: Floats) -> Floats:
-    """Return the chances of what is left of the stock after demand."""
+def _taken(stock: Floats, demand: NDArray[np.complex128]) -> Floats:
+    """Return the chances of what is left of the stock after demand, whose chances are transformed already."""
     size = stock.shape[1]
-    both = np.fft.rfft(stock, 2 * size, axis=1) * np.fft.rfft(demand, 2 * size, axis=1).conj()
+    both = np.fft.rfft(stock, 2 * size, axis=1) * demand
     left = np.maximum(np.fft.irfft(both, 2 * size, axis=1)[:, :size], 0.0)
     left[:, 0] = np.maximum(1.0 - left[:, 1:].sum(axis=1), 0.0)
     return left
