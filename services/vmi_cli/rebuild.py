@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,10 @@ from vmi_inventory import rebuilding, releasing, replaying
 from vmi_inventory.__main__ import WORKER
 from vmi_inventory.rebuilding import Outcome
 from vmi_inventory.replaying import Replayed, Source
+from vmi_replenishment import restoring
+from vmi_replenishment.__main__ import WORKER as REPLENISHMENT
+from vmi_replenishment.restoring import Restored
+from vmi_runtime import reading_back
 from vmi_runtime.broker import BrokerUnreachable
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
@@ -57,9 +62,10 @@ def rebuild(
     takes documents in, from all records that the workers have read: lines that
     are missing are entered, what is there stays as it is, also where the topics
     no longer hold it. Catalogue, agreements and suppliers' statements come back
-    too, and, where no location is named, inbox, corrections, plans and
-    quarantine. What somebody discarded from quarantine stays discarded;
-    archived lines stay archived.
+    too, and proposals that were told, with what was accepted of them; where no
+    location is named also inbox, corrections, plans, quarantine and what was
+    answered. What somebody discarded from quarantine stays discarded; archived
+    lines stay archived.
 
         vmi rebuild --dry-run
         vmi rebuild retailer-1
@@ -73,8 +79,9 @@ def rebuild(
     scope = Scope(customer, location, item)
     settings = connected()
     replayed = asyncio.run(_replay(settings, scope, dry_run)) if from_topics else None
+    restored = asyncio.run(_restore(settings, scope, dry_run)) if from_topics else None
     outcome = asyncio.run(_rebuild(settings, scope, dry_run))
-    missing = replayed is not None and not replayed.is_same
+    missing = any(one is not None and not one.is_same for one in (replayed, restored))
     if customer is not None and not outcome.keys and not missing:
         raise Refused(f"nothing is known of {' '.join(name for name in (customer, location, item) if name)}")
     learned = asyncio.run(_learn_anew(settings, scope)) if forecasts else None
@@ -83,10 +90,13 @@ def rebuild(
             _as_json(outcome, dry_run)
             | ({} if learned is None else {"series_to_learn_anew": learned})
             | ({"from_topics": _replayed_as_json(replayed)} if replayed else {})
+            | ({"proposals": asdict(restored)} if restored else {})
         )
     else:
         if replayed is not None:
             _show_replayed(replayed, dry_run)
+        if restored is not None:
+            _show_restored(restored, dry_run)
         _show(outcome, dry_run)
         if learned is not None:
             out.print(f"The forecast worker was told to learn {learned:,} series anew; see `vmi status`")
@@ -115,6 +125,26 @@ async def _replay(settings: Settings, scope: Scope, dry_run: bool) -> Replayed:
                 return await replaying.replay(database, beside, source, scope, dry_run=dry_run, report=report)
             except BrokerUnreachable as error:
                 raise Refused(str(error)) from None
+
+
+async def _restore(settings: Settings, scope: Scope, dry_run: bool) -> Restored:
+    async with opened(settings, patient=True) as database:
+        try:
+            no_further = await reading_back.read_so_far(database, settings.kafka, REPLENISHMENT.group)
+            return await restoring.restore(database, settings.kafka, no_further, scope, dry_run=dry_run)
+        except BrokerUnreachable as error:
+            raise Refused(str(error)) from None
+
+
+def _show_restored(restored: Restored, dry_run: bool) -> None:
+    if restored.is_same:
+        out.print("No proposal is missing, and no word on one")
+        return
+    done = "nothing was changed" if dry_run else "they are back"
+    out.print(
+        f"{restored.versions:,} versions of proposals and {restored.documents:,} answers, requests and order numbers "
+        f"were missing; {done}"
+    )
 
 
 def _show_replayed(replayed: Replayed, dry_run: bool) -> None:

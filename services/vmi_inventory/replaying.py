@@ -15,7 +15,7 @@ from vmi_inventory.master_data import Entries, read_master_data, record_master_d
 from vmi_inventory.rebuilding import Report
 from vmi_inventory.recording import Facts
 from vmi_inventory.supplying import Stated, Statements, last_of_each, read_supply, record_supply
-from vmi_runtime import batches, broker, failure, reading_back
+from vmi_runtime import batches, failure, reading_back
 from vmi_runtime.clock import Clock
 from vmi_runtime.failure import Fault
 from vmi_runtime.rejections import Reason, rejected
@@ -28,7 +28,6 @@ from vmi_store import (
     journal,
     plans,
     positions,
-    progress,
     promises,
     quarantine,
     replaying,
@@ -89,7 +88,7 @@ async def replay(
     Records that the workers have not read yet are left to them. What was discarded from quarantine stays discarded.
     """
     done = Replayed()
-    at_most = await _read_so_far(engine, source)
+    at_most = await reading_back.read_so_far(engine, source.kafka, source.group)
     async with reading_back.kept(source.kafka, source.master_data, at_most) as kept:
         async for records, _ in kept.batches():
             entries = _in_scope(read_master_data(records), scope)
@@ -122,16 +121,6 @@ T = TypeVar("T")
 def _some_at_once(names: Sequence[T]) -> Iterator[Sequence[T]]:
     for first in range(0, len(names), NAMES_AT_ONCE):
         yield names[first : first + NAMES_AT_ONCE]
-
-
-async def _read_so_far(engine: Engine, source: Source) -> Mapping[tuple[str, int], int]:
-    cluster_id = await broker.cluster_id(source.kafka)
-    async with engine.connect() as connection:
-        return {
-            (one.topic, one.partition): one.next_offset
-            for one in await progress.of_cluster(connection, cluster_id)
-            if one.group == source.group and one.next_offset is not None
-        }
 
 
 def _in_scope(entries: Entries, scope: Scope) -> Entries:

@@ -80,8 +80,8 @@ class Word:
 
 async def take_answers(answers: Answers, transaction: Transaction, master_data: MasterData) -> None:
     """Take in what was answered: bound quantities count as supply, and the rest of their keys is decided again."""
-    new, held = await _new(answers.documents, transaction)
-    refused = await _take_words([word for document in new for word in _words(document)], transaction, master_data)
+    new, held = await new_documents(answers.documents, transaction)
+    refused = await _take_words([word for document in new for word in words_of(document)], transaction, master_data)
     await quarantine.add(transaction.connection, [*answers.rejected, *held, *refused])
 
 
@@ -99,17 +99,17 @@ async def take_answers_again(
         answers = read_answers([retrying.record_of(held[0].rejected)])
         refused += [one for one in answers.rejected if numbers is None or one.line is None or one.line in numbers]
         documents += [(one, numbers) for one in answers.documents]
-    new, conflicting = await _new([one for one, numbers in documents if numbers is None], transaction)
+    new, conflicting = await new_documents([one for one, numbers in documents if numbers is None], transaction)
     words = [
         word
         for one, numbers in documents
-        for word in _words(one)
+        for word in words_of(one)
         if (one in new if numbers is None else word.number in numbers)
     ]
     return [*refused, *conflicting, *await _take_words(words, transaction, master_data)]
 
 
-def _words(document: Heard) -> list[Word]:
+def words_of(document: Heard) -> list[Word]:
     return [
         Word(document, number, line) for number, line in zip(document.numbers, document.document.lines, strict=True)
     ]
@@ -122,7 +122,7 @@ async def _take_words(words: Sequence[Word], transaction: Transaction, master_da
     keys = await proposals.keys_of(connection, sorted({word.proposal for word in answers})) if answers else {}
     asked_for = {word.key for word in words if isinstance(word.line, RequestLine)}
     await turns.take(connection, Work.REPLENISHING, {key[:2] for key in (*keys.values(), *asked_for)})
-    await _keep_requests(words, transaction)
+    await keep_requests(words, transaction)
     settled, refused = await _settled(answers, keys, transaction)
     # All at once, and in their order: what is bound now, and what the agreement accepts when they are decided again.
     await positions.lock(connection, [proposal.key for _, proposal in settled])
@@ -131,7 +131,7 @@ async def _take_words(words: Sequence[Word], transaction: Transaction, master_da
     return refused
 
 
-async def _keep_requests(words: Sequence[Word], transaction: Transaction) -> None:
+async def keep_requests(words: Sequence[Word], transaction: Transaction) -> None:
     """Keep what customers want sent, and the order numbers they gave out."""
     asked = []
     for word in words:
@@ -149,7 +149,7 @@ async def _keep_requests(words: Sequence[Word], transaction: Transaction) -> Non
     await wishes.keep(transaction.connection, asked)
 
 
-async def _new(documents: Sequence[Heard], transaction: Transaction) -> tuple[list[Heard], list[Rejected]]:
+async def new_documents(documents: Sequence[Heard], transaction: Transaction) -> tuple[list[Heard], list[Rejected]]:
     """Return the documents that were not taken in before, and those that contradict one that was."""
     if not documents:
         return [], []
@@ -204,7 +204,7 @@ async def _settled(
         moment = now.get(key[:2], word.answered.answered_at)
         try:
             _require_another_party(word, offer)
-            after[word.proposal] = life.answered(after.get(word.proposal, standing), _answer(word, offer), moment)
+            after[word.proposal] = life.answered(after.get(word.proposal, standing), answer_of(word, offer), moment)
         except IllegalStep as error:
             refused.append(word.refused(error.reason, str(error)))
     return [(before[name], one) for name, one in after.items() if one != before[name]], refused
@@ -216,7 +216,7 @@ def _require_another_party(word: Word, offer: Offer) -> None:
         raise IllegalStep("own_counter", "it is the other party that accepts a counter-proposal")
 
 
-def _answer(word: Word, offer: Offer) -> Answer:
+def answer_of(word: Word, offer: Offer) -> Answer:
     """Return the answer. What it leaves out of a counter-proposal's quantity is judged by what *we* had offered."""
     line = word.answer
     answered_before = offer.proposal.answer

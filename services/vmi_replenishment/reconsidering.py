@@ -51,7 +51,15 @@ def _accepted_by_agreement(reviews: Sequence[Review]) -> list[Proposal]:
 
 async def bind(transaction: Transaction, accepted: Sequence[Proposal]) -> None:
     """Let what was accepted count as supply on order. This takes the locks of the keys' positions."""
-    facts = [
+    if facts := acceptances(accepted):
+        await positions.lock(transaction.connection, [key for key, _ in facts])
+        await supply.record(transaction.connection, facts)
+        await supply.refold(transaction.connection, [key for key, _ in facts])
+
+
+def acceptances(accepted: Sequence[Proposal]) -> list[tuple[Key, Accepted]]:
+    """Return that these versions were accepted, as the facts about supply that follow from it."""
+    return [
         (
             proposal.key,
             Accepted(
@@ -65,10 +73,6 @@ async def bind(transaction: Transaction, accepted: Sequence[Proposal]) -> None:
         )
         for proposal in accepted
     ]
-    if facts:
-        await positions.lock(transaction.connection, [key for key, _ in facts])
-        await supply.record(transaction.connection, facts)
-        await supply.refold(transaction.connection, [key for key, _ in facts])
 
 
 async def _note_due(

@@ -7,10 +7,12 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from vmi_runtime import kafka_client
+from vmi_runtime import broker, kafka_client
 from vmi_runtime.broker import BrokerUnreachable
 from vmi_runtime.settings import KafkaSettings
 from vmi_runtime.worker import Record
+from vmi_store import progress
+from vmi_store.engine import Engine
 
 RECORDS_AT_ONCE = 4000
 FETCH_MS = 200
@@ -52,6 +54,17 @@ class Kept:
                     self._consumer.pause(tp)
             if records:
                 yield records, sum(done.values())
+
+
+async def read_so_far(engine: Engine, kafka: KafkaSettings, group: str) -> Mapping[tuple[str, int], int]:
+    """Return which offset of each partition a worker reads next; partitions that it never read are left out."""
+    cluster_id = await broker.cluster_id(kafka)
+    async with engine.connect() as connection:
+        return {
+            (one.topic, one.partition): one.next_offset
+            for one in await progress.of_cluster(connection, cluster_id)
+            if one.group == group and one.next_offset is not None
+        }
 
 
 @asynccontextmanager

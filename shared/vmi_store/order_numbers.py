@@ -42,6 +42,46 @@ _ASSIGN = text("""
 """)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A number that an order went out with."""
+
+    customer_id: str
+    location_id: str
+    consolidation_id: UUID
+    number: str
+
+
+async def restore(connection: AsyncConnection, taken: Sequence[Taken]) -> None:
+    """Let numbers be taken by the orders that went out with them: they are not given out again."""
+    rows = list({(one.customer_id, one.consolidation_id): one for one in taken}.values())
+    if rows:
+        await connection.execute(
+            _RESTORE,
+            {
+                "customers": [one.customer_id for one in rows],
+                "numbers": [one.number for one in rows],
+                "locations": [one.location_id for one in rows],
+                "consolidations": [one.consolidation_id for one in rows],
+            },
+        )
+
+
+_RESTORE = text("""
+    INSERT INTO order_number AS known (customer_id, number, location_id, supplier_id, taken_by, taken_at)
+    SELECT customer_id, number, location_id, '', consolidation_id, clock_timestamp()
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:numbers AS text[]), CAST(:locations AS text[]),
+        CAST(:consolidations AS uuid[])
+    ) AS taken (customer_id, number, location_id, consolidation_id)
+    WHERE NOT EXISTS (
+        SELECT FROM order_number AS other
+        WHERE other.customer_id = taken.customer_id AND other.taken_by = taken.consolidation_id)
+    ON CONFLICT (customer_id, number) DO UPDATE SET taken_by = excluded.taken_by, taken_at = excluded.taken_at
+        WHERE known.taken_by IS NULL
+""")
+
+
 async def take(connection: AsyncConnection, orders: Sequence[Order]) -> dict[UUID, str | None]:
     """Return the number of each order whose location has a pool, taking one where it has none yet; None where the
     pool is empty. The caller has the turn at the locations.

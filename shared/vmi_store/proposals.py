@@ -335,14 +335,67 @@ async def save(connection: AsyncConnection, versions: Sequence[Version]) -> None
         return
     ordered = sorted(versions, key=lambda one: (one.proposal.key, one.proposal.order_at, one.proposal.part))
     await keep(connection, [version.proposal for version in ordered])
+    await _save_versions(connection, [(version, version.proposal.countered_by) for version in ordered])
+
+
+async def restore(connection: AsyncConnection, told: Sequence[tuple[Version, str]]) -> list[Version]:
+    """Write versions, each with who countered by it, that are missing, and let the highest of a proposal stand; return
+    which were missing. What was answered is not restored by it."""
+    if not told:
+        return []
+    distinct = {(one.proposal.key.customer_id, one.proposal.proposal_id, one.proposal.version): one for one, _ in told}
+    countered = {(one.proposal.proposal_id, one.proposal.version): by for one, by in told}
+    names = sorted(distinct)
+    values = {
+        "customers": [customer for customer, _, _ in names],
+        "ids": [proposal for _, proposal, _ in names],
+        "versions": [version for _, _, version in names],
+    }
+    missing = [
+        distinct[row.customer_id, row.proposal_id, row.version] for row in await connection.execute(_MISSING, values)
+    ]
+    standing = {
+        (row.customer_id, row.proposal_id): row.version for row in await connection.execute(_VERSION_OF, values)
+    }
+    highest = {one.proposal.proposal_id: one.proposal for one in missing}  # they come with versions going up
+    await keep(
+        connection,
+        [one for one in highest.values() if one.version > standing.get((one.key.customer_id, one.proposal_id), 0)],
+    )
+    if missing:
+        by = [countered[one.proposal.proposal_id, one.proposal.version] for one in missing]
+        await _save_versions(connection, list(zip(missing, by, strict=True)))
+    return missing
+
+
+_NAMED_VERSIONS = """
+    unnest(CAST(:customers AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS int[]))
+        AS wanted (customer_id, proposal_id, version)
+"""
+_MISSING = text(f"""
+    SELECT customer_id, proposal_id, version FROM {_NAMED_VERSIONS}
+    WHERE NOT EXISTS (
+        SELECT FROM proposal_version AS known
+        WHERE known.customer_id = wanted.customer_id AND known.proposal_id = wanted.proposal_id
+          AND known.version = wanted.version)
+    ORDER BY customer_id, proposal_id, version
+""")  # noqa: S608 - our own words
+_VERSION_OF = text(f"""
+    SELECT DISTINCT customer_id, proposal_id, proposal.version
+    FROM {_NAMED_VERSIONS} JOIN proposal USING (customer_id, proposal_id)
+""")  # noqa: S608 - our own words
+
+
+async def _save_versions(connection: AsyncConnection, versions: Sequence[tuple[Version, str]]) -> None:
+    """Write versions, each with the party whose counter-proposal it is."""
     await connection.execute(
         _SAVE_VERSIONS,
-        _columns_of_versions([version.proposal for version in ordered])
+        _columns_of_versions([version.proposal for version, _ in versions])
         | {
-            "reasons": [version.reason for version in ordered],
-            "explanations": columns.texts([version.explanation.decode() for version in ordered]),
-            "requested": columns.optional([version.proposal.requested for version in ordered]),
-            "countered": columns.texts([version.proposal.countered_by for version in ordered]),
+            "reasons": [version.reason for version, _ in versions],
+            "explanations": columns.texts([version.explanation.decode() for version, _ in versions]),
+            "requested": columns.optional([version.proposal.requested for version, _ in versions]),
+            "countered": columns.texts([countered_by for _, countered_by in versions]),
         },
     )
 

@@ -1,0 +1,158 @@
+"""Proposals after a loss: what was told and answered comes back from the topics, and nothing is decided again."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from vmi_contracts import topics
+from vmi_contracts.outbound import ProposalsIssued
+from vmi_replenishment.following import Replenishment
+from vmi_replenishment.reading import Answers, Heard
+from vmi_replenishment.restoring import read_proposals, restore, restore_versions, restore_words
+from vmi_runtime import broker
+from vmi_runtime.clock import Clock, ClockMode
+from vmi_runtime.settings import KafkaSettings
+from vmi_runtime.worker import Transaction
+from vmi_store import supply
+from vmi_store.rebuilding import Scope
+from vmi_testing.builders import HOUR, NOON
+from vmi_testing.records import record
+
+from .test_replenishment import BAND, Store, accept, store  # noqa: F401 - the fixture
+
+EVENTS = Clock(ClockMode.EVENTS)
+TABLES = ("proposal", "proposal_version", "supply_fact", "order_number", "replenishment_wish", "inbox")
+NOT_TOLD = ["needed", "place", "taken_at", "received_at"]
+"""What nobody was told of, or when it was written."""
+
+
+class Listening(Replenishment):
+    """A worker that remembers what it heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Heard] = []
+
+    async def follow_answers(self, answers: Answers, transaction: Transaction) -> None:
+        self.heard += answers.documents
+        await super().follow_answers(answers, transaction)
+
+
+@pytest.fixture
+async def busy(store: Store) -> Store:  # noqa: F811
+    """A store of which something was accepted, refused, countered, changed by us, asked for, and left open."""
+    store.worker = Listening()
+    await store.says("order-numbers-assigned", assigned_at=NOON, lines=[{"number": "PO-1"}, {"number": "PO-2"}])
+    for item in ("milk", "bread", "oil", "rice", "salt"):
+        await store.agrees(item, **BAND)
+        await store.holds(30, item)
+    await store.hears("milk", "bread", "oil", "rice")
+    await store.answers(accept(await store.latest("milk")), at=NOON)
+    await store.answers({**accept(await store.latest("bread")), "answer": "reject", "reason": "sold out"})
+    await store.answers({**accept(await store.latest("rice")), "answer": "counter", "quantity": "40"})
+    await store.holds(20, "oil", NOON + HOUR)
+    await store.hears("oil")
+    await store.says(
+        "replenishment-requested", requested_at=NOON, lines=[{"item_id": "salt", "quantity": "12", "reason": "feast"}]
+    )
+    return store
+
+
+async def rows(engine: AsyncEngine, customer: str) -> dict[str, list[str]]:
+    found = {}
+    async with engine.connect() as connection:
+        for table in TABLES:
+            told = await connection.execute(
+                text(f"""
+                    SELECT (to_jsonb({table}) - CAST(:but AS text[]))::text FROM {table} WHERE customer_id = :customer
+                """),
+                {"customer": customer, "but": NOT_TOLD},
+            )
+            found[table] = sorted(told.scalars())
+    return found
+
+
+async def told(busy: Store) -> Sequence[Any]:
+    """Return the proposals as they stand on their topic."""
+    documents = await busy.documents_issued()
+    headers = {"ce_specversion": "1.0", "ce_id": "x", "ce_source": "vmi", "ce_type": ProposalsIssued.message_type}
+    written = [(name, value.encode()) for name, value in headers.items()]
+    return [
+        record(place, topic=topics.PROPOSALS.name, value=one.model_dump_json().encode(), headers=written)
+        for place, one in enumerate(documents)
+    ]
+
+
+async def published(busy: Store, kafka: str) -> KafkaSettings:
+    """Let all that was told and answered stand on real topics."""
+    assert isinstance(busy.worker, Listening)
+    settings = KafkaSettings(bootstrap_servers=kafka, replication_factor=1)
+    await broker.create_topics(settings, topics.ALL)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for one in await told(busy):
+            await producer.send_and_wait(one.topic, one.value, headers=one.headers)
+        for heard in busy.worker.heard:
+            await producer.send_and_wait(
+                topics.PROPOSAL_ANSWERS.name, heard.record.value, headers=list(heard.record.headers)
+            )
+    return settings
+
+
+async def restored(busy: Store) -> tuple[int, int]:
+    assert isinstance(busy.worker, Listening)
+    async with busy.engine.begin() as connection:
+        transaction = Transaction(connection, EVENTS)
+        versions = await restore_versions(read_proposals(await told(busy), Scope(busy.customer)), transaction)
+    async with busy.engine.begin() as connection:
+        return versions, await restore_words(busy.worker.heard, Transaction(connection, EVENTS))
+
+
+async def test_nothing_is_missing_where_nothing_was_lost(busy: Store) -> None:
+    before = await rows(busy.engine, busy.customer)
+    assert await restored(busy) == (0, 0)
+    assert await rows(busy.engine, busy.customer) == before
+
+
+async def test_what_was_proposed_and_answered_comes_back_and_what_was_accepted_is_supply_again(
+    busy: Store, kafka: str
+) -> None:
+    topic_settings = await published(busy, kafka)
+    before = await rows(busy.engine, busy.customer)
+    assert all(before.values())
+    async with busy.engine.begin() as connection:
+        for table in (*TABLES, "supply_line", "replenishment_due"):
+            await connection.execute(
+                text(f"DELETE FROM {table} WHERE customer_id = :customer"), {"customer": busy.customer}
+            )
+
+    lost = (len(before["proposal_version"]), len(before["inbox"]))
+    for dry_run in (True, False):
+        found = await restore(busy.engine, topic_settings, {}, Scope(busy.customer), dry_run=dry_run)
+        assert (found.versions, found.documents) == lost
+    after = await rows(busy.engine, busy.customer)
+    for table in TABLES:
+        assert after[table] == before[table], table
+    assert (await restore(busy.engine, topic_settings, {}, Scope(busy.customer), dry_run=True)).is_same
+
+    # And the worker goes on from there: no order twice, no number twice, no version twice.
+    async with busy.engine.begin() as connection:
+        await supply.refold(connection, [busy.key("milk")])
+    issued = len(await busy.issued("milk"))
+    await busy.hears("milk", "oil", worker=Replenishment())
+    assert len(await busy.issued("milk")) == issued
+    assert (await busy.position("milk")).supply.on_order == Decimal(70)
+
+
+async def test_what_went_on_after_a_version_is_not_taken_back_to_it(busy: Store) -> None:
+    """Topics may end before what the database holds, as after a loss on their side."""
+    before = await rows(busy.engine, busy.customer)
+    async with busy.engine.begin() as connection:
+        first = text("DELETE FROM proposal_version WHERE customer_id = :customer AND version = 1")
+        await connection.execute(first, {"customer": busy.customer})
+    await restored(busy)
+    assert await rows(busy.engine, busy.customer) == before
