@@ -119,7 +119,8 @@ def models(
     """Show which model each series goes by and why, and how outcomes moved the spread of forecasts.
 
     Once a week each location's series are held against a pool of models, by the loss of the protection interval's
-    demand at the agreed service. The live state stays unless another is clearly better.
+    demand at the agreed service. The live state stays unless another is clearly better. An agreement may name the model
+    or the models to choose from (forecast_models), by demand pattern or value class too (forecast_models_by_class).
 
         vmi forecast models retailer-1
         vmi forecast models retailer-1 store-1 milk --json
@@ -134,6 +135,7 @@ def models(
             one["location_id"],
             one["item_id"],
             one["model"],
+            one["chosen_by"],
             one["since"],
             f"{one['horizon_days']} d at {one['quantile']:.3g}",
             f"{one['mean_share']:.2f} / {one['spread_share']:.2f}",
@@ -141,7 +143,7 @@ def models(
         )
         for one in series
     ]
-    heads = ("customer", "location", "item", "model", "since", "judged by", "mean / spread", "why")
+    heads = ("customer", "location", "item", "model", "chosen by", "since", "judged by", "mean / spread", "why")
     print_rows("Models", heads, rows, nothing="no models were chosen yet: a location's are once a week")
     if calibrations:
         calibrated = [
@@ -177,6 +179,7 @@ async def _models(
             "location_id": one.key.location_id,
             "item_id": one.key.item_id,
             "model": one.choice.model,
+            "chosen_by": one.choice.chosen_by.value,
             "why": one.choice.why,
             "since": one.since.isoformat(),
             "judged_on": one.judged_on.isoformat(),

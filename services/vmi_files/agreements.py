@@ -106,6 +106,8 @@ def read(path: str, as_of: date, warn: Warn) -> Agreements:
     if further:
         said = "a further supplier of the same series; proposals go to the first one"
         warn(f"{table.place(further[0], 'supplier_id')}: {said} ({len(further)} rows)")
+    if by_classes := sorted(LIVE_ONLY & table.columns.keys()):
+        warn(f"{path}: {', '.join(by_classes)}: for the live service, which knows an item's class; not used here")
     return Agreements(rows, as_of)
 
 
@@ -119,8 +121,9 @@ def agreement(table: Table, row: int) -> AgreementMade:
     said.setdefault("supplier_id", NO_SUPPLIER)
     for column in said.keys() & LISTS:
         said[column] = re.findall(r"[\w-]+", said[column])
-    if said.get("service_target_by_class", "").startswith("{"):
-        said["service_target_by_class"] = json.loads(said["service_target_by_class"])
+    for column in said.keys() & MAPPINGS:
+        if said[column].startswith("{"):
+            said[column] = _mapping(table, row, column, said[column])
     for column in said.keys() & DATES:
         said[column] = said[column][:10]
     try:
@@ -133,8 +136,17 @@ def agreement(table: Table, row: int) -> AgreementMade:
         raise FileRefused(f"{table.place(row, column)}: {what}{message}") from None
 
 
-LISTS: Final = frozenset({"order_weekdays", "receiving_weekdays", "holidays"})
+LISTS: Final = frozenset({"order_weekdays", "receiving_weekdays", "holidays", "forecast_models"})
+LIVE_ONLY: Final = frozenset({"service_target_by_class", "forecast_models", "forecast_models_by_class"})
+MAPPINGS: Final = frozenset({"service_target_by_class", "forecast_models_by_class"})
 DATES: Final = frozenset({"effective_from", "effective_to"})
+
+
+def _mapping(table: Table, row: int, column: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise FileRefused(f"{table.place(row, column)}: {text!r}: no JSON object") from None
 
 
 def _named_in(message: str) -> str:

@@ -8,6 +8,7 @@ back to.
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
@@ -21,6 +22,7 @@ from vmi_domain.forecasting.state import PERIOD
 from vmi_domain.stock.position import Key
 from vmi_forecast import telling
 from vmi_forecast.learning import Learned
+from vmi_forecast.terms import models as models_agreed
 from vmi_forecast.terms import protection
 from vmi_runtime.worker import Transaction
 from vmi_store import agreements, archive, forecasts, models, profiles, turns
@@ -41,6 +43,20 @@ Terms = tuple[int, float]
 """Days of the horizon that is judged, and the quantile."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Series that are held against the pool together."""
+
+    demand: Sequence[tuple[list[int], list[float]]]
+    """Days and what was wanted on them, of each."""
+    through: date
+    terms: Terms
+    patterns: Sequence[str]
+    champions: Sequence[str]
+    agreed: Sequence[tuple[str, ...]]
+    """The models that each may go by; none: all."""
+
+
 async def choose(transaction: Transaction) -> bool:
     """Choose models for one location that is due; return whether there may be more."""
     connection = transaction.connection
@@ -58,7 +74,9 @@ async def _choose(transaction: Transaction, location: Location, through: date) -
     connection = transaction.connection
     standing = await models.of_location(connection, location)
     profiled = await profiles.items(connection, customer_id=location.customer_id)
-    patterns = {one.key: one.pattern.name for one in profiled if one.key.location_id == location.location_id}
+    here = [one for one in profiled if one.key.location_id == location.location_id]
+    patterns = {one.key: one.pattern.name for one in here}
+    value_classes = {one.key: one.value_class.name for one in here}
     demand = await profiles.daily_demand(connection, location, since=through - LOOKED_BACK + DAY, until=through)
     known = await forecasts.read(connection, demand)
     keys = [key for key in sorted(known) if known[key].state is not None and not _is_weekly(known[key])]
@@ -73,7 +91,12 @@ async def _choose(transaction: Transaction, location: Location, through: date) -
             part = some[start : start + AT_ONCE]
             labels = [patterns.get(key, NO_PATTERN) for key in part]
             champions = [standing[key].choice.model if key in standing else LIVE for key in part]
-            choices = await asyncio.to_thread(_judged, [demand[key] for key in part], through, terms, labels, champions)
+            pools = [
+                models_agreed(agreed.get(key, ()), label, value_classes.get(key, ""))
+                for key, label in zip(part, labels, strict=True)
+            ]
+            judging = Judging([demand[key] for key in part], through, terms, labels, champions, pools)
+            choices = await asyncio.to_thread(_judged, judging)
             found.extend(
                 Chosen(key, choice, _since(standing.get(key), choice, through), through, *terms)
                 for key, choice in zip(part, choices, strict=True)
@@ -99,22 +122,16 @@ def _since(before: Chosen | None, choice: Choice, through: date) -> date:
     return before.since if before is not None and before.choice.model == choice.model else through
 
 
-def _judged(
-    demand: Sequence[tuple[list[int], list[float]]],
-    through: date,
-    terms: Terms,
-    patterns: Sequence[str],
-    champions: Sequence[str],
-) -> list[Choice]:
+def _judged(these: Judging) -> list[Choice]:
     """Return the choice of each series."""
-    horizon, quantile = terms
-    first = min(days[0] for days, _ in demand)
-    figures = np.zeros((len(demand), through.toordinal() - first + 1))
-    for row, (days, wanted) in enumerate(demand):
+    horizon, quantile = these.terms
+    first = min(days[0] for days, _ in these.demand)
+    figures = np.zeros((len(these.demand), these.through.toordinal() - first + 1))
+    for row, (days, wanted) in enumerate(these.demand):
         figures[row, np.array(days) - first] = wanted
-    begins = np.array([days[0] - first for days, _ in demand], np.int64)
+    begins = np.array([days[0] - first for days, _ in these.demand], np.int64)
     found = selection.backtest(Known(figures, begins, first), selection.whole_pool(horizon), horizon, quantile)
-    return selection.choose(found, champions, np.array(patterns, object))
+    return selection.choose(found, these.champions, np.array(these.patterns, object), these.agreed)
 
 
 async def _calibrated(

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
-from vmi_contracts.inbound import AgreementMade, ServiceMeasure
+from vmi_contracts.inbound import AgreementMade, ForecastModel, ServiceMeasure
 from vmi_domain.forecasting import Protection
 
 NONE_AGREED = float("nan")
@@ -26,6 +27,32 @@ def protection(agreements: Sequence[AgreementMade]) -> Protection:
         days=max(one.lead_time_days + _review_days(one) for one in agreements),
         service=max(_service(one) for one in agreements),
     )
+
+
+POOL_NAMES: Final = {
+    ForecastModel.SEASONAL_NAIVE: "seasonal naive",
+    ForecastModel.SIMPLE_SMOOTHING: "simple smoothing",
+    ForecastModel.DAMPED_HOLT_WINTERS: "damped Holt-Winters",
+    ForecastModel.CROSTON: "Croston",
+    ForecastModel.SBA: "SBA",
+    ForecastModel.TSB: "TSB",
+    ForecastModel.ADIDA: "ADIDA",
+    ForecastModel.IMAPA: "IMAPA",
+}
+"""What the pool calls them; the others have the same name there."""
+
+
+def models(agreements: Sequence[AgreementMade], pattern: str, value_class: str) -> tuple[str, ...]:
+    """Return the models of the pool that a series may go by; none where nothing is agreed: all of them.
+
+    Its demand pattern goes before its value class. Of several suppliers' agreements the first that says something.
+    """
+    for one in agreements:
+        by_class = {str(name): agreed for name, agreed in (one.forecast_models_by_class or {}).items()}
+        agreed = by_class.get(pattern) or by_class.get(value_class) or one.forecast_models
+        if agreed:
+            return tuple(dict.fromkeys(POOL_NAMES.get(model, model.value) for model in agreed))
+    return ()
 
 
 def _review_days(agreement: AgreementMade) -> int:

@@ -523,6 +523,33 @@ Target = Annotated[float, Field(gt=0, lt=1)]
 """What the service measure is to reach."""
 
 
+class ForecastModel(StrEnum):
+    """The pool of models that a forecast may go by."""
+
+    LIVE = "live"
+    """The state that each closed day moves: a combination of smoothed means, Croston's kin among them."""
+    SEASONAL_NAIVE = "seasonal_naive"
+    SIMPLE_SMOOTHING = "simple_smoothing"
+    DAMPED_HOLT_WINTERS = "damped_holt_winters"
+    CROSTON = "croston"
+    SBA = "sba"
+    TSB = "tsb"
+    ADIDA = "adida"
+    IMAPA = "imapa"
+    THETA = "theta"
+    COMBINATION = "combination"
+    """The mean of SBA, ADIDA, simple smoothing and Theta."""
+    LINEAR = "linear"
+    BOOSTING = "boosting"
+    NEURAL = "neural"
+    BLEND = "blend"
+    """The mean of the live state, boosting and the network."""
+
+
+Models = Annotated[tuple[ForecastModel, ...], Field(min_length=1, max_length=15)]
+"""One is gone by; of several the service chooses."""
+
+
 Party = Literal["customer", "supplier"]
 """Who of the two that an agreement is between."""
 
@@ -565,6 +592,14 @@ class AgreementMade(Part):
     service_target_by_class: Literal["default"] | dict[Literal["A", "B", "C"], Target] | None = None
     """Targets by the item's value class, in the place of ``service_target`` as soon as it has one; ``default`` is A
     0.97, B 0.95, C 0.90. Where it is missing, classes choose nothing."""
+    forecast_models: Models | None = None
+    """The models that the forecast may go by, from the next weekly pass on; of a series that is reported by the day.
+    The service chooses of the whole pool where it is missing."""
+    forecast_models_by_class: (
+        dict[Literal["smooth", "erratic", "intermittent", "lumpy", "A", "B", "C"], Models] | None
+    ) = None
+    """The same by the item's demand pattern, else by its value class, in the place of ``forecast_models`` as soon as it
+    has one of these."""
     holding_cost: Annotated[float, Field(gt=0)] | None = None
     """A base unit and day."""
     shortage_cost: Annotated[float, Field(gt=0)] | None = None

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain.forecasting.selection import Choice
+from vmi_domain.forecasting.selection import Choice, ChosenBy
 from vmi_domain.stock.position import Key
 from vmi_store.forecasts import Location
 
@@ -81,7 +81,7 @@ async def chosen(
 
 
 _COLUMNS = """customer_id, location_id, item_id, model, since, judged_on, mean_share, spread_share, horizon, quantile,
-    origins, why, ratios"""
+    origins, why, ratios, chosen_by"""
 _CHOSEN = text(f"""
     SELECT {_COLUMNS} FROM forecast_model
     WHERE (CAST(:customer AS text) IS NULL OR customer_id = :customer)
@@ -113,7 +113,9 @@ _READ = text(f"""
 
 def _chosen(row: Row[tuple[object, ...]]) -> Chosen:
     key = Key(row.customer_id, row.location_id, row.item_id)
-    choice = Choice(row.model, row.mean_share, row.spread_share, row.why, row.ratios, row.origins)
+    choice = Choice(
+        row.model, row.mean_share, row.spread_share, row.why, row.ratios, row.origins, ChosenBy(row.chosen_by)
+    )
     return Chosen(key, choice, row.since, row.judged_on, row.horizon, row.quantile)
 
 
@@ -138,6 +140,7 @@ async def choose(connection: AsyncConnection, chosen: Sequence[Chosen]) -> None:
             "origins": [one.origins for one in choices],
             "whys": [one.why for one in choices],
             "ratios": [orjson.dumps(dict(one.ratios)).decode() for one in choices],
+            "chosen_bys": [one.chosen_by.value for one in choices],
         },
     )
 
@@ -148,11 +151,13 @@ _CHOOSE = text(f"""
         CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:models AS text[]),
         CAST(:sinces AS date[]), CAST(:judged_ons AS date[]), CAST(:mean_shares AS double precision[]),
         CAST(:spread_shares AS double precision[]), CAST(:horizons AS int[]), CAST(:quantiles AS double precision[]),
-        CAST(:origins AS int[]), CAST(:whys AS text[]), CAST(:ratios AS jsonb[]))
+        CAST(:origins AS int[]), CAST(:whys AS text[]), CAST(:ratios AS jsonb[]),
+        CAST(:chosen_bys AS text[]))
     ON CONFLICT (customer_id, location_id, item_id) DO UPDATE SET
         model = excluded.model, since = excluded.since, judged_on = excluded.judged_on,
         mean_share = excluded.mean_share, spread_share = excluded.spread_share, horizon = excluded.horizon,
-        quantile = excluded.quantile, origins = excluded.origins, why = excluded.why, ratios = excluded.ratios
+        quantile = excluded.quantile, origins = excluded.origins, why = excluded.why, ratios = excluded.ratios,
+        chosen_by = excluded.chosen_by
 """)  # noqa: S608 - our own words
 
 

@@ -26,7 +26,13 @@ WEDNESDAYS = agreement(
     order_cut_off="11:30",
     approval="automatic",
 )
-BY_CLASS = agreement("default", "bread", service_target_by_class={"A": 0.98, "B": 0.95, "C": 0.9})
+BY_CLASS = agreement(
+    "default",
+    "bread",
+    service_target_by_class={"A": 0.98, "B": 0.95, "C": 0.9},
+    forecast_models=["sba", "tsb"],
+    forecast_models_by_class={"smooth": ["theta"], "C": ["live", "adida"]},
+)
 
 
 @pytest.fixture

@@ -286,6 +286,24 @@ async def test_a_bad_catalogue_entry_is_put_aside_and_the_next_one_counts() -> N
     assert len(entries.locations) == 1
 
 
+async def test_an_agreement_on_a_model_that_nobody_knows_is_put_aside_and_says_which_there_are() -> None:
+    made = agreement("c").model_dump(mode="json") | {"forecast_models": ["oracle"]}
+    entries = read_master_data(
+        [
+            raw_record(
+                json.dumps(made).encode(),
+                envelope.headers(source="/t", message_id="1", message_type="vmi.agreement-made.v1"),
+                topic=topics.AGREEMENTS.name,
+            )
+        ]
+    )
+
+    [rejected] = entries.rejected
+    assert rejected.reason == "invalid"
+    assert "forecast_models" in rejected.detail
+    assert "simple_smoothing" in rejected.detail
+
+
 headers = st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=20)), max_size=3)
 our_headers = st.sampled_from([HEADERS, HEADERS[1:], []])
 anything = st.recursive(

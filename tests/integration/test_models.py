@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from vmi_cli.__main__ import app
 from vmi_domain import forecasting
 from vmi_domain.forecasting import selection
-from vmi_domain.forecasting.selection import LIVE
-from vmi_forecast import selecting
+from vmi_domain.forecasting.selection import LIVE, ChosenBy
+from vmi_forecast import profiling, selecting
 from vmi_runtime.worker import Transaction
 from vmi_store import models
 from vmi_store.forecasts import Location
@@ -182,10 +182,28 @@ async def test_f35_outcomes_widen_the_spread_of_what_is_told(site: Site) -> None
         assert await models.calibrations(connection, Location(site.customer, STORE)) == again
 
 
+async def test_the_model_that_is_agreed_for_a_class_is_gone_by_from_the_next_pass_on(site: Site) -> None:
+    await dies(site, "milk", "bread", "salt")
+    await site.agrees("milk", forecast_models=["adida"])
+    by_class = {pattern: ["theta"] for pattern in ("smooth", "erratic", "intermittent", "lumpy")}
+    await site.agrees("bread", forecast_models=["sba"], forecast_models_by_class=by_class)
+    async with site.engine.begin() as connection:
+        while await profiling.refresh(Transaction(connection, EVENTS)):
+            pass
+
+    await choose(site)
+
+    kept = await chosen(site)
+    assert (kept["milk"].choice.model, kept["milk"].choice.chosen_by) == ("ADIDA", ChosenBy.AGREEMENT)
+    assert (kept["bread"].choice.model, kept["bread"].choice.chosen_by) == ("theta", ChosenBy.AGREEMENT)
+    assert kept["salt"].choice.chosen_by is ChosenBy.SERVICE
+
+
 async def test_the_model_of_a_series_and_why_can_be_seen(
     site: Site, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await dies(site, "milk", "bread")
+    await site.agrees("bread", forecast_models=["tsb"])
     await choose(site)
     monkeypatch.setenv("VMI_DATABASE__URL", database_url)
     monkeypatch.setenv("VMI_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
@@ -201,6 +219,6 @@ async def test_the_model_of_a_series_and_why_can_be_seen(
 
     assert shown.exit_code == 0, shown.output
     assert "below that of live" in shown.stdout
-    assert {one["item_id"] for one in machine["series"]} == {"bread", "milk"}
+    assert {one["item_id"]: one["chosen_by"] for one in machine["series"]} == {"bread": "agreement", "milk": "service"}
     assert machine["series"][0]["loss_over_live"][LIVE] == 1.0
     assert timedelta(0) < timedelta(days=machine["series"][0]["horizon_days"])

@@ -155,6 +155,40 @@ def test_f41_a_short_history_falls_back_and_says_why() -> None:
     assert "past origins" in choice.why
 
 
+STEADY = np.random.default_rng(1).poisson(4.0, (4, 300)).astype(float)
+
+
+def agreed_on(*pool: str, series: Any = STEADY, champion: str = LIVE) -> selection.Choice:
+    found = selection.backtest(known(*series), selection.light_pool(), 7, 0.95)
+    first, *_ = selection.choose(found, [champion] * len(series), ["one"] * len(series), [pool] * len(series))
+    return first
+
+
+def test_the_model_that_is_agreed_is_gone_by_whatever_its_loss() -> None:
+    choice = agreed_on("seasonal naive")
+
+    assert (choice.model, choice.chosen_by) == ("seasonal naive", selection.ChosenBy.AGREEMENT)
+    assert choice.mean_share != 1.0
+
+
+def test_an_agreed_model_waits_for_the_history_it_needs() -> None:
+    choice = agreed_on("damped Holt-Winters", series=np.tile([0.0] * 280 + [3.0] * 20, (4, 1)))
+
+    assert (choice.model, choice.chosen_by) == (LIVE, selection.ChosenBy.SERVICE)
+    assert choice.why == "agreed is damped Holt-Winters, which needs 56 periods of history, there are 20"
+
+
+def test_of_several_agreed_models_the_service_chooses_the_best_and_goes_on_with_it() -> None:
+    rising = np.random.default_rng(0).poisson(5 + 0.5 * np.arange(300), (4, 300)).astype(float)
+
+    first = agreed_on("SBA", "theta", series=rising)
+    again = agreed_on("SBA", "theta", series=rising, champion=first.model)
+
+    assert first.ratios["damped Holt-Winters"] < first.ratios["SBA"] < first.ratios["theta"]
+    assert (first.model, first.chosen_by) == ("SBA", selection.ChosenBy.AGREED_POOL)
+    assert again.model == "SBA"
+
+
 def test_a_champion_does_not_change_for_a_little() -> None:
     steady = np.random.default_rng(1).poisson(4.0, (20, 300)).astype(float)
     found = selection.backtest(known(*steady), selection.light_pool(), 7, 0.95)

@@ -249,6 +249,12 @@ BAD: list[tuple[str, list[str], str]] = [
     ("agreements", ["location_id,item_id,service_measure", "*,*,cost"], "line 2, column holding_cost"),
     ("agreements", ["location_id,item_id", "*,*", "*,*"], "line 3, column item_id: the same as line 2"),
     ("agreements", ["location_id,item_id,pack", "*,*,0"], "line 2, column pack: '0'"),
+    ("agreements", ["location_id,item_id,forecast_models", "*,*,sba oracle"], "column forecast_models"),
+    (
+        "agreements",
+        ["location_id,item_id,forecast_models_by_class", "*,*,{lumpy: tsb}"],
+        "line 2, column forecast_models_by_class: '{lumpy: tsb}': no JSON object",
+    ),
 ]
 
 
@@ -267,6 +273,13 @@ def test_unknown_columns_are_left_out_with_one_warning_a_file(files: Files) -> N
 
     assert files.stderr.count("warning") == 1
     assert "agreements.csv: not used: colour, mood" in files.stderr
+
+
+def test_what_only_the_live_service_goes_by_is_said_not_to_count_here(files: Files) -> None:
+    files.agreements("location_id,item_id,forecast_models", "*,*,sba tsb")
+    files.propose()
+
+    assert "agreements.csv: forecast_models: for the live service" in files.stderr
 
 
 def test_parquet_goes_in_and_out(files: Files, tmp_path: Path) -> None:

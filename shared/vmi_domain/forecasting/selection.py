@@ -1,8 +1,9 @@
 """Which model of the pool a series goes by: a rolling-origin backtest, a champion and its challengers."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -153,6 +154,14 @@ def backtest(known: Known, models: Sequence[Model], horizon: int, quantile: floa
     )
 
 
+class ChosenBy(StrEnum):
+    """Who decided which model a series goes by."""
+
+    SERVICE = "service"
+    AGREED_POOL = "service, of what is agreed"
+    AGREEMENT = "agreement"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The model that one series goes by, and why."""
@@ -166,10 +175,19 @@ class Choice:
     ratios: Mapping[str, float]
     """Each model's loss over the live state's, as it was judged; what was left out is not in it."""
     origins: int
+    chosen_by: ChosenBy = ChosenBy.SERVICE
 
 
-def choose(found: Backtest, champions: Sequence[str], groups: NDArray[np.object_] | Sequence[str]) -> list[Choice]:
+def choose(
+    found: Backtest,
+    champions: Sequence[str],
+    groups: NDArray[np.object_] | Sequence[str],
+    agreed: Sequence[Collection[str]] = (),
+) -> list[Choice]:
     """Return a choice a series: the champion stays unless a challenger's loss is clearly below its.
+
+    ``agreed`` names the models that each series may go by, none: all of the pool. A single one is gone by whatever its
+    loss, as soon as the history is long enough for it.
 
     A series' own losses over a few origins are mostly noise: they are taken together with those of all series of its
     group (demand pattern), which weigh as ``GROUP_ORIGINS`` origins.
@@ -194,15 +212,40 @@ def choose(found: Backtest, champions: Sequence[str], groups: NDArray[np.object_
             )
     allowed[names.index(LIVE)] = True
     judged = np.where(allowed, ratios, np.inf)
+    losses = [
+        {name: round(float(judged[place, row]), 4) for place, name in enumerate(names) if allowed[place, row]}
+        for row in range(len(champions))
+    ]
     return [
-        _choice(found, names, judged[:, row], allowed[:, row], champion, row) for row, champion in enumerate(champions)
+        _agreed_choice(found, ratios, champion, pool, row) if pool else _choice(found, ratios, champion, row)
+        for row, (ratios, champion, pool) in enumerate(
+            zip(losses, champions, agreed or [()] * len(champions), strict=True)
+        )
     ]
 
 
-def _choice(
-    found: Backtest, names: Sequence[str], judged: Floats, allowed: NDArray[np.bool_], champion: str, row: int
+def _agreed_choice(
+    found: Backtest, ratios: Mapping[str, float], champion: str, pool: Collection[str], row: int
 ) -> Choice:
-    ratios = {name: round(float(judged[place]), 4) for place, name in enumerate(names) if allowed[place]}
+    """Return the choice of what is agreed; the live state's where that is not possible yet."""
+    origins, lived = int(found.origins[row]), int(found.lived[row])
+    if len(pool) == 1:
+        [name] = pool
+        if lived < found.fewest[name]:
+            why = f"agreed is {name}, which needs {found.fewest[name]} periods of history, there are {lived}"
+            return Choice(LIVE, 1.0, 1.0, why, ratios, origins)
+        return Choice(name, *_shares(found, name, row), "it is agreed", ratios, origins, ChosenBy.AGREEMENT)
+    open_to = {name: ratio for name, ratio in ratios.items() if name in pool}
+    if not open_to:
+        why = f"of the agreed {', '.join(sorted(pool))} each is biased or needs a longer history"
+        return Choice(LIVE, 1.0, 1.0, why, ratios, origins)
+    if champion not in open_to:
+        champion = LIVE if LIVE in open_to else min(open_to, key=lambda name: (open_to[name], name))
+    return replace(_choice(found, open_to, champion, row), ratios=ratios, chosen_by=ChosenBy.AGREED_POOL)
+
+
+def _choice(found: Backtest, ratios: Mapping[str, float], champion: str, row: int) -> Choice:
+    """Return the choice among the models that ``ratios`` names."""
     origins = int(found.origins[row])
     if origins < FEWEST_ORIGINS:
         why = f"{origins} past origins with {FEWEST_PERIODS} periods before them, {FEWEST_ORIGINS} are needed"
