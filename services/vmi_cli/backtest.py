@@ -45,6 +45,12 @@ def backtest(
     review_days: Annotated[str | None, typer.Option(help="Review periods side by side, like 1,7.")] = None,
     lead_time_days: Annotated[float | None, typer.Option(min=0, help="In place of the agreed one.")] = None,
     known_demand: KnownDemand = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="Beside each policy, the same with what the history before --from adds to its target."
+        ),
+    ] = False,
     out: Annotated[str | None, typer.Option(help="The table, .csv or .parquet.")] = None,
     plot: Annotated[str | None, typer.Option(help="Stock over fill rate, .png; needs the extra 'plots'.")] = None,
     as_json: AsJson = False,
@@ -53,6 +59,9 @@ def backtest(
 
     Nothing is known of what follows a decision. Sales lost to an empty shelf of the replay are hidden from the
     forecast, as they are live. A fixed minimum and maximum, as an ERP system keeps them, is always in the picture.
+
+    With --calibrate the history before is replayed too: what it adds to the log odds of a target so that the target
+    comes out, shrunk to theory, is the `calibration` of an agreement.
 
         vmi backtest --sales sales.csv --agreements agreements.csv --measure fill_rate --plot frontier.png
     """
@@ -70,6 +79,7 @@ def backtest(
         review_days=_review_days(review_days),
         lead_time_days=lead_time_days,
         known_demand=known_demand,
+        calibrate=calibrate,
     )
     try:
         for path in (out, plot):
@@ -82,7 +92,14 @@ def backtest(
             backtests.plot(report, plot)
     except FileRefused as refused:
         raise Refused(str(refused)) from None
-    if as_json:
+    if as_json and calibrate:
+        print_json(
+            {
+                "outcomes": [one.as_row() for one in report.outcomes],
+                "calibrations": [one.as_row() for one in report.calibrated],
+            }
+        )
+    elif as_json:
         print_json([one.as_row() for one in report.outcomes])
     elif out != "-":
         _show(report)
@@ -185,6 +202,14 @@ def _show(report: "Report") -> None:
     print_rows(
         f"{report.series:,} series, {report.periods} periods from {report.first_period}", columns, rows, nothing=""
     )
+    if report.calibrated:
+        told = [one.as_row() for one in report.calibrated]
+        print_rows(
+            "What the history before adds to the log odds of the targets (`calibration` of the agreement)",
+            tuple(name.replace("_", " ") for name in told[0]),
+            [tuple(f"{one:.3f}" if isinstance(one, float) else one for one in row.values()) for row in told],
+            nothing="",
+        )
     err.print("ERP minimum/maximum: its target is the minimum over mean demand of lead time and review.", markup=False)
 
 

@@ -21,6 +21,10 @@ def propose(
     everything: Annotated[
         bool, typer.Option("--all", help="A row for every series, with the reason where nothing is proposed.")
     ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Replay the second half of the history; aim so that the targets come out."),
+    ] = False,
 ) -> None:
     """Propose what to send for every series of a stock file, as of a day; later rows are not looked at.
 
@@ -45,6 +49,7 @@ def propose(
         supply=supply,
         calendar=calendar,
         everything=everything,
+        calibrate=calibrate,
     )
     try:
         with file_progress("proposing") as told:

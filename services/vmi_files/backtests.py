@@ -1,6 +1,6 @@
 """Backtests of files: policies and parameters side by side on a history, an ERP minimum and maximum beside them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
@@ -10,6 +10,8 @@ import numpy as np
 from vmi_domain.forecasting.ahead import DAYS_OF
 from vmi_domain.forecasting.panel import Floats, Integers, Panel, Period
 from vmi_domain.forecasting.rehearsal import rehearsal
+from vmi_domain.replenishment import calibrating
+from vmi_domain.replenishment.calibrating import Calibration, Group
 from vmi_domain.replenishment.needs import PolicyKind, ServiceMeasure, UnmetDemand
 from vmi_domain.replenishment.rehearsing import Agreed as AgreedOrders
 from vmi_domain.replenishment.rehearsing import Rules, erp_band
@@ -46,6 +48,30 @@ class Order:
     lead_time_days: float | None = None
     known_demand: bool = False
     """Let forecasts learn from what was wanted, not from what was sold."""
+    calibrate: bool = False
+    """Beside each policy, the same with what the history before the replay adds to its target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What the history before the replay says of a group of series."""
+
+    group: Group
+    found: Calibration
+
+    def as_row(self) -> dict[str, Any]:
+        return {
+            "measure": self.group.measure.value,
+            "target": self.group.target,
+            "unmet_demand": "lost" if self.group.is_lost else "backordered",
+            "lead_time_periods": self.group.lead_time,
+            "review_periods": self.group.review_period,
+            "demand": "intermittent" if self.group.is_intermittent else "steady",
+            "series": self.found.series,
+            "cycles": self.found.cycles,
+            "attained": self.found.attained,
+            "calibration": self.found.shift,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +109,7 @@ class Report:
     first_period: date
     periods: int
     outcomes: Sequence[Outcome]
+    calibrated: Sequence[Calibrated] = ()
 
     def of(self, policy: str) -> list[Outcome]:
         return [one for one in self.outcomes if one.policy == policy]
@@ -103,6 +130,7 @@ def run(order: Order, *, warn: Warn, told: Callable[[float], None]) -> Report:
     targets: Sequence[float | None] = order.targets or [None]
     total = len(reviews) * (len(targets) + 1)
     outcomes: list[Outcome] = []
+    calibrated: list[Calibrated] = []
     erp: list[Outcome] = []
     for number, review_days in enumerate(reviews):
         world = setting.world(review_days)
@@ -111,11 +139,17 @@ def run(order: Order, *, warn: Warn, told: Callable[[float], None]) -> Report:
             told((number * (len(targets) + 1) + place) / total)
             terms = [_with(one, target, order.measure) for one in setting.terms]
             policy = _name(terms, target is None and order.measure is None)
-            orders = setting.orders(terms, world, order.known_demand)
-            found = replay(world, orders, orders.opening(np.arange(len(terms))), setting.first)
-            outcomes.append(setting.outcome(policy, _target(terms), said, found))
+            outcomes.append(
+                setting.outcome(policy, _target(terms), said, setting.replayed(terms, world, order.known_demand))
+            )
+            if order.calibrate:
+                groups, numbers = setting.calibrations(terms, world)
+                calibrated += [Calibrated(group, one) for group, one in numbers.items()]
+                better = calibrating.calibrated(terms, groups, numbers)
+                found = setting.replayed(better, world, order.known_demand)
+                outcomes.append(setting.outcome(f"{policy}, calibrated", _target(terms), said, found))
         erp.extend(setting.erp(world, said))
-    return Report(len(setting.terms), setting.start, setting.periods, [*outcomes, *erp])
+    return Report(len(setting.terms), setting.start, setting.periods, [*outcomes, *erp], calibrated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +178,8 @@ class _Setting:
             return float(review_days)
         return float(np.mean([one.terms.calendar.every_days for one in self.agreed]))
 
-    def orders(self, terms: Sequence[Terms], world: World, known_demand: bool) -> AgreedOrders:
-        return AgreedOrders(
+    def replayed(self, terms: Sequence[Terms], world: World, known_demand: bool) -> Replayed:
+        orders = AgreedOrders(
             terms,
             rehearsal(self.panel, self.first),
             lead_time=world.lead_time,
@@ -153,6 +187,14 @@ class _Setting:
             period_days=self.days,
             known_demand=known_demand,
         )
+        return replay(world, orders, orders.opening(np.arange(len(terms))), self.first)
+
+    def calibrations(
+        self, terms: Sequence[Terms], world: World
+    ) -> tuple[list[Group | None], Mapping[Group, Calibration]]:
+        """Return what the second half of the history before the replay says."""
+        before = replace(world, demand=world.demand[:, : self.first])
+        return calibrating.calibrations(terms, self.panel, before, self.first // 2, period_days=self.days)
 
     def erp(self, world: World, review_days: float) -> Iterator[Outcome]:
         rules = Rules.of([one.rules for one in self.terms])
@@ -247,7 +289,7 @@ def _with(terms: Terms, target: float | None, measure: ServiceMeasure | None) ->
     if measure is not None:
         policy = replace(policy, service_measure=measure, kind=PolicyKind.ORDER_UP_TO)
     if target is not None:
-        policy = replace(policy, service_target=target)
+        policy = policy.aiming_at(target)
     return replace(terms, policy=policy)
 
 
@@ -262,7 +304,7 @@ def _name(terms: Sequence[Terms], as_agreed: bool) -> str:
 
 
 def _target(terms: Sequence[Terms]) -> float | None:
-    targets = {one.policy.service_target for one in terms}
+    targets = {one.policy.agreed for one in terms}
     return targets.pop() if len(targets) == 1 else None
 
 

@@ -1,7 +1,7 @@
 """Proposals from files: what the live service would propose in this state, and why."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from math import ceil, inf
@@ -13,9 +13,11 @@ from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting.ahead import DAYS_OF, Totals, totals_ahead
 from vmi_domain.forecasting.panel import Flags, Floats, Integers, Panel, Period
 from vmi_domain.forecasting.rehearsal import totals_by_day
-from vmi_domain.replenishment import cover, decisions, explanations
+from vmi_domain.replenishment import calibrating, cover, decisions, explanations
 from vmi_domain.replenishment.decisions import Basis, Decision, Expected, Need, Outlook, Position, decide, outlooks
+from vmi_domain.replenishment.needs import UnmetDemand
 from vmi_domain.replenishment.opportunities import next_opportunity
+from vmi_domain.replenishment.replaying import World
 from vmi_files import agreements, calendars, forecasts, sales, stock, tables
 from vmi_files.agreements import Agreed
 from vmi_files.periods import Periods
@@ -42,6 +44,8 @@ class Order:
     calendar: str | None = None
     everything: bool = False
     """A row for every series, also for those of which nothing is proposed."""
+    calibrate: bool = False
+    """Let the second half of the history say what its service targets are to aim at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,8 @@ def run(order: Order, out: str, *, warn: Warn, told: Callable[[float], None]) ->
     """Write the proposals."""
     tables.check_writable(out)
     situations, panel, report = read(order, warn)
+    if order.calibrate and situations:
+        situations = calibrated(situations, panel, order.periods)
     demand = expected(situations, panel, order.periods, told)
     decided = decide([one.need for one in demand])
     rows = list(_rows(order, demand, decided))
@@ -140,6 +146,26 @@ def read(order: Order, warn: Warn) -> tuple[list[Situation], Panel, tuple[list[S
     _warn_of(order.stock, "no stock row, so nothing is proposed", without_stock, warn)
     _warn_of(order.agreements, "no agreement in force, so nothing is proposed", without_agreement, warn)
     return situations, panel, (without_stock, without_agreement)
+
+
+def calibrated(situations: Sequence[Situation], panel: Panel, periods: Periods) -> list[Situation]:
+    """Return the series with targets as the second half of their history, replayed in whole periods, asks for."""
+    days = DAYS_OF[periods.period]
+    terms = [one.agreed.terms for one in situations]
+    some = panel.at(np.array([one.row for one in situations]))
+    lead = np.array([one.calendar.lead_time_days for one in terms]) / days
+    review = np.array([one.calendar.every_days for one in terms]) / days
+    world = World(
+        some.demand,
+        np.round(lead).astype(np.int64),
+        np.maximum(np.round(review), 1).astype(np.int64),
+        np.array([one.policy.unmet_demand is UnmetDemand.LOST for one in terms], np.bool_),
+    )
+    groups, found = calibrating.calibrations(terms, some, world, some.periods // 2, period_days=days)
+    return [
+        replace(one, agreed=replace(one.agreed, terms=better))
+        for one, better in zip(situations, calibrating.calibrated(terms, groups, found), strict=True)
+    ]
 
 
 def _warn_of(path: str | None, what: str, series: Sequence[Series], warn: Warn) -> None:

@@ -94,7 +94,7 @@ def _by_class(agreement: AgreementMade) -> tuple[tuple[str, float], ...]:
 
 def policy_of(agreement: AgreementMade) -> Policy:
     """Return when an agreement orders and up to where."""
-    return Policy(
+    policy = Policy(
         kind=_KINDS[agreement.policy],
         service_measure=ServiceMeasure(agreement.service_measure.value),
         service_target=_target(agreement),
@@ -107,7 +107,9 @@ def policy_of(agreement: AgreementMade) -> Policy:
         maximum_days=agreement.maximum_days,
         buffer=BufferFactors(agreement.lead_time_factor, agreement.variability_factor, agreement.order_cycle_days),
         shelf_life_days=agreement.shelf_life_days,
+        calibration=agreement.calibration,
     )
+    return policy.aiming_at(policy.service_target)
 
 
 _KINDS: Final = {

@@ -600,6 +600,9 @@ class AgreementMade(Part):
     ) = None
     """The same by the item's demand pattern, else by its value class, in the place of ``forecast_models`` as soon as it
     has one of these."""
+    calibration: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    """What the history adds to the log odds of the service target, so that it comes out: aimed at 0.962 for 0.95 by
+    0.29. `vmi backtest --calibrate` tells it; 0 is what theory says."""
     holding_cost: Annotated[float, Field(gt=0)] | None = None
     """A base unit and day."""
     shortage_cost: Annotated[float, Field(gt=0)] | None = None

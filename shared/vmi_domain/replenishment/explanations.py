@@ -9,6 +9,7 @@ from typing import Any, Final
 from vmi_domain.distributions import Family
 from vmi_domain.replenishment.decisions import Decision, LevelSource, ReasonForZero, decide
 from vmi_domain.replenishment.needs import (
+    DIGITS,
     Arrival,
     Basis,
     BufferFactors,
@@ -115,11 +116,19 @@ def in_words(decision: Decision) -> str:
     days = "" if expected is None else f" for {expected.until_next_arrival.days:.1f} days of demand"
     level = f"{_BY.get(decision.source, 'order-up-to level')} {_text(decision.level)}{days}"
     new = f" ({NO_HISTORY})" if expected is None or expected.basis is Basis.AGREED_RATE else _by_plan(expected)
-    bound = f"{_BOUND[decision.binding]} {_plain(decision.quantity)}."
+    bound = f"{_BOUND[decision.binding]} {_plain(decision.quantity)}.{_aimed_at(decision)}"
     if decision.need.policy.kind is PolicyKind.REORDER_POINT_QUANTITY and decision.reorder_point is not None:
         point = _plain(decision.reorder_point)
         return f"Position {position} is at or below the reorder point {point}{days}{new}; {bound}"
     return f"Position {position} is {_plain(decision.missing)} below the {level}{new}; {bound}"
+
+
+def _aimed_at(decision: Decision) -> str:
+    """Return what the history makes of the target."""
+    policy = decision.need.policy
+    if not policy.calibration or decision.source not in _BY_SERVICE:
+        return ""
+    return f" Aimed at {policy.service_target:.1%}: by the history that brings the agreed {policy.agreed:.1%}."
 
 
 def _by_plan(expected: Expected) -> str:
@@ -203,6 +212,8 @@ def _policy(policy: Policy) -> dict[str, Any]:
             told |= {"minimum_days": policy.minimum_days, "maximum_days": policy.maximum_days}
         case PolicyKind.DDMRP:
             told["buffer"] = {field.name: getattr(policy.buffer, field.name) for field in fields(BufferFactors)}
+    if policy.calibration:
+        told |= {"calibration": policy.calibration, "agreed_target": round(policy.agreed, DIGITS)}
     if policy.shelf_life_days is not None:
         told["shelf_life_days"] = policy.shelf_life_days
     return told
@@ -313,6 +324,7 @@ def _read_policy(policy: Mapping[str, Any]) -> Policy:
         maximum_days=policy.get("maximum_days"),
         buffer=BufferFactors(**(policy.get("buffer") or {})),
         shelf_life_days=policy.get("shelf_life_days"),
+        calibration=policy.get("calibration") or 0.0,
     )
 
 

@@ -1,9 +1,10 @@
 """All that a quantity depends on: the position, what is on its way, the demand expected, the policy and the rules."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from math import exp
 from typing import Final
 
 import numpy as np
@@ -206,6 +207,22 @@ class Policy:
     buffer: BufferFactors = BufferFactors()
     shelf_life_days: float | None = None
     """From the arrival on; up to the next arrival where it is missing."""
+    calibration: float = 0.0
+    """What the history adds to the log odds of the agreed target, so that it comes out; the target has it in it."""
+
+    @property
+    def agreed(self) -> float:
+        """Return the target before calibration."""
+        return _shifted(self.service_target, -self.calibration)
+
+    def aiming_at(self, target: float) -> "Policy":
+        """Return the policy with another agreed target."""
+        return replace(self, service_target=_shifted(target, self.calibration))
+
+
+def _shifted(target: float, shift: float) -> float:
+    """Return the share whose odds are exp(``shift``) times those of ``target``."""
+    return round(1.0 / (1.0 + (1.0 - target) / target * exp(-shift)), DIGITS) if shift else target
 
 
 @dataclass(frozen=True, slots=True)

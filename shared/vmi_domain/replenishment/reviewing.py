@@ -98,7 +98,7 @@ class Terms:
     def of_class(self, name: str | None) -> "Terms":
         """Return the terms for an item of a value class; as they stand where it has none, or none of these."""
         target = dict(self.target_by_class).get(name or "")
-        return self if target is None else replace(self, policy=replace(self.policy, service_target=target))
+        return self if target is None else replace(self, policy=self.policy.aiming_at(target))
 
 
 @dataclass(frozen=True, slots=True)

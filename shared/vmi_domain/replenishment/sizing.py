@@ -114,6 +114,11 @@ def source_of(policy: Policy) -> LevelSource:
     return LevelSource(policy.service_measure.value + ("_lost_sales" if lost else ""))
 
 
+def follows_a_target(policy: Policy) -> bool:
+    """Return whether a service target, or a critical ratio, has a say in the level."""
+    return source_of(policy) in (*_MEASURES, LevelSource.SHORT_LIFE) and policy.kind is not PolicyKind.NEWSVENDOR
+
+
 def looks_at_arrivals(policy: Policy) -> bool:
     """Return whether it matters to a policy when what is on its way arrives."""
     return policy.kind is PolicyKind.ORDER_UP_TO and source_of(policy) in _IN_VIEW_OF_THE_LANDING
