@@ -627,7 +627,9 @@ class AgreementMade(Part):
     next arrival where it is missing."""
 
     minimum: Amount | None = None
-    """The reorder point of a minimum-maximum agreement, base units."""
+    """The reorder point of a minimum_maximum policy, base units. With a service target it is stock that is not to be
+    fallen below: what is ordered leads up to the minimum and the demand expected until the next arrival, or to more
+    where the target asks for it. Where nothing is known of the demand, it is the reorder point with every policy."""
     maximum: Amount | None = None
     """The most the inventory position may reach, base units."""
     maximum_is_hard: bool = True

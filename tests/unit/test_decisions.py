@@ -1,5 +1,6 @@
 """What to propose and why, with numbers a person can check (S2, S3, S4, S18, F56)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -115,6 +116,37 @@ def test_a_maximum_without_room_for_a_multiple_says_so() -> None:
     decision = decided(Need(on_hand(90), Policy(), rules, normal_demand(200, 10)))
 
     assert decision.reason_for_zero is ReasonForZero.AT_MAXIMUM
+
+
+def test_an_agreed_minimum_is_left_until_the_next_arrival_where_it_asks_for_more_than_the_service() -> None:
+    policy = Policy(PolicyKind.ORDER_UP_TO, minimum=Decimal(40))
+    asks_for_more = decided(Need(on_hand(20), policy, OrderRules(), normal_demand(100, 10)))
+    asks_for_less = decided(
+        Need(on_hand(20), replace(policy, minimum=Decimal(5)), OrderRules(), normal_demand(100, 10))
+    )
+    at_a_point = decided(
+        Need(
+            on_hand(139),
+            replace(policy, kind=PolicyKind.REORDER_POINT_QUANTITY, order_quantity=Decimal(30)),
+            OrderRules(),
+            normal_demand(100, 10),
+        )
+    )
+
+    assert (asks_for_more.level, asks_for_more.quantity) == (140, 120)
+    assert "the agreed minimum and expected demand, together 140" in in_words(asks_for_more)
+    assert asks_for_less.level == decided(Need(on_hand(20), Policy(), OrderRules(), normal_demand(100, 10))).level
+    assert (at_a_point.reorder_point, at_a_point.level, at_a_point.quantity) == (140, 170, 30)
+
+
+def test_a_minimum_says_nothing_of_a_net_plan_and_never_passes_the_maximum() -> None:
+    policy = Policy(PolicyKind.ORDER_UP_TO, minimum=Decimal(40), maximum=Decimal(120))
+    expected = normal_demand(100, 10)
+    netted = decided(Need(on_hand(0), policy, OrderRules(), replace(expected, basis=Basis.NET_PLAN)))
+    bounded = decided(Need(on_hand(20), policy, OrderRules(maximum=Decimal(120)), expected))
+
+    assert netted.source is LevelSource.CYCLE_SERVICE
+    assert (bounded.quantity, bounded.binding) == (100, Constraint.MAXIMUM)
 
 
 def test_without_history_or_rate_the_agreed_band_serves_and_the_explanation_says_so() -> None:

@@ -110,14 +110,17 @@ def test_orders_are_rounded_as_live_ones_are() -> None:
 MEASURES = [(measure, unmet) for measure in ServiceMeasure for unmet in UnmetDemand]
 
 
+@pytest.mark.parametrize("minimum", [None, Decimal(9)], ids=["no minimum", "a minimum"])
 @pytest.mark.parametrize(("measure", "unmet"), MEASURES, ids=lambda one: one.value)
-def test_the_replay_orders_what_live_would(measure: ServiceMeasure, unmet: UnmetDemand) -> None:
+def test_the_replay_orders_what_live_would(
+    measure: ServiceMeasure, unmet: UnmetDemand, minimum: Decimal | None
+) -> None:
     random = np.random.default_rng(6)
     rates = random.gamma(1.0, 3.0, 30)
     demand = random.poisson(rates[:, None], (30, 120)).astype(float)
     number = np.arange(30)
     panel = Panel(Period.DAY, MONDAY, demand, number * 0, number * 0, number)
-    policy = Policy(service_measure=measure, service_target=0.9, unmet_demand=unmet)
+    policy = Policy(service_measure=measure, service_target=0.9, unmet_demand=unmet, minimum=minimum)
     packs = [Decimal(int(one)) for one in random.integers(1, 7, 30)]
     terms = [Terms("s", Calendar(), policy, OrderRules(pack, Decimal(4))) for pack in packs]
     lead, review = random.integers(0, 6, 30), random.integers(1, 8, 30)

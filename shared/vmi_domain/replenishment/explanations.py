@@ -48,6 +48,7 @@ FORMULAS: Final = {
     LevelSource.BUFFER: "top of green = red + yellow + green; ordered at or below the top of yellow",
     LevelSource.SHORT_LIFE: "least S with P(demand while the goods last ≤ S) ≥ target",
     LevelSource.AGREED_MAXIMUM: "the agreed maximum, ordered up to at or below the agreed minimum",
+    LevelSource.AGREED_MINIMUM: "the agreed minimum and mean demand until the next arrival, more than the target asks",
     LevelSource.NONE: "none: no history, no agreed daily demand, no agreed minimum and maximum",
 }
 NO_HISTORY: Final = "no history yet"
@@ -126,7 +127,7 @@ def in_words(decision: Decision) -> str:
 def _aimed_at(decision: Decision) -> str:
     """Return what the history makes of the target."""
     policy = decision.need.policy
-    if not policy.calibration or decision.source not in _BY_SERVICE:
+    if not policy.calibration or decision.source not in _BY_SERVICE - {LevelSource.AGREED_MINIMUM}:
         return ""
     return f" Aimed at {policy.service_target:.1%}: by the history that brings the agreed {policy.agreed:.1%}."
 
@@ -145,6 +146,7 @@ _BY: Final = {
     LevelSource.AGREED_MAXIMUM: "agreed maximum",
     LevelSource.DAYS_OF_SUPPLY: "maximum days of supply, which are",
     LevelSource.BUFFER: "top of green",
+    LevelSource.AGREED_MINIMUM: "agreed minimum and expected demand, together",
 }
 _POINT: Final = {
     LevelSource.AGREED_MAXIMUM: "the agreed minimum",

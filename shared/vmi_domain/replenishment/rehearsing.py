@@ -84,6 +84,9 @@ class Agreed:
         self._rules = Rules.of([one.rules for one in terms])
         self._target = np.array([one.policy.service_target for one in terms])
         self._lead_time_sd = np.array([one.lead_time_sd_days / period_days for one in terms])
+        self._minimum = np.array(
+            [-np.inf if one.policy.minimum is None else float(one.policy.minimum) for one in terms]
+        )
         self._source = [sizing.source_of(one.policy) for one in terms]
         simple = [
             one.policy.kind is PolicyKind.ORDER_UP_TO and one.rules.rounding is Rounding.UP and source in _AT_ONCE
@@ -125,7 +128,9 @@ class Agreed:
             if here.size:
                 find = self._kept_levels if source is sizing.LevelSource.FILL_RATE_LOST_SALES else self._levels
                 level[here] = find(source, rows[here], cycles.at(here), pipeline.at(here))
-        return np.round(level, DIGITS)
+        # As ``sizing.least_position`` has it of one need.
+        floor = self._minimum[rows] + cycles.until_next_arrival.mean
+        return np.round(np.maximum(level, floor), DIGITS)
 
     def _levels(self, source: sizing.LevelSource, rows: Integers, cycles: Cycles, pipeline: Pipeline) -> Floats:
         return sizing.level_by_measure(

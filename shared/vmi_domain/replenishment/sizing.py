@@ -1,7 +1,7 @@
 """From needs to levels: which formula a policy asks for, and one array computation a formula."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from math import ceil
@@ -60,6 +60,8 @@ class LevelSource(StrEnum):
     BUFFER = "buffer"
     SHORT_LIFE = "short_life"
     AGREED_MAXIMUM = "agreed_maximum"
+    AGREED_MINIMUM = "agreed_minimum"
+    """The agreed minimum is to be left until the next arrival, and asks for more than the service does."""
     NONE = "none"
 
 
@@ -82,7 +84,33 @@ def sizes(needs: Sequence[Need]) -> list[Size]:
         if places:
             for place, size in zip(places, formula([needs[place] for place in places], source), strict=True):
                 found[place] = size
-    return found
+    return [_above_minimum(need, size) for need, size in zip(needs, found, strict=True)]
+
+
+def least_position(minimum: Decimal, until_next_arrival: float) -> Decimal:
+    """Return the position that an order must lead up to, so that the minimum is expected to be left until the next one.
+
+    A minimum is stock that is not to be fallen below: what is expected to be wanted meanwhile comes on top of it.
+    """
+    return minimum + _decimal(until_next_arrival)
+
+
+def _above_minimum(need: Need, size: Size) -> Size:
+    """Return the size, lifted where an agreed minimum asks for more. A net plan is met as it is."""
+    policy, expected = need.policy, need.expected
+    if policy.minimum is None or expected is None or expected.basis is Basis.NET_PLAN or policy.kind not in _FLOORED:
+        return size
+    floor = least_position(policy.minimum, expected.until_next_arrival.mean)
+    least = size.level if size.reorder_point is None else size.reorder_point
+    if size.level is None or least is None or least >= floor:
+        return size
+    if size.reorder_point is None:
+        return replace(size, source=LevelSource.AGREED_MINIMUM, level=floor)
+    lifted = size.level + floor - size.reorder_point
+    return replace(size, source=LevelSource.AGREED_MINIMUM, level=lifted, reorder_point=floor)
+
+
+_FLOORED: Final = {PolicyKind.ORDER_UP_TO, PolicyKind.REORDER_POINT_LEVEL, PolicyKind.REORDER_POINT_QUANTITY}
 
 
 def _source(need: Need) -> LevelSource:
