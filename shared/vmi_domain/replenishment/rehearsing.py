@@ -130,7 +130,7 @@ class Agreed:
                 level[here] = find(source, rows[here], cycles.at(here), pipeline.at(here))
         # As ``sizing.least_position`` has it of one need.
         floor = self._minimum[rows] + cycles.until_next_arrival.mean
-        return np.round(np.maximum(level, floor), DIGITS)
+        return np.asarray(np.round(np.maximum(level, floor), DIGITS), np.float64)
 
     def _levels(self, source: sizing.LevelSource, rows: Integers, cycles: Cycles, pipeline: Pipeline) -> Floats:
         return sizing.level_by_measure(
