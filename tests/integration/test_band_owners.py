@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from vmi_cli.__main__ import app
 from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade
+from vmi_domain.stock.position import Key
 from vmi_store import agreement_requests, agreements
 from vmi_store.agreement_requests import Request
 from vmi_testing.builders import agreement
@@ -70,6 +71,22 @@ async def test_f78_a_band_change_by_who_does_not_own_it_is_a_request(table: Tabl
 
     assert await table.band() == (20, 60)
     assert [(one.status, one.agreement.maximum) for one in await table.requests()] == [("open", 90)]
+
+
+async def test_s24_the_band_keeps_its_history_and_who_spoke_when(table: Table) -> None:
+    await table.agrees(maximum="70")
+    await table.agrees(made_by="supplier", maximum="90")
+    await table.answers("accept")
+
+    async with table.desk.engine.connect() as connection:
+        said = await agreements.words(connection, Key(table.desk.customer, "store-1", "milk"))
+
+    assert [(one.agreement.maximum, one.agreement.made_by) for one in said] == [
+        (60, "customer"),
+        (70, "customer"),
+        (90, "supplier"),
+    ]
+    assert [one.recorded_at for one in said] == [RECORDED + hours * HOUR for hours in (1, 2, 4)]
 
 
 async def test_the_owner_changes_the_band_at_once_and_so_does_the_word_of_both(table: Table) -> None:

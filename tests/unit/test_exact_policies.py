@@ -194,7 +194,7 @@ def waiting_fill_rate(point: int, quantity: int) -> float:
 # Other rules
 
 
-def test_f42_dynamic_levels_leave_out_the_periods_own_demand() -> None:
+def test_s24_f42_dynamic_levels_leave_out_the_periods_own_demand() -> None:
     demand = [Decimal(one) for one in (10, 20, 30, 40)]
 
     assert dynamic_level(demand, 0, 2) == 50

@@ -97,7 +97,7 @@ def fills(load: Load) -> dict[str, Decimal]:
     return {one.name: one.fill for one in load.lines}
 
 
-def test_f46_a_truck_of_26_pallets_for_22_pulls_forward_four_by_lowest_cover_never_above_the_maximum():
+def test_s19_f46_a_truck_of_26_pallets_for_22_pulls_forward_four_by_lowest_cover_never_above_the_maximum():
     lines = [line("a", 10, cover=200), line("b", 6, cover=60, maximum=75), line("c", 6, cover=80)]
 
     load = build(lines, load_pallets=26)

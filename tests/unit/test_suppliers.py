@@ -27,11 +27,11 @@ def shares(available: int | str, claims: list[Claim[str]], rule: Rule = Rule.PRO
     return list(share_out(Decimal(available), claims, rule).values())
 
 
-def test_short_supply_is_shared_by_need():
+def test_s27_short_supply_is_shared_by_need():
     assert shares(120, needs(100, 60, 40)) == [60, 36, 24]
 
 
-def test_everybody_reaches_the_same_percentage_of_the_target():
+def test_s27_everybody_reaches_the_same_percentage_of_the_target():
     stock, targets = (20, 50, 5), (100, 100, 50)
     claims = [
         Claim(name, Decimal(target - held), target=Decimal(target), position=Decimal(held))
@@ -51,7 +51,7 @@ def test_who_stands_above_the_percentage_gets_nothing_and_the_others_share():
     assert shares(100, claims, Rule.EQUAL_SHARE_OF_TARGET) == [0, 50, 50]
 
 
-def test_what_a_quota_does_not_need_goes_to_the_others():
+def test_s27_what_a_quota_does_not_need_goes_to_the_others():
     claims = [
         Claim("a", Decimal(10), quota=Decimal("0.5")),
         Claim("b", Decimal(100), quota=Decimal("0.3")),
@@ -61,7 +61,7 @@ def test_what_a_quota_does_not_need_goes_to_the_others():
     assert shares(110, claims, Rule.QUOTA) == [10, 60, 40]
 
 
-def test_first_priorities_go_first_and_share_within():
+def test_s27_first_priorities_go_first_and_share_within():
     claims = [
         Claim("a", Decimal(50), priority=2),
         Claim("b", Decimal(60), priority=1),
@@ -71,13 +71,13 @@ def test_first_priorities_go_first_and_share_within():
     assert shares(100, claims, Rule.PRIORITY) == [25, 60, 15]
 
 
-def test_firm_commitments_go_before_the_rest():
+def test_s27_firm_commitments_go_before_the_rest():
     claims = [Claim("a", Decimal(40), firm=Decimal(40)), Claim("b", Decimal(80)), Claim("c", Decimal(40))]
 
     assert shares(100, claims) == [40, 40, 20]
 
 
-def test_of_packs_the_largest_remainder_comes_first_and_then_the_first_name():
+def test_s27_of_packs_the_largest_remainder_comes_first_and_then_the_first_name():
     assert shares(10, needs(10, 10, 10, pack=Decimal(2))) == [4, 4, 2]
     assert shares(36, needs(48, 24, pack=Decimal(12))) == [24, 12]
     assert shares(30, needs(24, 24, pack=Decimal(12))) == [12, 12]
