@@ -56,7 +56,8 @@ async def rebuild(engine: Engine, beside_engine: Engine, scope: Scope, *, dry_ru
     First without any lock: the tables beside are folded and compared in one snapshot, in which journal and live tables
     agree, since they are written together. What differs there is done again under the locks of its keys, so that no
     worker writes meanwhile, put in place, and told to the other workers. Counts that were never reconciled, or whose
-    reconciliation is lost, are noted to be. With ``dry_run`` nothing is changed.
+    reconciliation is lost, are noted to be. Keys of which no derived row is left are folded in place at once, under
+    their locks: there is nothing to compare with. With ``dry_run`` nothing is changed.
 
     ``beside_engine`` gives the session that holds the tables beside, and is of no use for anything else afterwards.
     """
@@ -72,7 +73,13 @@ async def rebuild(engine: Engine, beside_engine: Engine, scope: Scope, *, dry_ru
     total = sum(line_counts.values())
     async with beside_engine.connect() as session:
         beside = await Beside.make(session)
-        for keys, lines in _chunks(wanted):
+        for some, lines in _chunks(wanted):
+            outcome.keys += len(some)
+            outcome.lines += lines
+            keys = some if dry_run else await _fold_lost(engine, some, line_counts, outcome)
+            if not keys:
+                report(outcome.lines, total)
+                continue
             async with rebuilding.snapshot(session):
                 counts = await beside.fold(session, keys, await sites_of(session, keys))
                 found = await beside.differences(session, keys, MOST_SHOWN - len(outcome.differences))
@@ -86,8 +93,6 @@ async def rebuild(engine: Engine, beside_engine: Engine, scope: Scope, *, dry_ru
             if counts and not dry_run:
                 async with engine.begin() as connection:
                     await reconciling.note_missing(connection, counts)
-            outcome.keys += len(keys)
-            outcome.lines += lines
             report(outcome.lines, total)
     return outcome
 
@@ -135,6 +140,30 @@ async def sites_of(connection: Connection, keys: Sequence[Key]) -> Mapping[Locat
         place: SiteCalendar(known[place].time_zone, known[place].day_ends_at) if place in known else SiteCalendar()
         for place in places
     }
+
+
+async def _fold_lost(engine: Engine, keys: Sequence[Key], lines: Mapping[Key, int], outcome: Outcome) -> list[Key]:
+    """Fold those of the keys in place of which no derived row is left; return the others."""
+
+    async def once() -> tuple[list[Key], list[Difference]]:
+        async with engine.begin() as connection:
+            if not (lost := await rebuilding.lost(connection, [key for key in keys if lines[key]])):
+                return [], []
+            await be_patient(connection)
+            await catalogue.hold(connection, [key.customer_id for key in lost])
+            await positions.lock(connection, lost)
+            lost = await rebuilding.lost(connection, lost)  # and not taken up meanwhile
+            sites = await sites_of(connection, lost)
+            changed, counts = await rebuilding.fold_lost(connection, lost, sites, lines)
+            await reconciling.note_missing(connection, counts)
+            reached = await watermarks.read(connection, [key[:2] for key in lost])
+            await publishing.tell(connection, [one for one in changed if one.key[:2] in reached], reached)
+            return lost, await rebuilding.written(connection, lost, MOST_SHOWN - len(outcome.differences))
+
+    lost, found = await failure.retried("folding lost keys", once)
+    outcome.note(found)
+    outcome.put_in_place += len(lost)
+    return sorted(set(keys).difference(lost))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from vmi_domain.stock.position import ABSOLUTE, Key
 from vmi_store import folding, journal, positions, supply
 from vmi_store.catalogue import LocationKey
 from vmi_store.engine import be_patient
+from vmi_store.folding import Changed
 
 
 class Table(NamedTuple):
@@ -76,6 +77,10 @@ async def keys(connection: AsyncConnection, scope: Scope) -> list[tuple[Key, int
 
 
 _NAMED = "customer_id, location_id, item_id"
+_WANTED: Final = """
+    unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+        AS wanted (customer_id, location_id, item_id)
+"""
 _KEYS = text(f"""
     SELECT {_NAMED}, sum(lines) AS lines FROM (
         SELECT {_NAMED}, count(*) AS lines FROM journal WHERE {_IN_SCOPE} GROUP BY {_NAMED}
@@ -121,25 +126,10 @@ class Beside:
         Return the counts that stand, by their keys and moments.
         """
         await positions.ensure(connection, keys)
-        wanted = _columns_of(keys)
-        await folding.seed_archived_days(connection, keys)
-        await connection.execute(_SEED_POSITIONS, wanted)
-        lines = await journal.of_keys(connection, keys)
-        await folding.fold(connection, {key: lines[key] for key in sorted(keys) if lines[key]}, sites)
-        await connection.execute(text(_KEEP_DECISIONS.format(schema=self._schema)), wanted)
-        facts = [(key, fact) for key in keys for fact in supply.facts_of(lines[key])]
-        await supply.record(connection, facts)
-        await supply.refold(connection, await self._with_supply(connection))
-        return [
-            (line.key, line.occurred_at)
-            for of_key in lines.values()
-            if any(line.kind in ABSOLUTE for line in of_key)
-            for line in journal.standing(of_key)
-            if line.kind in ABSOLUTE
-        ]
-
-    async def _with_supply(self, connection: AsyncConnection) -> list[Key]:
-        return [Key(*row) for row in await connection.execute(_WITH_SUPPLY)]
+        await connection.execute(text(_KEEP_DECISIONS.format(schema=self._schema)), _columns_of(keys))
+        _, counts, concerned = await _fold(connection, keys, sites)
+        await supply.refold(connection, concerned)
+        return counts
 
     async def differences(self, connection: AsyncConnection, keys: Sequence[Key], shown: int) -> "list[Difference]":
         """Return where the tables beside differ from the live ones, row by row; what the rows say of ``shown`` at most,
@@ -198,6 +188,98 @@ class Beside:
         return Rebuilt(found, self._columns)
 
 
+async def lost(connection: AsyncConnection, keys: Sequence[Key]) -> list[Key]:
+    """Return the keys that have no days, and no position but perhaps an empty one, as a lock makes it."""
+    return [Key(*row) for row in await connection.execute(_LOST, _columns_of(keys))]
+
+
+_LOST = text(f"""
+    SELECT {_NAMED} FROM {_WANTED} LEFT JOIN position USING ({_NAMED})
+    WHERE coalesce(position.version, 0) = 0
+      AND NOT EXISTS (
+        SELECT FROM daily_balance AS balance
+        WHERE balance.customer_id = wanted.customer_id AND balance.location_id = wanted.location_id
+          AND balance.item_id = wanted.item_id)
+    ORDER BY {_NAMED}
+""")  # noqa: S608 - our own words
+
+
+async def fold_lost(
+    connection: AsyncConnection,
+    keys: Sequence[Key],
+    sites: Mapping[LocationKey, SiteCalendar],
+    floors: Mapping[Key, int],
+) -> tuple[list[Changed], list[tuple[Key, datetime]]]:
+    """Fold keys in place of which nothing is left, and return what is to be told of them, and the counts that stand.
+
+    Their versions go on from ``floors``. The caller holds their locks.
+    """
+    await connection.execute(_FORGET_TOLD_SUPPLY, _columns_of(keys))
+    changed, counts, concerned = await _fold(connection, keys, sites)
+    await supply.refold(connection, concerned)
+    versions = {
+        Key(*row[:3]): row.version
+        for row in await connection.execute(
+            _RAISE_VERSIONS, _columns_of(keys) | {"floors": [floors.get(key, 0) for key in keys]}
+        )
+    }
+    days = {one.key: one.demand_from for one in changed}
+    return [Changed(key, versions[key], days.get(key)) for key in sorted(versions)], counts
+
+
+_RAISE_VERSIONS = text("""
+    UPDATE position SET version = greatest(position.version, floor) + 1
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:floors AS bigint[])
+    ) AS wanted (customer_id, location_id, item_id, floor)
+    WHERE position.customer_id = wanted.customer_id AND position.location_id = wanted.location_id
+      AND position.item_id = wanted.item_id
+    RETURNING position.customer_id, position.location_id, position.item_id, position.version
+""")
+# What was accepted, and what is archived, no line of the journal tells.
+_FORGET_TOLD_SUPPLY = text(f"""
+    DELETE FROM supply_fact AS fact USING {_WANTED}
+    WHERE fact.customer_id = wanted.customer_id AND fact.location_id = wanted.location_id
+      AND fact.item_id = wanted.item_id AND fact.stage <> 'accepted' AND NOT fact.archived
+""")  # noqa: S608 - our own words
+
+
+async def written(connection: AsyncConnection, keys: Sequence[Key], shown: int) -> "list[Difference]":
+    """Return the rows that were made of keys of which there were none; what ``shown`` of them at most say."""
+    found: list[Difference] = []
+    for table in DERIVED:
+        result = await connection.execute(
+            text(f"""
+                SELECT {_NAMED}, {"day" if "day" in table.within else "NULL::date"} AS day,
+                       CASE WHEN row_number() OVER () <= :shown THEN to_jsonb(made)::text ELSE '{{}}' END AS made
+                FROM {_WANTED} JOIN {table.name} AS made USING ({_NAMED})
+            """),  # noqa: S608 - our own words
+            _columns_of(keys) | {"shown": max(0, shown - len(found))},
+        )
+        found += [Difference(table.name, Key(*row[:3]), None, row.made, row.day) for row in result]
+    return found
+
+
+async def _fold(
+    connection: AsyncConnection, keys: Sequence[Key], sites: Mapping[LocationKey, SiteCalendar]
+) -> tuple[list[Changed], list[tuple[Key, datetime]], list[Key]]:
+    """Fold keys of which nothing is there; return what changed, the counts that stand, and whose supply was told."""
+    await folding.seed_archived_days(connection, keys)
+    await connection.execute(_SEED_POSITIONS, _columns_of(keys))
+    lines = await journal.of_keys(connection, keys)
+    changed = await folding.fold(connection, {key: lines[key] for key in sorted(keys) if lines[key]}, sites)
+    facts = [(key, fact) for key in keys for fact in supply.facts_of(lines[key])]
+    await supply.record(connection, facts)
+    counts = [
+        (line.key, line.occurred_at)
+        for of_key in lines.values()
+        if any(line.kind in ABSOLUTE for line in of_key)
+        for line in journal.standing(of_key)
+        if line.kind in ABSOLUTE
+    ]
+    return changed, counts, [Key(*row) for row in await connection.execute(_WITH_SUPPLY, _columns_of(keys))]
+
+
 async def are_as_seen(connection: AsyncConnection, keys: Sequence[Key], marks: Mapping[Key, str]) -> bool:
     """Return whether nobody has written anything about keys since their marks were read; the caller holds their locks.
 
@@ -252,10 +334,6 @@ class Rebuilt(NamedTuple):
     """By table: names and types."""
 
 
-_WANTED: Final = """
-    unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
-        AS wanted (customer_id, location_id, item_id)
-"""
 _MARKS: Final = f"""
     SELECT {_NAMED}, position.xmin::text AS mark, coalesce(pg_current_xact_id_if_assigned()::xid::text, '') AS own
     FROM {_WANTED} JOIN {{prefix}}position AS position USING ({_NAMED})
@@ -280,7 +358,7 @@ _KEEP_DECISIONS: Final = f"""
     INSERT INTO supply_fact SELECT fact.* FROM {_WANTED}
     JOIN {{schema}}.supply_fact AS fact USING ({_NAMED}) WHERE fact.stage = 'accepted' OR fact.archived
 """  # noqa: S608 - our own words
-_WITH_SUPPLY = text("SELECT DISTINCT customer_id, location_id, item_id FROM supply_fact")
+_WITH_SUPPLY = text(f"SELECT DISTINCT {_NAMED} FROM {_WANTED} JOIN supply_fact USING ({_NAMED})")  # noqa: S608
 
 
 async def put_in_place(
