@@ -65,6 +65,17 @@ def test_history_goes_before_the_agreed_rate() -> None:
     assert expected.until_next_arrival.mean == pytest.approx(20, rel=0.05)
 
 
+def test_a_rate_that_is_agreed_after_the_last_day_was_learned_counts_at_once() -> None:
+    """The shelf was reported first, and its series begun, a moment before the agreement came."""
+    begun = forecasting.start([np.nan])[0]
+
+    [expected] = expectations([question(terms(rate=10.0), begun)])
+
+    assert expected is not None
+    assert expected.basis is Basis.AGREED_RATE
+    assert expected.until_next_arrival.mean == pytest.approx(40)
+
+
 def test_where_nothing_is_known_nothing_is_expected() -> None:
     nothing_sold = forecasting.start([np.nan])[0]
 

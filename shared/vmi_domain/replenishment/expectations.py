@@ -152,7 +152,10 @@ def _until_days_of_supply(
 
 
 def _states(questions: Sequence[Question]) -> forecasting.States:
-    """Return the forecasts' states; where there is none yet, one that knows the agreed rate only."""
+    """Return the forecasts' states; where there is none yet, one that knows the agreed rate only.
+
+    What is agreed after a series was learned last is not in its state before its next day closes, and counts at once.
+    """
     agreed = forecasting.start(
         [
             _NONE_AGREED if one.terms.expected_daily_demand is None else one.terms.expected_daily_demand
@@ -161,7 +164,9 @@ def _states(questions: Sequence[Question]) -> forecasting.States:
     )
     for place, question in enumerate(questions):
         if question.state is not None:
+            rate = question.state[AGREED] or agreed[place, AGREED]
             agreed[place] = question.state
+            agreed[place, AGREED] = rate
     return agreed
 
 
