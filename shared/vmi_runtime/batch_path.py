@@ -76,6 +76,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             auto_offset_reset=conf.consumer_auto_offset_reset,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_min_bytes=self.consumer.settings.fetch_min_bytes,
             # A partition that runs dry while others hold a fetch open waits for that fetch: keep it short.
             fetch_max_wait_ms=self.consumer.settings.fetch_wait_ms,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
