@@ -233,6 +233,7 @@ def _line(
         expires_at=proposal.expires_at,
         order_number=numbers.get(order) if bound else None,
         order_number_missing=bound and order in numbers and numbers[order] is None,
+        fill_quantity=_fill(issued.issue),
         supply_confidence=None if issued.issue.promise is None else issued.issue.promise.confidence,
         reason=version.reason,
         requested_quantity=proposal.requested,
@@ -240,3 +241,11 @@ def _line(
         review_because=proposal.review_because or None,
         explanation={},
     )
+
+
+def _fill(issue: Issue) -> Decimal | None:
+    """Return what of a version's quantity fills up a load; only what was decided is known of."""
+    decided = issue.decision
+    if decided is None or not decided.sized.fill or decided.quantity != issue.proposal.quantity:
+        return None
+    return decided.sized.fill

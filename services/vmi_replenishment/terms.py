@@ -48,6 +48,7 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
             maximum=agreement.maximum,
             maximum_is_hard=agreement.maximum_is_hard,
             rounding=Rounding(agreement.rounding.value),
+            load_step=agreement.load_step,
         ),
         pack=agreement.pack,
         lead_time_sd_days=agreement.lead_time_sd_days,

@@ -678,6 +678,9 @@ class AgreementMade(Part):
     """Base units in a layer of it: loads are filled up by layers; by pallets where it is missing."""
     load_pallets: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Pallets of a full truck; ``vmi loads`` fills them."""
+    load_building: Literal["none", "layers", "pallets"] = "none"
+    """What orders of the item are filled up to: whole layers of a pallet, or whole pallets, as long as no limit is in
+    the way. What is not needed yet is told apart (``fill_quantity``)."""
 
     supply_limit: SupplyLimit = SupplyLimit.NONE
     """Of suppliers who state their supply."""
@@ -740,6 +743,11 @@ class AgreementMade(Part):
     """The share of what was shipped by which a receipt may differ."""
 
     @property
+    def load_step(self) -> Decimal | None:
+        """Return the base units that orders are filled up to a whole number of."""
+        return {"none": None, "layers": self.pallet_layer, "pallets": self.pallet}[self.load_building]
+
+    @property
     def identity(self) -> str:
         """Which agreement it is: whoever speaks of it, there is one."""
         return "|".join(
@@ -790,6 +798,10 @@ class AgreementMade(Part):
             raise ValueError("largest_value needs a unit_price")
         if self.load_pallets is not None and self.pallet is None:
             raise ValueError("load_pallets needs a pallet, the base units on one")
+        if self.load_step is not None and self.load_step % (self.multiple or self.pack):
+            raise ValueError(f"{self.load_building} of {self.load_step} are no whole number of the multiple or pack")
+        if self.load_building != "none" and self.load_step is None:
+            raise ValueError(f"load_building by {self.load_building} needs a pallet, and by layers a pallet_layer")
         if self.tolerance_value is not None and self.unit_price is None:
             raise ValueError("tolerance_value needs a unit_price")
         return self

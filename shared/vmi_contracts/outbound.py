@@ -69,6 +69,10 @@ class ProposalState(Line):
     expires_at: Instant
     """Unanswered after this it no longer counts."""
 
+    fill_quantity: Amount | None = None
+    """What of the quantity, base units, is not needed yet and fills up a layer or a pallet: demand of later days that
+    is pulled forward, and no sign of more of it."""
+
     requested_quantity: Amount | None = None
     """What we ask to change the quantity to, where the proposal is frozen or accepted. It binds nobody: accepting this
     version keeps ``quantity``, a change to the requested one takes it up."""

@@ -117,6 +117,8 @@ def test_an_unknown_time_zone_is_refused_by_name() -> None:
         ({"service_target": 1}, "service_target"),
         ({"pack": "0"}, "pack"),
         ({"effective_from": "2025-02-01", "effective_to": "2025-01-01"}, "before effective_from"),
+        ({"load_building": "layers", "pallet": "40"}, "needs a pallet, and by layers a pallet_layer"),
+        ({"load_building": "pallets", "pallet": "40", "pack": "12"}, "no whole number of the multiple or pack"),
     ],
 )
 def test_an_agreement_that_contradicts_itself_is_refused(terms: dict[str, Any], complaint: str) -> None:

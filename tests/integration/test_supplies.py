@@ -443,3 +443,19 @@ async def test_f46_a_truck_is_filled_up_and_the_proposal_stays_what_is_needed(ch
     assert (await chain.latest()).quantity == 60
     [order] = loads(found, "dairy")
     assert (order.load.loads, order.load.pallets, order.load.lines[0].fill) == (1, 6, 0), "the maximum leaves no room"
+
+
+async def test_s19_orders_are_filled_up_to_whole_layers_where_that_is_agreed(chain: Chain) -> None:
+    terms = {"policy": "order_up_to", "minimum": None, "maximum": None, "expected_daily_demand": 10, "pack": "10"}
+    await chain.agrees(**terms, pallet="200", pallet_layer="50", load_building="layers")
+    await chain.holds(50)
+
+    line = await chain.latest()
+
+    assert line.quantity == 150
+    assert line.fill_quantity is not None
+    assert 0 < line.fill_quantity < 50
+    assert line.fill_quantity % 10 == 0
+    assert line.explanation["fill"] == str(line.fill_quantity)
+    assert recompute(line.explanation) == line.quantity
+    assert "filling up whole layers or pallets makes it 150." in line.reason

@@ -124,3 +124,33 @@ def test_what_exceeds_a_truck_by_little_waits_by_highest_cover_never_below_the_m
 def test_a_full_truck_needs_nothing():
     assert fills(build([line("a", 26, cover=10)], load_pallets=26)) == {"a": 0}
     assert build([], load_pallets=26).loads == 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "rules", "quantity", "fill"),
+    [
+        (25, {}, 84, 48),
+        (25, {"maximum": Decimal(104)}, 84, 48),
+        (25, {"maximum": Decimal(103)}, 36, 0),
+        (25, {"maximum": Decimal(103), "maximum_is_hard": False}, 36, 0),
+        (25, {"largest_order": Decimal(48)}, 36, 0),
+        (75, {"capacity": Decimal(200)}, 84, 0),
+        (0, {}, 0, 0),
+    ],
+    ids=[
+        "filled up",
+        "up to the maximum",
+        "never above it",
+        "nor a soft one",
+        "nor the largest order",
+        "whole",
+        "none",
+    ],
+)
+def test_s19_what_is_needed_is_filled_up_to_whole_layers_and_fill_is_kept_apart(missing, rules, quantity, fill):
+    agreed = OrderRules(multiple=Decimal(12), load_step=Decimal(84), **rules)
+
+    sized = to_order(missing=Decimal(missing), position=Decimal(20), rules=agreed)
+
+    assert (sized.quantity, sized.fill) == (quantity, fill)
+    assert (sized.binding is Constraint.LOAD) == bool(fill)

@@ -80,11 +80,14 @@ def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) 
                 "budget": _text(need.rules.budget),
                 "capacity": _text(need.rules.capacity),
                 "available": _text(need.rules.available),
+                "load_step": _text(need.rules.load_step),
             },
         },
         "steps": _steps(decision),
         "binding": decision.binding.value,
     }
+    if decision.sized.fill:
+        explanation["fill"] = _plain(decision.sized.fill)
     if decision.reason_for_zero is not None:
         explanation["reason_for_zero"] = decision.reason_for_zero.value
     if need.expected is None or need.expected.basis is Basis.AGREED_RATE:
@@ -169,6 +172,7 @@ _BOUND: Final = {
     Constraint.SHELF_LIFE: "what sells before it expires is",
     Constraint.CAPACITY: "the space there leaves room for",
     Constraint.SUPPLY: "the supplier can promise",
+    Constraint.LOAD: "filling up whole layers or pallets makes it",
 }
 _ZERO: Final = {
     ReasonForZero.COVERED: "Position {position} covers the order-up-to level {level}.",
@@ -305,6 +309,7 @@ def need_of(explanation: Explanation) -> Need:
             budget=_decimal(rules.get("budget")),
             capacity=_decimal(rules.get("capacity")),
             available=_decimal(rules.get("available")),
+            load_step=_decimal(rules.get("load_step")),
         ),
         expected=None if demand is None else _read_expected(demand),
         arrivals=tuple(Arrival(one["days"], Decimal(one["quantity"])) for one in inputs.get("arrivals") or ()),

@@ -37,6 +37,8 @@ class Constraint(StrEnum):
     """The customer's space: a shelf, a tank."""
     SUPPLY = "supply"
     """What the supplier can promise."""
+    LOAD = "load"
+    """Whole layers or pallets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class OrderRules:
     """The most that the customer has space for; never exceeded, whatever is soft."""
     available: Decimal | None = None
     """What the supplier can promise of this order, where it is not to exceed that."""
+    load_step: Decimal | None = None
+    """Base units in a layer or on a pallet, where orders are filled up to whole ones (S19)."""
 
     def __post_init__(self) -> None:
         if self.multiple <= 0:
@@ -81,6 +85,8 @@ class Sized:
     quantity: Decimal
     binding: Constraint
     steps: tuple[Step, ...]
+    fill: Decimal = NOTHING
+    """What of the quantity is not needed yet and fills up a layer or a pallet: pulled forward, no sign of demand."""
 
 
 def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized:
@@ -90,7 +96,8 @@ def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized
     most the largest order and what its budget pays for, never past the maximum, what sells before it
     expires and what there is space for, and no more than the supplier can promise; what these cut is
     rounded *down* to the multiple again. (Rounding first and raising to the minimum then
-    would leave the multiple.)
+    would leave the multiple.) What is needed then is filled up to whole layers or pallets, where that
+    is agreed and no limit is in the way; it is kept apart as ``fill``.
     """
     if missing <= NOISE:
         return Sized(NOTHING, Constraint.NEED, (Step(Constraint.NEED, NOTHING),))
@@ -111,7 +118,24 @@ def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized
         if most is not None and quantity > most:
             quantity = _down(max(most, NOTHING), rules.multiple)
             steps.append(Step(constraint, quantity))
-    return Sized(quantity, steps[-1].constraint, tuple(steps))
+    fill = _fill(quantity, position, rules, room)
+    if fill:
+        steps.append(Step(Constraint.LOAD, quantity + fill))
+    return Sized(quantity + fill, steps[-1].constraint, tuple(steps), fill)
+
+
+def _fill(quantity: Decimal, position: Decimal, rules: OrderRules, room: Decimal | None) -> Decimal:
+    """Return what fills an order up to whole layers or pallets, nothing where a limit leaves no room for all of it.
+
+    Need may pass a soft maximum, what only fills up may not.
+    """
+    if rules.load_step is None or not quantity:
+        return NOTHING
+    whole = _up(quantity, rules.load_step)
+    limits = [room, *(most for _, most in _limits(position, rules, room))]
+    if any(most is not None and whole > most for most in limits):
+        return NOTHING
+    return whole - quantity
 
 
 def _limits(

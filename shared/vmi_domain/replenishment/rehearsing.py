@@ -89,7 +89,10 @@ class Agreed:
         )
         self._source = [sizing.source_of(one.policy) for one in terms]
         simple = [
-            one.policy.kind is PolicyKind.ORDER_UP_TO and one.rules.rounding is Rounding.UP and source in _AT_ONCE
+            one.policy.kind is PolicyKind.ORDER_UP_TO
+            and one.rules.rounding is Rounding.UP
+            and one.rules.load_step is None
+            and source in _AT_ONCE
             for one, source in zip(terms, self._source, strict=True)
         ]
         self._simple: Flags = np.array(simple, np.bool_)
