@@ -31,7 +31,8 @@ def loads(
 
     For agreements with pallet (base units on one) and load_pallets. Up by lowest cover, never above the maximum, the
     space, or what sells before it expires; an order that exceeds full trucks by little is cut down by highest cover.
-    Proposals are of the need alone; a customer asks for the fill with a replenishment request.
+    Proposals are of the need, in whole layers or pallets where load_building asks for them; a customer asks for what
+    fills the truck with a replenishment request.
 
         vmi loads dairy --customer retailer-1
     """
