@@ -26,6 +26,8 @@ SERIAL = "chaos-serial"
 SOURCE = "/chaos"
 LOCATIONS = ("store-1", "store-2")
 ITEMS = ("milk", "bread", "salt", "rice", "tea")
+SCARCE = "plums"
+"""There is too little of it everywhere, and nothing comes: that it must be proposed is certain."""
 RETRACTIONS = {
     topics.SALES.name: SalesRetracted,
     topics.STOCK.name: StockRetracted,
@@ -65,6 +67,7 @@ class Load:
         self._chance = Random(f"load {self.seed}")
         self._correctable: list[Sent] = []
         self._minutes = 0
+        self._to_be_said = [(customer, location) for customer in self.customers for location in LOCATIONS]
 
     def introduction(self) -> list[writing.Writable]:
         """Return what the service must know first."""
@@ -73,11 +76,11 @@ class Load:
             for customer in self.customers
             for document in (
                 *(builders.location(customer, location) for location in LOCATIONS),
-                *(builders.item(customer, item) for item in ITEMS),
+                *(builders.item(customer, item) for item in (*ITEMS, SCARCE)),
                 *(
                     builders.agreement(customer, item, location, expected_daily_demand=20, pack="6")
                     for location in LOCATIONS
-                    for item in ITEMS
+                    for item in (*ITEMS, SCARCE)
                 ),
             )
         ]
@@ -98,7 +101,7 @@ class Load:
             + [self._half_good] * 2
             + [self._conflict] * 1
         )
-        one = chance.choice(draws)()
+        one = self._scarce(*self._to_be_said.pop()) if self._to_be_said else chance.choice(draws)()
         self.sent.append(one)
         return one
 
@@ -144,6 +147,10 @@ class Load:
     def _kept(self, one: Sent) -> Sent:
         self._correctable.append(one)
         return one
+
+    def _scarce(self, customer: str, location: str) -> Sent:
+        document = builders.stock(customer, {SCARCE: 1}, NOON, location)
+        return self._document(document, Kind.REPORT, NOON, [(1, SCARCE, 1)], "scarce")
 
     def _sale(self) -> Sent:
         customer, location, items, at = self._place()
@@ -260,7 +267,9 @@ def malformed(chance: Random, usual: list[tuple[str, bytes]]) -> tuple[bytes | N
         lambda: b'{"customer_id": ' + b'{"a": ' * 3000,
         lambda: head + b'[{"item_id": "i", "quantity": "1"}], "revision": ' + b"1" * 5000 + b"}",
     )
-    headers = chance.choice([usual, usual, usual[1:], [], [("ce_type", b"\xff\xff"), ("ce_specversion", b"1.0")]])
+    broken = [("ce_type", b"\xff\xff"), ("ce_specversion", b"1.0")]
+    no_text = [(name, b"\xff" if name == "ce_source" else value) for name, value in usual]
+    headers = chance.choice([usual, usual, usual[1:], [], broken, no_text])
     return chance.choice(values)(), headers
 
 

@@ -15,13 +15,12 @@ LARGE_PAUSE = (1.0, 5.0)
 
 
 class Nemesis:
-    """Injects faults until it is told to stop, and counts them by what they were."""
+    """Injects faults until it is told to stop, each kind at least once, and counts them by what they were."""
 
     def __init__(self, stage: Stage, seed: int) -> None:
         self._stage = stage
         self._small_chance = Random(f"small faults {seed}")
         self._large_chance = Random(f"large faults {seed}")
-        self.injected: Counter[str] = Counter()
         self.plan: list[str] = []
         self.small = {
             "database backend terminated": self._terminate,
@@ -46,10 +45,14 @@ class Nemesis:
         }
         if stage.disk.missing is None:
             self.large["disk full"] = self._disk
+        self.injected = Counter(dict.fromkeys([*self.small, *self.large], 0))
 
     async def rage(self, until_time) -> None:
-        """Inject faults until it is time, then let all of them end."""
+        """Inject faults until it is time, then let all of them end, and make up for the kinds that did not come."""
         await asyncio.gather(self._small_ones(until_time), self._large_ones(until_time))
+        while missing := [name for name, times in self.injected.items() if not times]:
+            for name in missing:
+                await self._one(name, self._large_chance)
 
     async def _small_ones(self, until_time) -> None:
         chance, loop = self._small_chance, asyncio.get_running_loop()
@@ -76,7 +79,7 @@ class Nemesis:
         await asyncio.gather(*running)
 
     async def _one(self, name: str, chance: Random) -> None:
-        self.injected[name] += await self.large[name](chance)
+        self.injected[name] += await (self.small | self.large)[name](chance)
 
     # The workers --------------------------------------------------------------------------------------------------
 

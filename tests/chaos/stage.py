@@ -31,7 +31,7 @@ from vmi_testing.waiting import until
 SESSION_SECONDS = 6
 """The least that Kafka allows by default; a worker that is frozen for longer is out."""
 WORKERS = ("inventory", "inventory", "forecast", "replenishment", "relay", "relay")
-DISK_MB = 1200
+DISK_MB = 600
 
 
 class ProxiedKafka(Kafka):
@@ -142,7 +142,7 @@ class Stage:
         self.most_rss = 0
         self.patience = asyncio.Lock()
 
-    async def open(self, clock: ClockMode = ClockMode.EVENTS) -> None:
+    async def open(self, clock: ClockMode = ClockMode.EVENTS, **variables: str) -> None:
         addresses = await asyncio.to_thread(self.servers.up)
         direct = make_url(addresses.database_url)
         assert direct.port is not None
@@ -167,6 +167,7 @@ class Stage:
             "VMI_CONSUMING__HEARTBEAT_SECONDS": "1",
             "VMI_CONSUMING__CHUNK_RECORDS": "10",
             "VMI_CONSUMING__BATCH_RECORDS": "20",
+            **variables,
         }
         self.members = [self.joined(name) for name in WORKERS]
         self._keeping = asyncio.create_task(self._keep())
@@ -241,14 +242,14 @@ class Stage:
 
 
 @asynccontextmanager
-async def opened(log: Path, label: str = "-storm"):
-    """Have a stage; what was started for it is gone after it."""
+async def opened(log: Path, label: str = "-storm", **variables: str):
+    """Have a stage, whose workers have these variables too; what was started for it is gone after it."""
     await asyncio.to_thread(_remove_leftovers)
     given = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("VMI_")}
     stage = Stage(testing_servers.session_directory(label), log)
     try:
         try:
-            await stage.open()
+            await stage.open(**variables)
             yield stage
         finally:
             await stage.close()

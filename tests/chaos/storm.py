@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from .checker import Verdict, judged, settled
+from .checker import INBOUND, Verdict, judged, settled
 from .load import Load, send, sender
 from .nemesis import Nemesis
 from .stage import Stage, opened
 
 Tell = Callable[[str], None]
 MOST_RSS_MB = 700
+PER_SECOND = 15
+"""Records that are sent."""
+PATIENCE_SECONDS = 300
+INBOUND_NAMES = [topic.name for topic in INBOUND]
+_CAME_TO = """
+    SELECT topic, coalesce(sum(next_offset), 0) AS records FROM consumer_progress
+    WHERE topic = ANY($1::text[]) AND group_name = 'vmi-inventory' GROUP BY topic ORDER BY topic
+"""
+"""How many records of each topic the inventory workers have dealt with: whether they starve is to be seen."""
 
 
 @dataclass
@@ -54,15 +63,13 @@ class Outcome:
         )
 
 
-async def run(seed: int, seconds: float, log: Path, tell: Tell, *, per_second: float = 15, patience: float = 300):
-    """Let a storm of a seed blow for ``seconds`` and return what came of it."""
+async def run(seed: int, seconds: float, log: Path, tell: Tell) -> Outcome:
+    """Let a storm of a seed blow for ``seconds``, or until each kind of fault came; return what came of it."""
     async with opened(log, f"-storm-{seed}") as stage:
-        return await blow(stage, seed, seconds, tell, per_second=per_second, patience=patience)
+        return await blow(stage, seed, seconds, tell)
 
 
-async def blow(
-    stage: Stage, seed: int, seconds: float, tell: Tell, *, per_second: float = 15, patience: float = 300
-) -> Outcome:
+async def blow(stage: Stage, seed: int, seconds: float, tell: Tell) -> Outcome:
     """The storm itself, on a stage that stands."""
     load = Load(seed, tuple(f"{name}-{uuid4().hex[:6]}" for name in ("acme", "bolt")))
     nemesis = Nemesis(stage, seed)
@@ -75,26 +82,29 @@ async def blow(
     async def told() -> None:
         while True:
             await asyncio.sleep(10)
+            came_to = {row["topic"]: int(row["records"]) for row in await stage.administer(_CAME_TO, INBOUND_NAMES)}
             tell(
                 f"{loop.time() - begin:4.0f} s  {len(load.sent)} records sent, {nemesis.injected.total()} faults, "
-                f"{sum(stage.ends.values())} workers ended"
+                f"{sum(stage.ends.values())} workers ended; read: {came_to or 'the database is away'}"
             )
 
     telling = asyncio.create_task(told())
     try:
         async with sender(stage.kafka_address, load) as producer, asyncio.TaskGroup() as group:
             begin = loop.time()
-            group.create_task(send(producer, load, per_second=per_second, until_time=end))
+            group.create_task(send(producer, load, per_second=PER_SECOND, until_time=end))
             group.create_task(nemesis.rage(end))
         peace = time.monotonic()
         stage.broker_network.mend()
         stage.database_network.mend()
         await stage.up()
-        await settled(stage, patience)
+        await settled(stage, PATIENCE_SECONDS)
         calm = time.monotonic() - peace
     finally:
         telling.cancel()
     verdict = await judged(stage, load)
+    missing = [kind for kind, times in nemesis.injected.items() if not times]
+    verdict.require(not missing, f"these faults did not come: {missing}")
     rss = stage.most_rss // 2**20
     verdict.require(rss < MOST_RSS_MB, f"a worker held {rss} MB")
     return Outcome(seed, seconds, dict(nemesis.injected), dict(stage.ends), calm, rss, verdict, stage.disk.missing)
