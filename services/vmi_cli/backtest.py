@@ -165,6 +165,54 @@ def review_period(
     )
 
 
+@whatif.command("fill-of-all")
+def fill_of_all(
+    sales: Sales,
+    agreements: Agreements,
+    fill: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Fill rate of all items together, by value.")] = 0.95,
+    period: OfPeriod = Period.DAY,
+    begin: Begin = None,
+    until: Until = None,
+    known_demand: KnownDemand = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show which one ratio of shortage to holding cost gives all items together a fill rate, and the stock it takes.
+
+    The same fill rate for each item gives too much to items that are dear to cover. One ratio gives each item what its
+    value is worth: agree on it by service_measure cost, with this shortage_cost and holding_cost for every item.
+
+        vmi whatif fill-of-all --sales sales.csv --agreements agreements.csv --fill .95
+    """
+    from vmi_files import backtests
+    from vmi_files.tables import FileRefused
+
+    order = backtests.Order(sales, agreements, period, _day(begin), _day(until), known_demand=known_demand)
+    try:
+        with file_progress("replaying") as told:
+            found = backtests.one_ratio(order, fill, warn=warn, told=told)
+    except FileRefused as refused:
+        raise Refused(str(refused)) from None
+    if as_json:
+        print_json(
+            {
+                "shortage_cost": found.shortage_over_holding,
+                "holding_cost": 1,
+                "one_ratio": found.outcome.as_row(),
+                "as_agreed": found.as_agreed.as_row(),
+            }
+        )
+        return
+    rows = [
+        (name, f"{one.value_fill_rate:.1%}", f"{one.fill_rate:.1%}", f"{one.value_cover_days:,.1f}",
+         f"{one.cover_days:,.1f}", f"{one.orders:,.1f}")
+        for name, one in (("as agreed", found.as_agreed), ("one cost ratio", found.outcome))
+    ]  # fmt: skip
+    columns = ("policy", "fill by value", "by units", "days of cover by value", "by units", "orders a year")
+    print_rows(f"All items together at {fill:.1%}", columns, rows, nothing="")
+    said = f"service_measure cost, holding_cost 1, shortage_cost {found.shortage_over_holding:.4g}"
+    err.print(f"Agree on {said} for each of them.", markup=False)
+
+
 def _run(order: "Order") -> "Report":
     from vmi_files import backtests
 

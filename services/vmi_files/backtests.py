@@ -153,6 +153,78 @@ def run(order: Order, *, warn: Warn, told: Callable[[float], None]) -> Report:
 
 
 @dataclass(frozen=True, slots=True)
+class OneRatio:
+    """What one ratio of shortage to holding cost for all items would have led to, in the place of what is agreed."""
+
+    as_agreed: Outcome
+    shortage_over_holding: float
+    """p / h, the same for each item, whatever it is worth."""
+    outcome: Outcome
+
+
+def one_ratio(order: Order, value_fill: float, *, warn: Warn, told: Callable[[float], None]) -> OneRatio:
+    """Return the ratio of shortage to holding cost by which all items together reach a fill rate by value.
+
+    The same fill rate for each item gives too much to those that are dear to cover; one ratio gives each what its value
+    is worth (marginal allocation). Fill rises with the ratio: it is looked for between two that lie below and above,
+    on a scale on which the share that is short falls in proportion.
+    """
+    setting = _read(order, warn)
+    world = setting.world(None)
+    days = setting.review_days(None)
+
+    def outcome(target: float | None, measure: ServiceMeasure | None) -> Outcome:
+        terms = [_with(one, target, measure) for one in setting.terms]
+        name = _name(terms, measure is None)
+        return setting.outcome(name, _target(terms), days, setting.replayed(terms, world, order.known_demand))
+
+    as_agreed = outcome(None, None)
+    told(1 / (MOST_RATIOS + 1))
+    tried: list[tuple[float, Outcome]] = []
+    ratio = 1.0 / (1.0 - value_fill)
+    while len(tried) < MOST_RATIOS:
+        share = ratio / (1.0 + ratio)
+        found = outcome(share, ServiceMeasure.COST)
+        tried.append((ratio, found))
+        told((len(tried) + 1) / (MOST_RATIOS + 1))
+        if abs(found.value_fill_rate - value_fill) <= NEAR_ENOUGH:
+            break
+        below = max((one for one in tried if one[1].value_fill_rate < value_fill), default=None, key=_ratio_of)
+        above = min((one for one in tried if one[1].value_fill_rate >= value_fill), default=None, key=_ratio_of)
+        if above is None and ratio >= LARGEST_RATIO:
+            break
+        if below is None or above is None:
+            ratio = ratio * 10.0 if above is None else ratio / 10.0
+        else:
+            ratio = _between(below, above, value_fill)
+    ratio, found = min(tried, key=lambda one: abs(one[1].value_fill_rate - value_fill))
+    if found.value_fill_rate < value_fill - NOT_REACHED:
+        most = f"it is {found.value_fill_rate:.1%} where a unit lost costs {ratio:,.0f} times its holding for a period"
+        raise FileRefused(f"a fill rate by value of {value_fill:.2%} is not reached on this history: {most}")
+    return OneRatio(as_agreed, ratio, found)
+
+
+MOST_RATIOS: Final = 8
+LARGEST_RATIO: Final = 1e5
+"""Beyond it more stock buys next to nothing."""
+NEAR_ENOUGH: Final = 0.002
+NOT_REACHED: Final = 0.01
+
+
+def _ratio_of(tried: tuple[float, Outcome]) -> float:
+    return tried[0]
+
+
+def _between(below: tuple[float, Outcome], above: tuple[float, Outcome], value_fill: float) -> float:
+    """Return the ratio at a fill rate on a straight line in the logarithms of ratios and of shares that are short."""
+    ratios = np.log([above[0], below[0]])
+    short = np.log([max(1.0 - one[1].value_fill_rate, 1e-6) for one in (above, below)])
+    place = np.interp(np.log(1.0 - value_fill), short, ratios)
+    inside = np.clip(place, ratios[1] + 0.1 * (ratios[0] - ratios[1]), ratios[0] - 0.1 * (ratios[0] - ratios[1]))
+    return float(np.exp(inside))
+
+
+@dataclass(frozen=True, slots=True)
 class _Setting:
     """The history as it is replayed."""
 

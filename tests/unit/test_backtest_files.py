@@ -56,6 +56,44 @@ def test_a_shorter_review_period_lowers_the_stock_and_raises_the_orders(files: l
     assert orders == sorted(orders, reverse=True)
 
 
+def of_unlike_items(folder: Path) -> list[str]:
+    """Half of the items cheap to cover and half dear: the same mean, bought in ones or in heaps."""
+    random = np.random.default_rng(8)
+    rows = []
+    for item in range(8):
+        often, heap = (1.0, 1) if item % 2 else (0.05, 20)
+        demand = heap * (random.random(200) < often) * (1 if heap > 1 else random.poisson(1.0, 200))
+        rows += [f"l,{item},{BEGIN + timedelta(days=day)},{int(demand[day])}" for day in range(200)]
+    (folder / "unlike.csv").write_text("\n".join(["location_id,item_id,date,quantity", *rows]))
+    header = "location_id,item_id,lead_time_days,review_days,service_measure,service_target,unit_price"
+    (folder / "same.csv").write_text(f"{header}\n*,*,3,7,fill_rate,.9,3\n")
+    return ["--sales", str(folder / "unlike.csv"), "--agreements", str(folder / "same.csv")]
+
+
+def test_one_cost_ratio_reaches_the_fill_of_all_with_less_stock_than_one_fill_rate_for_each(tmp_path: Path) -> None:
+    of_files = of_unlike_items(tmp_path)
+    [each, *_] = told(["backtest", *of_files, "--targets", "agreed"])
+
+    found = told(["whatif", "fill-of-all", *of_files, "--fill", str(round(each["value_fill_rate"], 4))])
+
+    assert found["as_agreed"] == each
+    assert found["one_ratio"]["value_fill_rate"] == pytest.approx(each["value_fill_rate"], abs=0.01)
+    assert found["one_ratio"]["value_cover_days"] < 0.97 * each["value_cover_days"]
+    ratio = found["shortage_cost"]
+    [again, *_] = told(["backtest", *of_files, "--measure", "cost", "--targets", str(ratio / (1 + ratio))])
+    assert again["value_fill_rate"] == found["one_ratio"]["value_fill_rate"]
+
+
+def test_a_fill_that_no_ratio_reaches_is_refused_with_the_most_there_is(tmp_path: Path) -> None:
+    grown = [f"l,i,{BEGIN + timedelta(days=day)},{1 if day < 60 else 400}" for day in range(100)]
+    (tmp_path / "grown.csv").write_text("\n".join(["location_id,item_id,date,quantity", *grown]))
+    (tmp_path / "slow.csv").write_text("location_id,item_id,lead_time_days,review_days\n*,*,10,7\n")
+    of_files = ["--sales", str(tmp_path / "grown.csv"), "--agreements", str(tmp_path / "slow.csv")]
+
+    with pytest.raises(Refused, match=r"98.00% is not reached on this history: it is \d"):
+        told(["whatif", "fill-of-all", *of_files, "--fill", "0.98"])
+
+
 def test_the_frontier_is_a_table_and_a_picture(files: list[str], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     table, picture = tmp_path / "table.csv", tmp_path / "frontier.png"
