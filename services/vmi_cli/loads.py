@@ -89,5 +89,5 @@ async def _loads(settings: Settings, supplier: str, customer: str | None) -> lis
         found: list[LoadedOrder] = []
         places = [list(of_place) for _, of_place in groupby(keys, key=lambda key: key[:2])]
         for of_place in track(places, "loading", console=err, transient=True, disable=not err.is_terminal):
-            found += loaded(await situations.read(of_place, transaction, master_data), supplier)
+            found += loaded(await situations.as_offered(of_place, transaction, master_data), supplier)
     return found

@@ -84,5 +84,5 @@ async def _rows(settings: Settings, supplier: str, horizon: timedelta, customer:
         found: list[Ahead] = []
         parts = [keys[first : first + AT_ONCE] for first in range(0, len(keys), AT_ONCE)]
         for part in track(parts, "looking ahead", console=err, transient=True, disable=not err.is_terminal):
-            found += ahead(await situations.read(part, transaction, master_data), supplier, horizon)
+            found += ahead(await situations.as_offered(part, transaction, master_data), supplier, horizon)
     return sorted(found, key=lambda one: (one.order_at, one.key)) if keys else None

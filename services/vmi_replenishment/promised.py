@@ -14,7 +14,7 @@ from vmi_domain.replenishment.sharing import Claim, share_out
 from vmi_domain.stock.position import Key
 from vmi_replenishment import situations
 from vmi_replenishment.master_data import MasterData
-from vmi_replenishment.situations import Situations
+from vmi_replenishment.situations import Situations, all_but, replaced
 from vmi_runtime.worker import Transaction
 from vmi_store import due, promises
 from vmi_store.engine import Connection
@@ -102,11 +102,11 @@ async def _in_turn(
     passed: dict[Key, dict[str, PassedOver]] = {}
     settled: set[Key] = set()
     keys = frozenset(case.key for case in found.cases)
-    wanted = {case.key: _all_but(case, name) for case in found.cases if (name := stays_with(case)) is not None}
+    wanted = {case.key: all_but(case, name) for case in found.cases if (name := stays_with(case)) is not None}
     while True:
         if wanted:
             again = await situations.read(sorted(wanted), transaction, master_data, instead_of=wanted)
-            found = _with(found, again, passed)
+            found = replaced(found, again)
             settled |= {key for key in wanted if key not in passed}
         some = _limited_ones(found.cases, stated)
         several = [
@@ -115,7 +115,7 @@ async def _in_turn(
             if one.case.others and one.case.key not in settled and one.terms.sourcing.limit is Limit.CAP
         ]
         if not several:
-            return _with(found, found, passed)
+            return _with(found, passed)
         pools = {one.pool for one in several}
         concerned = [one for one in some if one.pool in pools]
         division = await _divided(concerned, stated, pools, keys, transaction.connection)
@@ -131,9 +131,9 @@ async def _in_turn(
                 best = max(tried.values(), key=lambda source: source.covered)
                 if best.supplier_id == one.terms.supplier_id:
                     continue
-                wanted[one.case.key] = _all_but(one.case, best.supplier_id)
+                wanted[one.case.key] = all_but(one.case, best.supplier_id)
         if not wanted:
-            return _with(found, found, passed)
+            return _with(found, passed)
 
 
 def _going(several: Sequence[_Limited], division: "_Division", stated: Mapping[Pool, Stated]) -> list[_Limited]:
@@ -154,24 +154,17 @@ def _going(several: Sequence[_Limited], division: "_Division", stated: Mapping[P
     return going
 
 
-def _all_but(case: Case, supplier_id: str) -> frozenset[str]:
-    assert case.terms is not None
-    return frozenset({case.terms.supplier_id, *case.others} - {supplier_id})
-
-
-def _with(found: Situations, again: Situations, passed: Mapping[Key, Mapping[str, PassedOver]]) -> Situations:
-    """Return situations with some keys as they were read again, and with the sources they were passed over for."""
-    places = {case.key: place for place, case in enumerate(again.cases)}
-    cases, watched = list(found.cases), list(found.watched)
-    for place, case in enumerate(found.cases):
-        if case.key not in places:
-            continue
-        of_key = places[case.key]
-        following, watched[place] = again.cases[of_key], again.watched[of_key]
-        asked = None if following.terms is None else following.terms.supplier_id
-        over = tuple(one for name, one in passed.get(case.key, {}).items() if name != asked)
-        cases[place] = replace(following, instead_of=over)
-    return replace(found, cases=cases, watched=watched)
+def _with(found: Situations, passed: Mapping[Key, Mapping[str, PassedOver]]) -> Situations:
+    """Return situations with the sources that each key was passed over for."""
+    if not passed:
+        return found
+    cases = list(found.cases)
+    for place, case in enumerate(cases):
+        if case.key in passed:
+            asked = None if case.terms is None else case.terms.supplier_id
+            over = tuple(one for name, one in passed[case.key].items() if name != asked)
+            cases[place] = replace(case, instead_of=over)
+    return replace(found, cases=cases)
 
 
 # What is there for whom

@@ -16,7 +16,7 @@ from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_o
 from vmi_domain.replenishment.overriding import Override
 from vmi_domain.replenishment.proposals import HeldBecause
 from vmi_domain.replenishment.reliability import learned
-from vmi_domain.replenishment.reviewing import Case, Terms
+from vmi_domain.replenishment.reviewing import Case, Terms, asked_instead
 from vmi_domain.replenishment.sharing import PROPOSALS_COUNTED, Source, next_source
 from vmi_domain.replenishment.sizing import looks_at_arrivals
 from vmi_domain.stock.feeds import FeedKind
@@ -145,6 +145,34 @@ async def read(
         else:
             watched.append(Watched(row, held, holding, outlooks.get(key)))
     return Situations(cases, [standing[key].due_at for key in keys], watched)
+
+
+async def as_offered(keys: Sequence[Key], transaction: Transaction, master_data: MasterData) -> Situations:
+    """Return the same with each key at the supplier that its next proposal stands with: for who tells, and not decides.
+
+    Whose turn it is need not be who was asked, where a supply is short.
+    """
+    found = await read(keys, transaction, master_data)
+    asked = {case.key: all_but(case, name) for case in found.cases if (name := asked_instead(case)) is not None}
+    if not asked:
+        return found
+    return replaced(found, await read(sorted(asked), transaction, master_data, instead_of=asked))
+
+
+def all_but(case: Case, supplier_id: str) -> frozenset[str]:
+    """Return all suppliers of a case but one."""
+    assert case.terms is not None
+    return frozenset({case.terms.supplier_id, *case.others} - {supplier_id})
+
+
+def replaced(found: Situations, again: Situations) -> Situations:
+    """Return situations with some keys as they were read again."""
+    places = {case.key: place for place, case in enumerate(again.cases)}
+    cases, watched = list(found.cases), list(found.watched)
+    for place, case in enumerate(found.cases):
+        if case.key in places:
+            cases[place], watched[place] = again.cases[places[case.key]], again.watched[places[case.key]]
+    return replace(found, cases=cases, watched=watched)
 
 
 async def _arriving(

@@ -156,7 +156,7 @@ def _settled_already(case: Case) -> str:
 async def _case(key: Key, transaction: Transaction) -> tuple[Case | None, str]:
     """Return the key as it stands now, without what is noted as due: nothing is changed by asking."""
     master_data = MasterData()
-    found = await situations.read([key], transaction, master_data)
+    found = await situations.as_offered([key], transaction, master_data)
     copies = await master_data.as_of_now(transaction, {key.customer_id})
     units = await copies.units([key])
     return (found.cases[0] if found.cases else None, units[key.customer_id, key.item_id])

@@ -16,7 +16,7 @@ from vmi_contracts.outbound import ProposalLine, ProposalsIssued
 from vmi_domain.replenishment.explanations import recompute
 from vmi_domain.stock.position import Key
 from vmi_inventory.supplying import read_supply, record_supply
-from vmi_replenishment import situations
+from vmi_replenishment import situations, telling
 from vmi_replenishment.ahead import ahead
 from vmi_replenishment.following import Replenishment
 from vmi_replenishment.loads import loads
@@ -285,6 +285,20 @@ async def test_a_source_that_is_short_falls_over_to_the_next_by_priority_and_bac
     assert over.lines[0].explanation["instead_of"] == [{"supplier_id": "dairy", "wanted": "50", "share": "30"}]
     assert await chain.asked_now() == [("dairy", "store-1", 50)]
     assert await chain.statuses() == {("farm", "superseded"), ("dairy", "proposed")}
+
+
+async def test_why_tells_of_the_source_that_was_asked_and_not_of_the_one_whose_turn_it_was(chain: Chain) -> None:
+    await chain.agrees()
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none", pack="25", maximum="150")
+    await chain.states(available_to_promise="30")
+    await chain.holds(50)
+    async with chain.engine.connect() as connection:
+        story = await telling.of_key(Key(chain.customer, "store-1", "milk"), Transaction(connection, EVENTS))
+
+    assert story is not None
+    assert story.decision.level == 150
+    assert "dairy can send 30 of 50." in story.reason
+    assert list(story.now) == [], "nothing is otherwise than when it was decided"
 
 
 async def test_of_sources_that_are_all_short_the_one_that_can_send_most_is_asked(chain: Chain) -> None:

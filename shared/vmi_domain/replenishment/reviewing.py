@@ -220,6 +220,15 @@ def stays_with(case: Case) -> str | None:
     return None
 
 
+def asked_instead(case: Case) -> str | None:
+    """Return the other supplier that the proposal for the next opportunity stands with, None where it is this one."""
+    if case.terms is None:
+        return None
+    to_come = [one for one in case.live if one.is_undecided and one.order_at >= case.now]
+    names = [one.supplier_id for one in sorted(to_come, key=lambda one: one.order_at)]
+    return names[0] if names and case.terms.supplier_id not in names and names[0] in case.others else None
+
+
 def may_fall_over(case: Case, promise: Promise) -> bool:
     """Whether a short promise sends a need to its next source: not by way of alert, nor once its proposal is frozen."""
     if case.terms is None or not case.others or promise.limit is not Limit.CAP or not promise.short:
