@@ -289,16 +289,15 @@ async def test_a_source_that_is_short_falls_over_to_the_next_by_priority_and_bac
 
 async def test_why_tells_of_the_source_that_was_asked_and_not_of_the_one_whose_turn_it_was(chain: Chain) -> None:
     await chain.agrees()
-    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none", pack="25", maximum="150")
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none", unit_price="2", maximum="150")
     await chain.states(available_to_promise="30")
     await chain.holds(50)
     async with chain.engine.connect() as connection:
         story = await telling.of_key(Key(chain.customer, "store-1", "milk"), Transaction(connection, EVENTS))
 
     assert story is not None
-    assert story.decision.level == 150
     assert "dairy can send 30 of 50." in story.reason
-    assert list(story.now) == [], "nothing is otherwise than when it was decided"
+    assert story.told.value == 200, "at the price of the farm"
 
 
 async def test_of_sources_that_are_all_short_the_one_that_can_send_most_is_asked(chain: Chain) -> None:
