@@ -4,6 +4,7 @@ import sys
 from difflib import get_close_matches
 from importlib import import_module
 from inspect import cleandoc
+from textwrap import dedent, indent
 from typing import Any, Final
 
 import typer
@@ -44,6 +45,9 @@ COMMANDS: Final = {
 }
 """Where each command stands: a function, or an app with commands of its own."""
 
+EXAMPLE: Final = "vmi "
+"""How the lines of an example begin: where a help text is a sentence and examples, nothing is left of their indent."""
+
 REFUSALS: Final = (
     ("vmi_local", "LocalServerError"),
     ("vmi_runtime.settings", "SettingsError"),
@@ -82,10 +86,11 @@ class Commands(TyperGroup):
 
 
 def _flowing(text: str) -> str:
-    """Return a help text whose sentences break where the terminal ends, not where the source does; examples stay."""
-    paragraphs = cleandoc(text).split("\n\n")
+    """Return a help text whose sentences break where the terminal ends, not where the source does; examples stay, all
+    with the same indent."""
     return "\n\n".join(
-        paragraph if paragraph.startswith((" ", "vmi ")) else " ".join(paragraph.split()) for paragraph in paragraphs
+        indent(dedent(paragraph), "    ") if paragraph.startswith((" ", EXAMPLE)) else " ".join(paragraph.split())
+        for paragraph in cleandoc(text).split("\n\n")
     )
 
 

@@ -290,7 +290,6 @@ def answer(
     """Accept a change that was asked for, which is agreed by that, or reject it.
 
     vmi agreements answer 3ccde29c accept --party customer
-
     vmi agreements answer 3ccde29c reject --party customer --reason "no room on the shelf"
     """
     settings = connected()

@@ -70,7 +70,7 @@ def show(
     """Show how far a stock record can be trusted, and what its last counts and
     reports found.
 
-    vmi counts show retailer-1 store-1 milk
+        vmi counts show retailer-1 store-1 milk
     """
     found = asyncio.run(_record(connected(), Key(customer, location, item)))
     if as_json:

@@ -44,6 +44,8 @@ async def opened(settings: Settings, *, migrated: bool = True, patient: bool = F
 def migrate() -> None:
     """Bring the database's schema to this version's; harmless when it is there
     already.
+
+        vmi migrate
     """
     before, after = asyncio.run(_migrate(connected()))
     err.print(f"The schema was {after} already" if before == after else f"Schema {before or 'empty'} → {after}")

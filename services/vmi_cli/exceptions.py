@@ -72,7 +72,10 @@ def list_(
 
 @app.command()
 def show(id_: Id, as_json: AsJson = False) -> None:
-    """Show one exception with the figures behind it."""
+    """Show one exception with the figures behind it.
+
+    vmi exceptions show 3f2c
+    """
     one = asyncio.run(_one(connected(), id_))
     if as_json:
         print_json(_as_json(one))
@@ -90,7 +93,7 @@ def acknowledge(id_: Id, reason: Reason, author: Author = None, as_json: AsJson 
     """Take an exception up: others see that somebody is on it. It still closes by
     itself.
 
-    vmi exceptions acknowledge 3f2c --reason "truck is on its way"
+        vmi exceptions acknowledge 3f2c --reason "truck is on its way"
     """
 
     def say(standing: Standing, now: datetime) -> Step:
@@ -126,7 +129,10 @@ def suppress(
 def feeds(
     customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None, as_json: AsJson = False
 ) -> None:
-    """List the feeds of documents, up to when each has told, and which are stale."""
+    """List the feeds of documents, up to when each has told, and which are stale.
+
+    vmi exceptions feeds --customer retailer-1
+    """
     found = asyncio.run(_feeds(connected(), customer))
     if as_json:
         print_json(found)

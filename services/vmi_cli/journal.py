@@ -21,7 +21,10 @@ app = typer.Typer(no_args_is_help=True, help="The journal of facts: its partitio
 
 @app.command("partitions")
 def partitions_(as_json: AsJson = False) -> None:
-    """List the journal's partitions with their sizes, the oldest first."""
+    """List the journal's partitions with their sizes, the oldest first.
+
+    vmi journal partitions
+    """
     found = asyncio.run(_present(connected()))
     if as_json:
         print_json([_as_json(one) for one in found])

@@ -19,6 +19,7 @@ def up() -> None:
     Starting twice is harmless; data survive `vmi local down`. Put the two
     lines into your shell to use them from elsewhere:
 
+        vmi local up
         eval "$(vmi local up)"
     """
     servers = LocalServers()
@@ -35,7 +36,11 @@ def down(
         bool, typer.Option("--remove-data", help="Remove all data of both servers, for good.")
     ] = False,
 ) -> None:
-    """Stop broker and database; their data stay."""
+    """Stop broker and database; their data stay.
+
+    vmi local down
+    vmi local down --remove-data
+    """
     servers = LocalServers()
     with err.status("Stopping ..."):
         if remove_data:
@@ -47,7 +52,10 @@ def down(
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Show what runs, where, and since when."""
+    """Show what runs, where, and since when.
+
+    vmi local status
+    """
     state = LocalServers().status()
     if as_json:
         print_json(asdict(state))
@@ -74,7 +82,10 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines of each.")] = 40,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines; Ctrl-C ends.")] = False,
 ) -> None:
-    """Print the servers' logs."""
+    """Print the servers' logs.
+
+    vmi local logs --lines 100
+    """
     servers = LocalServers()
     for line in servers.follow_logs(lines) if follow else servers.logs(lines):
         out.print(line, markup=False)

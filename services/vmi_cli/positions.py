@@ -75,13 +75,10 @@ def show(
 
     Why was 40 proposed on Tuesday? Ask what was known on Tuesday:
 
-    vmi position retailer-1 store-1
-
-    vmi position retailer-1 store-1 milk --facts --json
-
-    vmi position retailer-1 store-1 milk --known-at 2025-03-04T09:00
-
-    vmi position retailer-1 store-1 milk --at 2025-03-03 --known-at 2025-03-06
+        vmi position retailer-1 store-1
+        vmi position retailer-1 store-1 milk --facts --json
+        vmi position retailer-1 store-1 milk --known-at 2025-03-04T09:00
+        vmi position retailer-1 store-1 milk --at 2025-03-03 --known-at 2025-03-06
 
     Times without an offset are the location's own.
     """

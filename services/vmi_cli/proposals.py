@@ -146,11 +146,9 @@ def answer(
     """Answer a proposal as its supplier or customer would: the answer goes to Kafka
     like anybody's.
 
-    vmi answer 2cac224b accept
-
-    vmi answer 2cac224b change --quantity 40 --code out_of_stock
-
-    vmi answer 2cac224b counter -q 60 --party customer --code too_much
+        vmi answer 2cac224b accept
+        vmi answer 2cac224b change --quantity 40 --code out_of_stock
+        vmi answer 2cac224b counter -q 60 --party customer --code too_much
     """
     settings = connected()
     line = _line(kind, quantity, version, code, reason, expected_at)

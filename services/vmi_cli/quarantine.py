@@ -102,7 +102,10 @@ def list_(
 def show(
     id_: Annotated[str, typer.Argument(metavar="ID", help="The id, or how it begins.")], as_json: AsJson = False
 ) -> None:
-    """Show one with its place, its headers and its original bytes."""
+    """Show one with its place, its headers and its original bytes.
+
+    vmi quarantine show 4f0c8a1e-77
+    """
     [one] = asyncio.run(_named(connected(), [id_]))
     if as_json:
         print_json(_as_json(one))

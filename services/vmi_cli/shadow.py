@@ -42,7 +42,7 @@ def report(
     sold out it is told whether the delivery before them would have been
     larger or smaller.
 
-    vmi shadow report --customer retailer-1
+        vmi shadow report --customer retailer-1
     """
     scores = asyncio.run(_scores(connected(), customer, location, since))
     if as_json:

@@ -19,6 +19,9 @@ from vmi_store import exceptions, outbox, quarantine
 def status(as_json: AsJson = False) -> None:
     """Show the workers, how far behind each is, what waits to be published, and
     what is in quarantine.
+
+        vmi status
+        vmi status --json
     """
     state = asyncio.run(_state(connected()))
     if as_json:

@@ -15,7 +15,10 @@ app = typer.Typer(no_args_is_help=True, help="Create the topics, and see how the
 
 @app.command()
 def create() -> None:
-    """Create the topics that are missing; those that exist stay as they are."""
+    """Create the topics that are missing; those that exist stay as they are.
+
+    vmi topics create
+    """
     created = asyncio.run(broker.create_topics(connected().kafka, ALL))
     for name in created:
         out.print(f"created {name}")
@@ -26,6 +29,8 @@ def create() -> None:
 def describe(as_json: AsJson = False) -> None:
     """Show every topic: what it carries, its key, and how the broker's settings
     differ from the declared ones.
+
+        vmi topics describe
     """
     found = asyncio.run(broker.partitions_and_config(connected().kafka, ALL))
     rows = [_described(topic, found.get(topic.name)) for topic in ALL]

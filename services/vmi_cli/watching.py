@@ -29,9 +29,7 @@ def watch(
     """Show the records of a topic as they come.
 
     vmi watch proposals
-
     vmi watch sales --key 'retailer-1|store-1'
-
     vmi watch proposals --from-start --no-follow --json | jq .data.lines[0].quantity
     """
     try:

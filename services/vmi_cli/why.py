@@ -34,9 +34,8 @@ def why(
     """Tell why so much is proposed, or nothing: what it rests on, how long it lasts,
     what one pack more would do, and what else could be done.
 
-    vmi why 2cac224b
-
-    vmi why retailer-1 store-1 milk --json
+        vmi why 2cac224b
+        vmi why retailer-1 store-1 milk --json
     """
     if len(what) not in (1, 3):
         raise Refused("say a proposal's id (or how it begins), or customer, location and item")
