@@ -51,7 +51,8 @@ def test_the_help_of_every_command_ends_with_examples_that_it_understands(path: 
         try:
             command.make_context(path[-1], list(words))
         except BadParameter as error:
-            assert "does not exist" in str(error), line  # a file that is not here
+            if "does not exist" not in str(error):  # a file that is not here
+                raise
 
 
 def test_the_file_doors_import_neither_broker_nor_database() -> None:
