@@ -331,6 +331,17 @@ async def test_f31_a_promotion_does_not_raise_what_is_usual_after_it_ends(shop: 
     assert await shop.rate() == pytest.approx(10, rel=0.05)
 
 
+async def test_s22_a_promotion_that_is_told_late_is_no_trend(shop: Shop) -> None:
+    await shop.sells([10] * 31 + [40] * 7 + [10] * 2)
+    await shop.tells(builders.sale(shop.customer, {"milk": 1}))
+    as_trend = await shop.rate()
+    promoted = {"from_day": TODAY - 9 * DAY, "to_day": TODAY - 3 * DAY}
+    await shop.plans(plans.PromotionPlanned, promoted, stated_at=NOON)
+
+    assert as_trend > 11
+    assert await shop.rate() == pytest.approx(10, rel=0.05)
+
+
 async def test_the_uplift_of_the_next_promotion_is_learned_from_the_last(shop: Shop) -> None:
     promoted = {"from_day": TODAY - 9 * DAY, "to_day": TODAY - 3 * DAY}
     await shop.plans(plans.PromotionPlanned, promoted, stated_at=NOON - 20 * DAY)

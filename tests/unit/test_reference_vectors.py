@@ -1,4 +1,4 @@
-"""Vectors of the field's reference (semantics S29, formulas.md 5.4, 5.9, 5.11) that concern no one module alone."""
+"""Vectors of the field's reference (semantics S29, formulas.md 5.1, 5.4, 5.9, 5.11) that concern no one module alone."""
 
 from collections import deque
 from dataclasses import replace
@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vmi_domain import distributions
+from vmi_domain.replenishment.cover import periods_until_out
 from vmi_domain.replenishment.expectations import Question, expectations
 from vmi_domain.replenishment.needs import Policy, Position
 from vmi_domain.replenishment.opportunities import Calendar, next_opportunity
@@ -60,6 +61,19 @@ def test_s29_cover_for_infrequent_demand_raises_the_quantity_and_moves_no_due_da
         before.proposal.deliver_at,
     )
     assert reviewed(longer).due_at == reviewed(usual).due_at
+
+
+# 5.1
+
+
+def test_projected_stock_is_the_stock_before_and_what_comes_less_what_is_asked_for() -> None:
+    """P₀ = 100; 50 come on the third day; 20 a day: 80, 60, 90, 70, 50, 30, 10 and half a day more."""
+    arrivals = np.zeros((1, 14))
+    arrivals[0, 2] = 50.0
+
+    [days] = periods_until_out(np.array([100.0]), arrivals, np.full((1, 14), 20.0))
+
+    assert days == 7.5
 
 
 # 5.4
