@@ -1,4 +1,4 @@
-"""Vectors of the field's reference (semantics S29, formulas.md 5.1, 5.4, 5.9, 5.11) that concern no one module alone."""
+"""Vectors of the field (semantics S29, formulas.md 5.1, 5.4, 5.9, 5.11) that concern no one module alone."""
 
 from collections import deque
 from dataclasses import replace
