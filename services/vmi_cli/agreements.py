@@ -190,12 +190,26 @@ def history(
         fields = agreement_files.difference(before, one)
         said = ", ".join(f"{name} {now or 'none'}" for name, (_, now) in fields.items() if name != "effective_from")
         rows.append(
-            (_day(word.recorded_at), one.supplier_id, one.effective_from, one.effective_to, said or "as before")
+            (
+                _day(word.recorded_at),
+                one.made_by or "both",
+                one.supplier_id,
+                one.effective_from,
+                one.effective_to,
+                said or "as before",
+            )
         )
         last[one.supplier_id] = one
     print_rows(
         f"{item} at {location} of {customer}",
-        ("learned", "supplier", "from", "to", "what it says beyond the word before (the first: beyond the defaults)"),
+        (
+            "learned",
+            "word of",
+            "supplier",
+            "from",
+            "to",
+            "what it says beyond the word before (the first: beyond the defaults)",
+        ),
         rows,
         nothing="Nothing was agreed; `vmi agreements import` takes agreements in.",
         sentences=True,

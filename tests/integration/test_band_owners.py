@@ -165,6 +165,17 @@ async def test_a_request_is_listed_with_what_it_would_change(table: Table) -> No
 
 
 @pytest.mark.usefixtures("at_home")
+async def test_the_history_of_an_agreement_shows_whose_word_it_was(table: Table) -> None:
+    await table.agrees(made_by=None, maximum="80")
+
+    shown = await vmi("history", table.desk.customer, "store-1", "milk")
+
+    words = [line for line in shown.stdout.splitlines() if "dairy" in line]
+    assert [word.split()[2] for word in words] == ["customer", "both"]
+    assert ["maximum 60" in words[0], "maximum 80" in words[1]] == [True, True]
+
+
+@pytest.mark.usefixtures("at_home")
 async def test_an_answer_to_no_open_request_is_refused_before_it_is_sent() -> None:
     refused = await vmi("answer", str(uuid4()), "accept")
 
