@@ -4,9 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from vmi_cli.console import Refused, err
 from vmi_cli.surroundings import connected
 from vmi_runtime.clock import Clock
@@ -15,7 +12,7 @@ from vmi_store import engine, partitions, schema_version
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, migrated: bool = True, patient: bool = False) -> AsyncIterator[AsyncEngine]:
+async def opened(settings: Settings, *, migrated: bool = True, patient: bool = False) -> AsyncIterator[engine.Engine]:
     """Give an engine for the database, whose schema must be this version's, or raise Refused.
 
     ``patient``: statements may take as long as they take.
@@ -29,13 +26,13 @@ async def opened(settings: Settings, *, migrated: bool = True, patient: bool = F
         statement_timeout_seconds=0 if patient else settings.database.statement_timeout_seconds,
     )
     try:
+        await engine.reach(database)
         if migrated:
             await schema_version.require_head(database)
         yield database
-    except (OSError, DBAPIError) as error:
-        if isinstance(error, DBAPIError) and not error.connection_invalidated and "connect" not in str(error).lower():
+    except Exception as error:
+        if (reason := engine.unreachable(error)) is None:
             raise
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise Refused(f"no Postgres answers ({reason}): is it running? `vmi local status` tells") from None
     finally:
         await database.dispose()

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.core import TyperGroup
 
 from vmi_cli.console import AsJson, Refused, out, print_json, print_rows
@@ -33,6 +32,7 @@ from vmi_domain.stock.supply import Stage
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
 from vmi_store import agreements, catalogue, history, positions, watermarks
+from vmi_store.engine import Connection
 from vmi_store.history import Known
 from vmi_store.positions import PositionRow
 
@@ -247,7 +247,7 @@ def _text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-async def _terms(connection: AsyncConnection, keys: list[Key], reached_at: datetime | None) -> dict[Key, AgreementMade]:
+async def _terms(connection: Connection, keys: list[Key], reached_at: datetime | None) -> dict[Key, AgreementMade]:
     day = reached_at.date() if reached_at else Clock().wall().date()
     found = await agreements.in_force(connection, [(key, day) for key in keys])
     return {key: one[0] for key, one in found.items()}

@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_cli.console import AsJson, print_json, print_rows
 from vmi_cli.database import opened
@@ -13,6 +12,7 @@ from vmi_contracts.values import plain
 from vmi_domain.replenishment.reliability import Delivery, learned
 from vmi_domain.stock.position import Key
 from vmi_store import agreements, promises, supply
+from vmi_store.engine import Connection
 
 
 def suppliers(
@@ -80,7 +80,7 @@ async def _read(supplier: str | None, customer: str | None) -> tuple[list[dict[s
 
 
 async def read(
-    connection: AsyncConnection, supplier: str | None, customer: str | None
+    connection: Connection, supplier: str | None, customer: str | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return what deliveries show of each supplier and customer, and what suppliers say that they can send."""
     made = await agreements.standing(connection, customer_id=customer)

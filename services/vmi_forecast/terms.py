@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Final
 
 from vmi_contracts.inbound import AgreementMade, ForecastModel, ServiceMeasure
+from vmi_domain.costs import critical_ratio
 from vmi_domain.forecasting import Protection
 
 NONE_AGREED = float("nan")
@@ -68,4 +69,4 @@ def _service(agreement: AgreementMade) -> float:
         return agreement.service_target
     assert agreement.shortage_cost is not None
     assert agreement.holding_cost is not None
-    return agreement.shortage_cost / (agreement.shortage_cost + agreement.holding_cost)
+    return critical_ratio(shortage_cost=agreement.shortage_cost, holding_cost=agreement.holding_cost)

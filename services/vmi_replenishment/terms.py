@@ -7,6 +7,7 @@ from typing import Final
 from vmi_contracts.inbound import AgreementMade, Approval, Mode
 from vmi_contracts.inbound import Policy as AgreedPolicy
 from vmi_contracts.inbound import ServiceMeasure as AgreedMeasure
+from vmi_domain.costs import critical_ratio
 from vmi_domain.replenishment.approving import Tolerance
 from vmi_domain.replenishment.needs import BufferFactors, Policy, PolicyKind, ServiceMeasure, UnmetDemand
 from vmi_domain.replenishment.opportunities import Calendar
@@ -135,12 +136,12 @@ def _tolerance(agreement: AgreementMade) -> Tolerance | None:
 
 
 def _target(agreement: AgreementMade) -> float:
-    """The agreed target, or by cost the critical ratio p / (p + h)."""
+    """The agreed target, or by cost the critical ratio."""
     if agreement.service_measure is not AgreedMeasure.COST:
         return agreement.service_target
     assert agreement.holding_cost is not None
     assert agreement.shortage_cost is not None
-    return agreement.shortage_cost / (agreement.shortage_cost + agreement.holding_cost)
+    return critical_ratio(shortage_cost=agreement.shortage_cost, holding_cost=agreement.holding_cost)
 
 
 def cadences_of(agreement: AgreementMade) -> tuple[tuple[FeedKind, timedelta], ...]:

@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 Connection = AsyncConnection
@@ -43,6 +44,25 @@ def create(
     return create_async_engine(
         url, pool_size=pool_size, max_overflow=0, pool_timeout=30, hide_parameters=True, connect_args=arguments
     )
+
+
+async def reach(engine: AsyncEngine) -> None:
+    """Connect once, or raise ConnectionError where nobody answers."""
+    try:
+        async with engine.connect():
+            pass
+    except OSError as error:  # of what kind depends on how many addresses there are, and on the way to them
+        raise ConnectionError(str(error) or "not in time") from error
+
+
+def unreachable(error: BaseException) -> str | None:
+    """Return in one line why no Postgres answers, where an error says that none does: a full disk does not."""
+    if isinstance(error, DBAPIError):
+        if not error.connection_invalidated and "connect" not in str(error).lower():
+            return None
+    elif not isinstance(error, ConnectionError):
+        return None
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
 
 
 async def be_patient(connection: AsyncConnection) -> None:

@@ -1,6 +1,7 @@
 """Archiving: what is old leaves the journal for verified files, and everything that follows from it stays."""
 
 import asyncio
+import errno
 import hashlib
 import json
 import os
@@ -247,6 +248,20 @@ async def test_what_comes_in_meanwhile_is_not_lost(desk: Desk, tmp_path: Path) -
         await session.rollback()
     assert sum(one.lines for one in await archived(desk, tmp_path)) == 9
     assert (await desk.rebuild(dry_run=True)).is_same
+
+
+async def test_on_the_command_line_a_full_disk_is_not_taken_for_a_database_that_does_not_answer(
+    own: AsyncEngine, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(self: Csv, lines: Sequence[JournalLine]) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Csv, "write", write)
+    monkeypatch.setenv("VMI_DATABASE__URL", url_of(own))
+    monkeypatch.setenv("VMI_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    command = ["archive", "--before", "2022-01-01", "--out", str(tmp_path), "--format", "csv"]
+    ran = await asyncio.to_thread(partial(CliRunner().invoke, app, command))
+    assert str(ran.exception) == f"{tmp_path}: No space left on device; nothing of that file left the journal"
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
