@@ -54,7 +54,10 @@ def test_a_bare_document_is_sent_with_its_type(tmp_path: Path) -> None:
         ("[]", "no event in it"),
         ("[3]", "event 1: an event is a JSON object"),
         (json.dumps(SALE), "no type"),
-        (json.dumps({**EVENT, "type": "vmi.sales.v9"}), "no type of ours; there are: vmi.agreement-made.v1"),
+        (
+            json.dumps({**EVENT, "type": "vmi.sales.v9"}),
+            "no type of ours; there are: vmi.agreement-change-answered.v1, vmi.agreement-made.v1",
+        ),
         (json.dumps({**EVENT, "type": "vmi.proposals-issued.v1"}), "ours to write"),
         (json.dumps({**EVENT, "data": {**SALE, "occurred_at": "noon"}}), "the event: occurred_at: "),
         (
