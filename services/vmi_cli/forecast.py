@@ -211,10 +211,10 @@ async def _archived(customer: str | None, location: str | None, item: str | None
     """Return errors by weeks ahead of what the service said."""
     from vmi_cli.database import opened
     from vmi_cli.surroundings import connected
-    from vmi_store import archive, profiles
+    from vmi_store import past_forecasts, profiles
 
     async with opened(connected()) as database, database.connect() as connection:
-        outcomes = await archive.outcomes(connection, customer_id=customer, location_id=location, item_id=item)
+        outcomes = await past_forecasts.outcomes(connection, customer_id=customer, location_id=location, item_id=item)
         classes = await profiles.classes_of(connection, [one.said.key for one in outcomes]) if by is By.CLASS else {}
     if not outcomes:
         raise Refused("no forecast is archived yet: one is once a week, when a location closes its days")

@@ -12,10 +12,10 @@ from vmi_cli.console import AsJson, Refused, err, out, print_json, print_rows
 from vmi_cli.database import opened
 from vmi_cli.surroundings import connected
 from vmi_contracts.topics import SUPPLY
-from vmi_inventory import rebuilding, releasing, replaying
+from vmi_inventory import rebuilding, releasing, rereading
 from vmi_inventory.__main__ import WORKER
 from vmi_inventory.rebuilding import Outcome
-from vmi_inventory.replaying import Replayed, Source
+from vmi_inventory.rereading import Reread, Source
 from vmi_replenishment import restoring
 from vmi_replenishment.__main__ import WORKER as REPLENISHMENT
 from vmi_replenishment.restoring import Restored
@@ -78,10 +78,10 @@ def rebuild(
         raise Refused("--forecasts has nothing to compare with, so that it cannot be run dry; leave one of them out")
     scope = Scope(customer, location, item)
     settings = connected()
-    replayed = asyncio.run(_replay(settings, scope, dry_run)) if from_topics else None
+    found = asyncio.run(_reread(settings, scope, dry_run)) if from_topics else None
     restored = asyncio.run(_restore(settings, scope, dry_run)) if from_topics else None
     outcome = asyncio.run(_rebuild(settings, scope, dry_run))
-    missing = any(one is not None and not one.is_same for one in (replayed, restored))
+    missing = any(one is not None and not one.is_same for one in (found, restored))
     if customer is not None and not outcome.keys and not missing:
         raise Refused(f"nothing is known of {' '.join(name for name in (customer, location, item) if name)}")
     learned = asyncio.run(_learn_anew(settings, scope)) if forecasts else None
@@ -89,12 +89,12 @@ def rebuild(
         print_json(
             _as_json(outcome, dry_run)
             | ({} if learned is None else {"series_to_learn_anew": learned})
-            | ({"from_topics": _replayed_as_json(replayed)} if replayed else {})
+            | ({"from_topics": _reread_as_json(found)} if found else {})
             | ({"proposals": asdict(restored)} if restored else {})
         )
     else:
-        if replayed is not None:
-            _show_replayed(replayed, dry_run)
+        if found is not None:
+            _show_reread(found, dry_run)
         if restored is not None:
             _show_restored(restored, dry_run)
         _show(outcome, dry_run)
@@ -104,7 +104,7 @@ def rebuild(
         raise typer.Exit(EXIT_DIFFERENT)
 
 
-async def _replay(settings: Settings, scope: Scope, dry_run: bool) -> Replayed:
+async def _reread(settings: Settings, scope: Scope, dry_run: bool) -> Reread:
     source = Source(
         settings.kafka,
         WORKER.group,
@@ -122,7 +122,7 @@ async def _replay(settings: Settings, scope: Scope, dry_run: bool) -> Replayed:
                 progress.update(bar, completed=done, total=total)
 
             try:
-                return await replaying.replay(database, beside, source, scope, dry_run=dry_run, report=report)
+                return await rereading.reread(database, beside, source, scope, dry_run=dry_run, report=report)
             except BrokerUnreachable as error:
                 raise Refused(str(error)) from None
 
@@ -147,8 +147,8 @@ def _show_restored(restored: Restored, dry_run: bool) -> None:
     )
 
 
-def _show_replayed(replayed: Replayed, dry_run: bool) -> None:
-    compared = replayed.compared
+def _show_reread(found: Reread, dry_run: bool) -> None:
+    compared = found.compared
     assert compared is not None
     print_rows(
         f"Missing in the journal (the first {SHOWN} of {compared.missing_lines:,})"
@@ -162,8 +162,8 @@ def _show_replayed(replayed: Replayed, dry_run: bool) -> None:
         nothing="The journal holds all that the topics say.",
     )
     others = {
-        "locations, items and agreements differ": replayed.master_data,
-        "statements of suppliers differ": replayed.supply,
+        "locations, items and agreements differ": found.master_data,
+        "statements of suppliers differ": found.supply,
         "corrections are missing": compared.corrections,
         "plans are missing": compared.plans,
         "lines are missing in quarantine": compared.rejected,
@@ -174,24 +174,24 @@ def _show_replayed(replayed: Replayed, dry_run: bool) -> None:
     for what, count in others.items():
         if count:
             out.print(f"{count:,} {what}")
-    done = "nothing was changed" if dry_run else f"{replayed.entered:,} lines entered"
-    out.print(f"{replayed.records:,} records with {compared.lines:,} lines; {done}")
+    done = "nothing was changed" if dry_run else f"{found.entered:,} lines entered"
+    out.print(f"{found.records:,} records with {compared.lines:,} lines; {done}")
 
 
-def _replayed_as_json(replayed: Replayed) -> dict[str, Any]:
-    compared = replayed.compared
+def _reread_as_json(found: Reread) -> dict[str, Any]:
+    compared = found.compared
     assert compared is not None
     return {
-        "same": replayed.is_same,
-        "records": replayed.records,
+        "same": found.is_same,
+        "records": found.records,
         "lines": compared.lines,
         "lines_missing": compared.missing_lines,
-        "lines_entered": replayed.entered,
+        "lines_entered": found.entered,
         "lines_read_otherwise": compared.otherwise,
         "lines_no_longer_in_topics": compared.kept,
         "lines_archived": compared.archived,
-        "master_data_different": replayed.master_data,
-        "supply_statements_different": replayed.supply,
+        "master_data_different": found.master_data,
+        "supply_statements_different": found.supply,
         "corrections_missing": compared.corrections,
         "documents_missing": compared.documents,
         "plans_missing": compared.plans,

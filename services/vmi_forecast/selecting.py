@@ -25,10 +25,10 @@ from vmi_forecast.learning import Learned
 from vmi_forecast.terms import models as models_agreed
 from vmi_forecast.terms import protection
 from vmi_runtime.worker import Transaction
-from vmi_store import agreements, archive, forecasts, models, profiles, turns
-from vmi_store.archive import Outcome
+from vmi_store import agreements, forecasts, models, past_forecasts, profiles, turns
 from vmi_store.forecasts import Forecast, Location
 from vmi_store.models import Calibration, Chosen
+from vmi_store.past_forecasts import Outcome
 from vmi_store.turns import Work
 
 EVERY_DAYS: Final = 7
@@ -139,7 +139,7 @@ async def _calibrated(
 ) -> dict[str, Calibration]:
     """Take in the outcomes of whole weeks since the last time; return the calibrations by pattern."""
     before = await models.calibrations(transaction.connection, location)
-    outcomes = await archive.outcomes(
+    outcomes = await past_forecasts.outcomes(
         transaction.connection, customer_id=location.customer_id, location_id=location.location_id
     )
     news: dict[str, list[Outcome]] = defaultdict(list)

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from vmi_domain.stock.position import Key
-from vmi_forecast import archiving, learning, telling
+from vmi_forecast import learning, remembering, telling
 from vmi_forecast.changes import Changes, read_changes
 from vmi_runtime import retrying
 from vmi_runtime.clock import ClockMode
@@ -83,7 +83,7 @@ async def _keep_up(
     if tasks:
         learned = await learning.learn(transaction, tasks, sites, closing)
         await telling.tell(transaction, learned)
-        await archiving.note(transaction, learned)
+        await remembering.note(transaction, learned)
     await forecasts.close(connection, [(location, through[location]) for location in closing])
 
 

@@ -17,8 +17,8 @@ from vmi_cli.__main__ import app
 from vmi_contracts import plans, topics, writing
 from vmi_contracts.inbound import SalesRetracted, SupplyStated
 from vmi_domain.stock.position import Key
-from vmi_inventory import releasing, replaying
-from vmi_inventory.replaying import Replayed, Source
+from vmi_inventory import releasing, rereading
+from vmi_inventory.rereading import Reread, Source
 from vmi_inventory.supplying import read_supply, record_supply
 from vmi_runtime import broker
 from vmi_runtime.clock import Clock
@@ -64,7 +64,7 @@ class Shop:
             await record_supply(read_supply(statements), Transaction(connection, Clock()))
         await self.desk.deliver([one for one in records if one not in statements])
 
-    async def replay(self, *, dry_run: bool = False, location: str | None = None, item: str | None = None) -> Replayed:
+    async def reread(self, *, dry_run: bool = False, location: str | None = None, item: str | None = None) -> Reread:
         url = self.engine.url.render_as_string(hide_password=False)
         beside = engines.create(url, application_name="vmi-test-beside", pool_size=1)
         source = Source(
@@ -77,7 +77,7 @@ class Shop:
         )
         scope = Scope(self.customer, location, item)
         try:
-            return await replaying.replay(
+            return await rereading.reread(
                 self.engine, beside, source, scope, dry_run=dry_run, report=lambda done, total: None
             )
         finally:
@@ -149,7 +149,7 @@ async def shop(engine: AsyncEngine, customer: str, kafka: str) -> Shop:
 
 async def test_what_stands_is_what_the_topics_say(shop: Shop) -> None:
     before = await shop.rows(*EVERYTHING)
-    found = await shop.replay(dry_run=True)
+    found = await shop.reread(dry_run=True)
     assert found.is_same
     assert found.compared is not None
     assert (found.compared.otherwise, found.compared.kept, found.compared.documents) == (0, 0, 0)
@@ -160,13 +160,13 @@ async def test_what_stands_is_what_the_topics_say(shop: Shop) -> None:
 async def test_everything_that_is_lost_comes_back_row_for_row(shop: Shop) -> None:
     before = await shop.rows(*EVERYTHING)
     await shop.lose(*EVERYTHING)
-    assert not (await shop.replay(dry_run=True)).is_same
+    assert not (await shop.reread(dry_run=True)).is_same
     assert (await shop.rows("journal"))["journal"] == []
 
-    assert (await shop.replay()).entered == len(before["journal"])
+    assert (await shop.reread()).entered == len(before["journal"])
     await shop.desk.rebuild()
     assert await shop.rows(*EVERYTHING) == before
-    assert (await shop.replay(dry_run=True)).is_same
+    assert (await shop.reread(dry_run=True)).is_same
     assert (await shop.desk.rebuild(dry_run=True)).is_same
 
 
@@ -186,13 +186,13 @@ async def test_what_suppliers_stated_last_comes_back(shop: Shop) -> None:
     )
     before = await shop.rows("supply_statement")
     assert len(before["supply_statement"]) == 2
-    assert (await shop.replay(dry_run=True)).supply == 0
+    assert (await shop.reread(dry_run=True)).supply == 0
 
     await shop.lose("supply_statement", only="item_id = 'milk'")
-    found = await shop.replay(dry_run=True)
+    found = await shop.reread(dry_run=True)
     assert (found.supply, found.is_same) == (1, False)
     assert len((await shop.rows("supply_statement"))["supply_statement"]) == 1
-    assert (await shop.replay()).supply == 1
+    assert (await shop.reread()).supply == 1
     assert await shop.rows("supply_statement") == before
 
 
@@ -200,18 +200,18 @@ async def test_what_is_missing_is_entered_and_what_is_there_stays(shop: Shop) ->
     before = await shop.rows("journal")
     await shop.lose("journal", only="item_id = 'bread'")
     lost = len(before["journal"]) - len((await shop.rows("journal"))["journal"])
-    seen = await shop.replay(dry_run=True)
+    seen = await shop.reread(dry_run=True)
     assert seen.compared is not None
     assert {one.key.item_id for one in seen.compared.missing} == {"bread"}
     assert seen.compared.missing_lines == lost
 
-    assert (await shop.replay()).entered == lost
+    assert (await shop.reread()).entered == lost
     assert await shop.rows("journal") == before
 
 
 async def test_one_key_comes_back_and_the_others_stay_as_they_are(shop: Shop) -> None:
     await shop.lose("journal")
-    await shop.replay(location="store-1", item="bread")
+    await shop.reread(location="store-1", item="bread")
     async with shop.engine.connect() as connection:
         result = await connection.execute(
             text("SELECT DISTINCT location_id, item_id FROM journal WHERE customer_id = :customer"),
@@ -230,14 +230,14 @@ async def test_what_the_topics_no_longer_hold_stays_and_what_takes_it_back_does_
         )
     )
     before = await shop.rows("journal", "supersession")
-    same = await shop.replay(dry_run=True)
+    same = await shop.reread(dry_run=True)
     assert same.is_same
     assert same.compared is not None
     assert same.compared.kept == 2
 
     await shop.lose("supersession")
     await shop.lose("journal", only="get_byte(line_id, 12) >= 128")
-    await shop.replay()
+    await shop.reread()
     assert await shop.rows("journal", "supersession") == before
 
 
@@ -245,8 +245,8 @@ async def test_what_a_person_discarded_stays_discarded(shop: Shop) -> None:
     async with shop.engine.begin() as connection:
         await quarantine.discard(connection, Selection(customer_id=shop.customer), who="Ann", why="we do not keep salt")
     await shop.desk.introduce("salt")
-    assert (await shop.replay(dry_run=True)).is_same
-    await shop.replay()
+    assert (await shop.reread(dry_run=True)).is_same
+    await shop.reread()
     async with shop.engine.connect() as connection:
         result = await connection.execute(
             text("SELECT count(*) FROM journal WHERE customer_id = :customer AND item_id = 'salt'"),
@@ -259,7 +259,7 @@ async def test_what_waited_and_was_taken_in_since_is_no_difference(shop: Shop) -
     await shop.desk.introduce("salt")
     await shop.desk.release()
     assert (await shop.desk.row("salt")).key == Key(shop.customer, "store-1", "salt")
-    assert (await shop.replay(dry_run=True)).is_same
+    assert (await shop.reread(dry_run=True)).is_same
 
 
 async def test_on_the_command_line_the_exit_status_tells_whether_the_journal_is_what_the_topics_say(

@@ -18,8 +18,8 @@ from vmi_domain.forecasting.accuracy import Said, by_lag, by_week
 from vmi_domain.stock.position import Key
 from vmi_forecast import profiling
 from vmi_runtime.worker import Transaction
-from vmi_store import archive, profiles
-from vmi_store.archive import Outcome
+from vmi_store import past_forecasts, profiles
+from vmi_store.past_forecasts import Outcome
 from vmi_testing import builders
 from vmi_testing.builders import DAY, NOON
 
@@ -47,7 +47,7 @@ async def passes(shop: Shop, days: int, quantities: dict[str, int], begin: int) 
 
 async def outcomes(shop: Shop, item: str = "milk") -> list[Outcome]:
     async with shop.engine.connect() as connection:
-        return await archive.outcomes(connection, customer_id=shop.customer, item_id=item)
+        return await past_forecasts.outcomes(connection, customer_id=shop.customer, item_id=item)
 
 
 async def test_f27_a_customers_demand_is_known_by_item_and_as_a_whole(shop: Shop) -> None:
@@ -127,7 +127,7 @@ async def test_the_archive_is_bounded(shop: Shop) -> None:
     await passes(shop, 1, {"milk": 1}, begin=-250)
     await passes(shop, 1, {"milk": 1}, begin=0)
 
-    assert min(one.said.made_on for one in await outcomes(shop)) >= TODAY - (archive.KEPT_DAYS + 1) * DAY
+    assert min(one.said.made_on for one in await outcomes(shop)) >= TODAY - (past_forecasts.KEPT_DAYS + 1) * DAY
 
 
 async def test_days_that_sold_out_are_not_held_against_a_forecast(shop: Shop) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from vmi_domain import forecasting
 from vmi_forecast.learning import Learned
 from vmi_runtime.worker import Transaction
-from vmi_store import archive
-from vmi_store.archive import DAYS_AHEAD, QUANTILES, Saying
+from vmi_store import past_forecasts
+from vmi_store.past_forecasts import DAYS_AHEAD, QUANTILES, Saying
 
 WEEK: Final = 7
 DAY: Final = timedelta(days=1)
@@ -26,7 +26,7 @@ async def note(transaction: Transaction, learned: Sequence[Learned]) -> None:
     means = forecasting.daily_means(states, first_days, DAYS_AHEAD)
     week = forecasting.demands_over(states, first_days, WEEK)
     quantiles = np.stack([week.quantile(share) for share in QUANTILES], axis=1)
-    await archive.keep(
+    await past_forecasts.keep(
         transaction.connection,
         [Saying(one.key, one.through, *row) for one, row in zip(some, zip(means, quantiles, strict=True), strict=True)],
     )

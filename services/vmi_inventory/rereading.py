@@ -30,7 +30,7 @@ from vmi_store import (
     positions,
     promises,
     quarantine,
-    replaying,
+    rereading,
     watermarks,
 )
 from vmi_store.catalogue import LocationKey
@@ -40,7 +40,7 @@ from vmi_store.folding import Changed
 from vmi_store.plans import PlanName
 from vmi_store.quarantine import Rejected
 from vmi_store.rebuilding import Scope
-from vmi_store.replaying import BesideJournal, Compared
+from vmi_store.rereading import BesideJournal, Compared
 
 NAMES_AT_ONCE: Final = 500
 
@@ -59,7 +59,7 @@ class Source:
 
 
 @dataclass(slots=True)
-class Replayed:
+class Reread:
     """What the topics give, beside what is there, and what was done about it."""
 
     records: int = 0
@@ -76,9 +76,9 @@ class Replayed:
         return not self.master_data and not self.supply and self.compared is not None and self.compared.is_same
 
 
-async def replay(
+async def reread(
     engine: Engine, beside_engine: Engine, source: Source, scope: Scope, *, dry_run: bool, report: Report
-) -> Replayed:
+) -> Reread:
     """Make the journal of a scope anew from the topics, beside the live one, and enter what is missing there.
 
     With it inbox, corrections, quarantine and plans are made anew, and (in the live tables at once) master data and
@@ -87,7 +87,7 @@ async def replay(
 
     Records that the workers have not read yet are left to them. What was discarded from quarantine stays discarded.
     """
-    done = Replayed()
+    done = Reread()
     at_most = await reading_back.read_so_far(engine, source.kafka, source.group)
     async with reading_back.kept(source.kafka, source.master_data, at_most) as kept:
         async for records, _ in kept.batches():
@@ -95,22 +95,22 @@ async def replay(
             done.master_data += await _master_data(engine, entries, source.clock, dry_run=dry_run)
     done.supply = await _supply(engine, source, scope, at_most, dry_run=dry_run)
     async with beside_engine.connect() as session:
-        replayer = _Replayer(session, scope, await BesideJournal.make(session, scope), source.clock)
+        rereader = _Rereader(session, scope, await BesideJournal.make(session, scope), source.clock)
         async with engine.connect() as connection:
-            replayer.discarded = await replaying.discarded(connection, scope)
+            rereader.discarded = await rereading.discarded(connection, scope)
         async with reading_back.kept(source.kafka, source.facts, at_most) as kept:
             report(0, kept.total)
             async for records, so_far in kept.batches():
-                await replayer.take_in(records)
+                await rereader.take_in(records)
                 done.records += len(records)
                 report(so_far, kept.total)
-        await replayer.take_back_what_is_older(engine)
-        compared = done.compared = await replayer.beside.compare(session)
+        await rereader.take_back_what_is_older(engine)
+        compared = done.compared = await rereader.beside.compare(session)
         if not dry_run:
-            async for lines in replayer.beside.enter(session, compared):
+            async for lines in rereader.beside.enter(session, compared):
                 done.entered = lines
-            await _reach(engine, replayer)
-            for names in _some_at_once(await replayer.beside.enter_plans(session)):
+            await _reach(engine, rereader)
+            for names in _some_at_once(await rereader.beside.enter_plans(session)):
                 await _tell_of_plans(engine, names)
     return done
 
@@ -179,7 +179,7 @@ def _is_wanted(stated: Stated, scope: Scope) -> bool:
 
 
 @dataclass(slots=True)
-class _Replayer:
+class _Rereader:
     """Takes records in, beside."""
 
     session: Connection
@@ -195,7 +195,7 @@ class _Replayer:
         """Take records in, or halve them until those that the database refuses are found."""
         post = self._wanted(read_facts(records))
         try:
-            async with replaying.written(self.session):
+            async with rereading.written(self.session):
                 await self._enter(post)
         except Exception as error:
             if failure.fault(error) is not Fault.DATA:
@@ -205,7 +205,7 @@ class _Replayer:
                 await self.take_in(records[:half])
                 await self.take_in(records[half:])
             elif self.scope.customer_id is None or post.told:
-                async with replaying.written(self.session):
+                async with rereading.written(self.session):
                     await batches.put_aside(self.session, records[0], failure.reason(error))
 
     async def _enter(self, post: Post) -> None:
@@ -264,15 +264,15 @@ class _Replayer:
             known = await corrections.of_names(self.session, some)
             async with engine.connect() as connection:
                 lines = await taken_back(connection, known)
-            async with replaying.written(self.session):
+            async with rereading.written(self.session):
                 await journal.enter(self.session, lines)
 
 
-async def _reach(engine: Engine, replayer: _Replayer) -> None:
+async def _reach(engine: Engine, rereader: _Rereader) -> None:
     """Let watermarks and feeds be no further back than what was told reaches."""
-    scope = replayer.scope
-    reached = {at: moment for at, moment in replayer.reached.items() if scope.holds(*at)}
-    heard = {at: moment for at, moment in replayer.heard.items() if scope.holds(*at[:2])}
+    scope = rereader.scope
+    reached = {at: moment for at, moment in rereader.reached.items() if scope.holds(*at)}
+    heard = {at: moment for at, moment in rereader.heard.items() if scope.holds(*at[:2])}
     async with engine.begin() as connection:
         if reached:
             await watermarks.advance(connection, reached)
