@@ -53,7 +53,8 @@ def run(
 
     Starts the embedded broker and database where the environment names
     none, brings the schema up to date, creates missing topics. A worker
-    that dies is started again, with a growing pause.
+    that dies is started again, with a growing pause. One that is named
+    twice runs in two processes, which share its partitions.
 
         vmi run
         vmi run --only inventory --only relay

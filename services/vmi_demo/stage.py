@@ -30,7 +30,8 @@ from vmi_store import engine, schema_version
 ADDRESSES: Final = tuple(
     name + suffix for name in (BOOTSTRAP_SERVERS_VARIABLE, DATABASE_URL_VARIABLE) for suffix in ("", "_FILE")
 )
-WORKERS: Final = ("inventory", "forecast", "replenishment", "relay")
+WORKERS: Final = ("inventory", "forecast", "replenishment", "replenishment", "relay")
+"""A simulated day waits for its decisions most of the time: two processes share their locations."""
 WORKERS_STOP_WITHIN_SECONDS: Final = 40.0
 
 
@@ -125,7 +126,8 @@ def _start_workers(workers: Daemon, directory: Path) -> None:
     """Start ``vmi run`` in the background, on the servers of the directory."""
     variables = {DIRECTORY_VARIABLE: str(directory), "VMI_CLOCK": ClockMode.EVENTS.value}
     environment = [f"{name}={value}" for name, value in variables.items()]
-    workers.start(["env", *environment, sys.executable, "-m", "vmi_cli", "run"], home=directory)
+    named = [part for name in WORKERS for part in ("--only", name)]
+    workers.start(["env", *environment, sys.executable, "-m", "vmi_cli", "run", *named], home=directory)
 
 
 def _remove(servers: LocalServers, workers: Daemon) -> None:
