@@ -8,7 +8,7 @@ from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
 from vmi_inventory.rebuilding import sites_of
 from vmi_runtime import failure
-from vmi_store import archiving, folding, positions, supply
+from vmi_store import archiving, positions, sums, supply
 from vmi_store.archiving import Archive, SessionLostError
 from vmi_store.engine import Connection, Engine
 from vmi_store.journal import JournalLine
@@ -131,7 +131,7 @@ async def _sum_up(
         site = sites[key[:2]]
         free = [line for line in lines if not _stays(line, counted_at.get(key), site)]
         leaving += free
-        days += [(key, effect) for effect in folding.days_of(key, free, site)] if free else []
+        days += [(key, effect) for effect in sums.days_of(key, free, site)] if free else []
     if leaving:
         writer.write(leaving)
         await archiving.note(session, leaving, days)

@@ -9,12 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.days import SiteCalendar
-from vmi_domain.stock import daily
 from vmi_domain.stock.daily import DayEffect
-from vmi_domain.stock.position import ABSOLUTE, ADDING, NOTHING, Key, Kind
+from vmi_domain.stock.position import ADDING, NOTHING, Key, Kind
 from vmi_store import columns, journal, positions
 from vmi_store.catalogue import LocationKey
-from vmi_store.journal import JournalLine, OfKeys, held_back_by, sales_of
+from vmi_store.journal import OfKeys
+from vmi_store.sums import Change, added_up
 
 
 class Changed(NamedTuple):
@@ -41,7 +41,7 @@ async def fold(
     if not entered:
         return []
     locked = await positions.lock(connection, list(entered))
-    changes = [_added_up(key, of_key, locked[key].counted_at, sites[key[:2]]) for key, of_key in entered.items()]
+    changes = [added_up(key, of_key, locked[key].counted_at, sites[key[:2]]) for key, of_key in entered.items()]
     await _apply(connection, changes)
     anchors = {change.key: change.anchor for change in changes if change.anchor is not None and not change.is_voided}
     if voided := [change.key for change in changes if change.is_voided]:
@@ -54,11 +54,6 @@ async def fold(
         Changed(change.key, locked[change.key].version + 1, change.demand_from, locked[change.key].counted_at)
         for change in changes
     ]
-
-
-def days_of(key: Key, lines: Sequence[JournalLine], site: SiteCalendar) -> Sequence[DayEffect]:
-    """Return what lines of a key add to the site's days, each day once."""
-    return _added_up(key, lines, None, site).days
 
 
 async def seed_archived_days(connection: AsyncConnection, keys: Sequence[Key]) -> None:
@@ -76,91 +71,7 @@ _SEED_DAYS = text(f"""
 """)  # noqa: S608 - our own words
 
 
-class _Change(NamedTuple):
-    """What the lines of one key add up to."""
-
-    key: Key
-    days: Sequence[DayEffect]
-    """What is added to each day, the earliest first; a day only once."""
-    moved: Decimal
-    """After the anchor, receipts aside."""
-    received: Decimal
-    """After the anchor."""
-    held_back: Decimal
-    """After the anchor."""
-    titled: Decimal
-    """After the anchor."""
-    anchor: datetime | None
-    """The as-of time of a count that is not older than the anchor."""
-    is_plain: bool
-    """Whether there is nothing but plain sales, none at the very end of a day."""
-    is_voided: bool = False
-    """Whether a count is taken back that may have been the anchor."""
-
-    @property
-    def of_days_alone(self) -> "_Change":
-        """The same, changing nothing after the anchor."""
-        return self._replace(moved=NOTHING, received=NOTHING, held_back=NOTHING, titled=NOTHING)
-
-    @property
-    def demand_from(self) -> date | None:
-        for day in self.days:
-            if day.sold or day.returned or day.lost:
-                return day.day
-        return None
-
-
-def _added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | None, site: SiteCalendar) -> _Change:
-    """Add the lines of one key up, for each day and for what came after the anchor."""
-    if len(lines) == 1 and lines[0].kind is Kind.SALE and lines[0].details is None:  # which is most of what comes
-        [line] = lines
-        effects = daily.effects(Kind.SALE, line.quantity, line.occurred_at, None, site)
-        after = line.quantity if counted_at is None or line.occurred_at > counted_at else NOTHING
-        return _Change(key, effects, after, NOTHING, NOTHING, NOTHING, None, len(effects) == 1)
-    moved = received = held_back = titled = NOTHING
-    anchor: datetime | None = None
-    is_plain, is_voided = True, False
-    days: dict[date, DayEffect] = {}
-    plainly: dict[date, Decimal] = {}
-    for line in lines:
-        kind, occurred_at = line.kind, line.occurred_at
-        if kind is Kind.SALE and line.details is None:
-            first, moved_on = site.days_at(occurred_at)
-            if first == moved_on:
-                plainly[first] = plainly.get(first, NOTHING) + line.quantity
-                if counted_at is None or occurred_at > counted_at:
-                    moved += line.quantity
-                continue
-        if kind in ABSOLUTE:
-            is_plain = False
-            if counted_at is None or occurred_at >= counted_at:
-                anchor = occurred_at if anchor is None else max(anchor, occurred_at)
-            continue
-        if kind is Kind.VOID:
-            is_voided = is_voided or counted_at is None or occurred_at >= counted_at
-        unavailable = held_back_by(line)
-        effects = daily.effects(kind, line.quantity, occurred_at, sales_of(line), site, unavailable)
-        if kind is not Kind.SALE or line.details is not None or len(effects) > 1:
-            is_plain = False
-        for effect in effects:
-            before = days.get(effect.day)
-            days[effect.day] = effect if before is None else before.plus(effect)
-        if effects and (counted_at is None or occurred_at > counted_at):
-            if kind is Kind.RECEIPT:
-                received += line.quantity
-            elif kind is Kind.TITLE:
-                titled += line.quantity
-            else:
-                moved += line.quantity
-            held_back += unavailable
-    for day, quantity in plainly.items():
-        effect = DayEffect(day, quantity, NOTHING, -quantity)
-        days[day] = effect.plus(days[day]) if day in days else effect
-    ordered = list(days.values()) if len(days) < 2 else [days[day] for day in sorted(days)]
-    return _Change(key, ordered, moved, received, held_back, titled, anchor, is_plain, is_voided)
-
-
-async def _apply(connection: AsyncConnection, changes: Sequence[_Change]) -> None:
+async def _apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     """Add changes to days and positions. The caller holds the keys' locks."""
     keys: list[Key] = []
     days: list[DayEffect | None] = []
@@ -409,7 +320,7 @@ async def count_days_anew(
         forgotten = {Key(*row[:3]): row.day for row in await connection.execute(_FORGET_DAYS, _columns(some))}
         await seed_archived_days(connection, some)
         found = await journal.of_keys(connection, some)
-        changes = [_added_up(key, found[key], None, site) for key in some]
+        changes = [added_up(key, found[key], None, site) for key in some]
         await _apply(connection, [change.of_days_alone for change in changes])
         for change in changes:
             days = [day for day in (forgotten.get(change.key), change.demand_from) if day is not None]
