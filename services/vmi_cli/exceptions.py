@@ -12,11 +12,10 @@ from vmi_cli.console import AsJson, Refused, ago, out, print_json, print_rows
 from vmi_cli.database import opened
 from vmi_cli.surroundings import connected
 from vmi_domain.exceptions.lifecycle import Kind, NotActive, Standing, Status, Step, acknowledged, suppressed
-from vmi_domain.stock.position import Key
 from vmi_runtime import raising
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
-from vmi_store import due, exceptions, watermarks
+from vmi_store import exceptions
 from vmi_store import feeds as stored_feeds
 
 app = typer.Typer(no_args_is_help=True, help="What a person must act on: each opens once, and closes by itself.")
@@ -193,17 +192,7 @@ async def _one(settings: Settings, prefix: str) -> Standing:
 async def _say(settings: Settings, prefix: str, say: Callable[[Standing, datetime], Step]) -> Standing:
     async with opened(settings) as database, database.begin() as connection:
         subject = _only(await exceptions.named(connection, prefix), prefix).subject
-        name = subject.exception_id
-        place = (subject.customer_id, subject.location_id)
-        clock = Clock(settings.clock)
-        reached_at = (await watermarks.read(connection, [place])).get(place, clock.wall())
-        held = await exceptions.lock(connection, [(subject.customer_id, name)])
-        step = say(held[name], clock.now(reached_at))
-        await raising.write(connection, [step])
-        if subject.item_id and step.standing.due_at is not None:
-            # Where nothing happens meanwhile it speaks up by itself.
-            await due.bring_forward(connection, [Key(*place, subject.item_id)], step.standing.due_at)
-        return step.standing
+        return await raising.taken_up(connection, Clock(settings.clock), subject, say)
 
 
 def _only(found: list[Standing], prefix: str) -> Standing:

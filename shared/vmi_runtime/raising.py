@@ -1,6 +1,6 @@
 """Raising exceptions: what workers see is put to how they stand; what changes is written and told with the batch."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
@@ -11,7 +11,9 @@ from vmi_contracts.inbound import AgreementMade
 from vmi_contracts.outbound import ExceptionKind, ExceptionLine, ExceptionsChanged, ExceptionStatus
 from vmi_domain.exceptions.lifecycle import NAMESPACE, Kind, Observation, Standing, Step, Subject, observed
 from vmi_domain.exceptions.rules import Thresholds
-from vmi_store import exceptions, outbox
+from vmi_domain.stock.position import Key
+from vmi_runtime.clock import Clock
+from vmi_store import due, exceptions, outbox, watermarks
 from vmi_store.engine import Connection
 from vmi_store.exceptions import ItemAt
 from vmi_store.outbox import OutboxMessage
@@ -56,12 +58,12 @@ async def settle(
     named = {one.subject for one in seen} if standing else set()
     over = [Observation(subject, False) for subject in standing if subject not in named]
     changed = await note(connection, [*seen, *over], now, standing)
-    due: dict[ItemAt, datetime] = {}
+    again: dict[ItemAt, datetime] = {}
     for one in (standing | {step.standing.subject: step.standing for step in changed}).values():
         if one.is_active and one.due_at is not None and one.due_at > _at(one.subject, now):
             at: ItemAt = (one.subject.customer_id, one.subject.location_id, one.subject.item_id)
-            due[at] = min(one.due_at, due.get(at, one.due_at))
-    return due
+            again[at] = min(one.due_at, again.get(at, one.due_at))
+    return again
 
 
 async def note(
@@ -95,6 +97,24 @@ async def write(connection: Connection, steps: Sequence[Step]) -> None:
     """Write exceptions that changed, and put what is told of them into the outbox. The caller holds their rows."""
     await exceptions.save(connection, [step.standing for step in steps])
     await outbox.add(connection, list(_messages([step.standing for step in steps if step.is_told])))
+
+
+async def taken_up(
+    connection: Connection, clock: Clock, subject: Subject, say: Callable[[Standing, datetime], Step]
+) -> Standing:
+    """Let a person say something to an exception as it stands now, and return how it stands then.
+
+    ``say`` may raise what speaks against it.
+    """
+    place = (subject.customer_id, subject.location_id)
+    reached_at = (await watermarks.read(connection, [place])).get(place, clock.wall())
+    held = await exceptions.lock(connection, [(subject.customer_id, subject.exception_id)])
+    step = say(held[subject.exception_id], clock.now(reached_at))
+    await write(connection, [step])
+    if subject.item_id and step.standing.due_at is not None:
+        # Where nothing happens meanwhile it speaks up by itself.
+        await due.bring_forward(connection, [Key(*place, subject.item_id)], step.standing.due_at)
+    return step.standing
 
 
 def _messages(told: Sequence[Standing]) -> Iterator[OutboxMessage]:
