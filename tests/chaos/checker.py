@@ -58,7 +58,7 @@ async def settled(stage: Stage, seconds: float) -> None:
     """Wait until nothing is behind, nothing unpublished and nothing due to be tried again, and it stays so."""
     await stage.engine.dispose()  # its connections are those of before
     times_quiet = 0
-    async with pipeline.watched(stage.settings.kafka, stage.engine, [defined(name) for name in WORKERS]) as pipe:
+    async with pipeline.watched(stage.settings.kafka, stage.engine, PIPELINE) as pipe:
 
         async def left() -> object:
             nonlocal times_quiet
@@ -73,6 +73,8 @@ async def settled(stage: Stage, seconds: float) -> None:
         await until(left, lambda behind: not behind, seconds=seconds, every=0.5)
 
 
+PIPELINE = [defined(name) for name in WORKERS]
+"""Here, since it imports much: while this process does that, its network stands still."""
 QUIET_LOOKS = 4
 _DUE = text("SELECT count(*) FROM quarantine WHERE settled_at IS NULL AND due_at <= clock_timestamp()")
 
