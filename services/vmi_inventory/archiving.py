@@ -44,8 +44,8 @@ async def archive(
     """
     done: list[Archive] = []
     async with engine.connect() as session:
-        found = await archiving.parts(session, before)
         await archiving.begin(session)
+        found = await archiving.parts(session, before)
         await session.commit()
         for part in found:
             done += await _archive(session, part, before, writer_of(part.table), who, report)

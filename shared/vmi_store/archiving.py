@@ -73,6 +73,7 @@ _LINES: Final = """
 
 async def begin(connection: AsyncConnection) -> None:
     """Make room beside for what is summed up; it is gone with the session."""
+    await be_patient(connection)
     await connection.execute(text("DROP TABLE IF EXISTS summed_day, leaving"))  # of an earlier run in this session
     await connection.execute(
         text("CREATE TEMPORARY TABLE summed_day (LIKE archived_day INCLUDING ALL) ON COMMIT PRESERVE ROWS")
@@ -212,6 +213,7 @@ _DAYS = text(f"""
 
 async def finished(connection: AsyncConnection) -> None:
     """Forget what was noted."""
+    await be_patient(connection)
     await connection.execute(text("TRUNCATE summed_day, leaving"))
 
 

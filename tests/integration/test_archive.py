@@ -196,10 +196,10 @@ async def test_a_disk_may_be_slow(desk: Desk, tmp_path: Path, monkeypatch: pytes
 
     class Slow(Csv):
         def write(self, lines: Sequence[JournalLine]) -> None:
-            time.sleep(0.5)
+            time.sleep(1.5)
             super().write(lines)
 
-    monkeypatch.setattr(engines, "FROZEN_TRANSACTION_SECONDS", 0.1)
+    monkeypatch.setattr(engines, "FROZEN_TRANSACTION_SECONDS", 1)
     engine = engines.create(url_of(desk.engine), application_name="vmi-test-impatient", pool_size=1)
     try:
         files = await archiving.archive(
