@@ -2,10 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+import hypothesis
 import pytest
 
 from vmi_local import Addresses
 from vmi_testing import servers
+
+# A law says nothing of time. By default an example that takes 200 ms fails, as any may on a machine that is busy.
+hypothesis.settings.register_profile("laws", deadline=None)
+hypothesis.settings.load_profile("laws")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
