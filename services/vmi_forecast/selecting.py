@@ -1,15 +1,15 @@
 """Choosing models in the background: a location's series, a week after week, held against the whole pool.
 
-It has a turn of its own and computes in a thread, so that closed days are learned meanwhile; the turn of forecasting is
-held only while what was chosen is laid over the states. The states stay what is moved by each day, and what is fallen
-back to.
+It has a turn of its own and computes in a process of the lowest priority, so that closed days are learned meanwhile and
+nobody waits; the turn of forecasting is held only while what was chosen is laid over the states. The states stay what
+is moved by each day, and what is fallen back to.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,7 @@ from vmi_forecast import telling
 from vmi_forecast.learning import Learned
 from vmi_forecast.terms import models as models_agreed
 from vmi_forecast.terms import protection
+from vmi_runtime import background
 from vmi_runtime.worker import Transaction
 from vmi_store import agreements, forecasts, models, past_forecasts, profiles, turns
 from vmi_store.forecasts import Forecast, Location
@@ -96,7 +97,8 @@ async def _choose(transaction: Transaction, location: Location, through: date) -
                 for key, label in zip(part, labels, strict=True)
             ]
             judging = Judging([demand[key] for key in part], through, terms, labels, champions, pools)
-            choices = await asyncio.to_thread(_judged, judging)
+            # The session is heard of while this goes on: one that stands still is ended, as a frozen worker's.
+            choices = await background.computed(_judged, judging, partial(turns.hold_on, connection))
             found.extend(
                 Chosen(key, choice, _since(standing.get(key), choice, through), through, *terms)
                 for key, choice in zip(part, choices, strict=True)

@@ -48,11 +48,18 @@ async def take(connection: AsyncConnection, work: Work, locations: Iterable[tupl
         await _lock(connection, work, missing)
 
 
+async def hold_on(connection: AsyncConnection) -> None:
+    """Say that who holds turns is alive: a transaction that stands still for long is ended, so that a frozen process
+    keeps none waiting (``vmi_store.engine``)."""
+    await connection.execute(_ALIVE)
+
+
 async def _lock(connection: AsyncConnection, work: Work, ordered: list[tuple[str, str]]) -> set[tuple[str, str]]:
     result = await connection.execute(_LOCK, _columns(work, ordered))
     return {(row.customer_id, row.location_id) for row in result}
 
 
+_ALIVE = text("SELECT 1")
 _LOCK = text("""
     SELECT turn.customer_id, turn.location_id
     FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[])) AS wanted (customer_id, location_id)

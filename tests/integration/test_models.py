@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from vmi_cli.__main__ import app
 from vmi_domain import forecasting
-from vmi_domain.forecasting import selection
 from vmi_domain.forecasting.selection import LIVE, ChosenBy
 from vmi_forecast import profiling, selecting
+from vmi_runtime import background
 from vmi_runtime.worker import Transaction
 from vmi_store import models
 from vmi_store.forecasts import Location
@@ -70,13 +70,13 @@ async def test_a_model_is_not_chosen_again_before_a_week_is_closed(site: Site, m
     await dies(site, "milk")
     await choose(site)
     judged = []
-    backtest: Callable[..., Any] = selection.backtest
+    computed: Callable[..., Any] = background.computed
 
-    def watched(*arguments: Any) -> Any:
+    async def watched(*arguments: Any) -> Any:
         judged.append(arguments)
-        return backtest(*arguments)
+        return await computed(*arguments)
 
-    monkeypatch.setattr(selection, "backtest", watched)
+    monkeypatch.setattr(background, "computed", watched)
     await site.reaches(day(203))
     await site.hears({"milk": None})
     await choose(site)
@@ -122,14 +122,13 @@ async def test_choices_outlive_forecasts_that_are_made_anew(site: Site) -> None:
 async def test_while_models_are_tried_days_are_closed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     await dies(site, "milk")
     closed = asyncio.Event()
-    backtest: Callable[..., Any] = selection.backtest
-    loop = asyncio.get_running_loop()
+    computed: Callable[..., Any] = background.computed
 
-    def slow(*arguments: Any) -> Any:
-        asyncio.run_coroutine_threadsafe(asyncio.wait_for(closed.wait(), 20), loop).result()
-        return backtest(*arguments)
+    async def slow(*arguments: Any) -> Any:
+        await asyncio.wait_for(closed.wait(), 20)
+        return await computed(*arguments)
 
-    monkeypatch.setattr(selection, "backtest", slow)
+    monkeypatch.setattr(background, "computed", slow)
     passing = asyncio.create_task(choose(site))
     await site.reaches(day(202))
     await site.hears({"milk": None})  # would wait for the pass if it held the turn of forecasting
