@@ -79,7 +79,7 @@ class _Agent(Generic[Read]):
                     batch = await self._decoded(chunks)
                     await self._written()
                     if self._consumer.flow_active:
-                        self._writing = asyncio.create_task(self._deal_with(chunks, batch))
+                        self._writing = self._consumer.in_flight.at_work(self._deal_with(chunks, batch))
                         await asyncio.sleep(0)  # it asks the database before we decode on
         except asyncio.CancelledError:
             if self._writing is not None:
@@ -117,15 +117,14 @@ class _Agent(Generic[Read]):
             self._writing = None
 
     async def _deal_with(self, chunks: Sequence[Chunk], batch: Read) -> None:
-        with self._consumer.in_flight.working():
-            try:
-                written = await self._write(batch)
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:
-                failure.die(self._what, error)
-            for chunk in written:
-                chunk.finish()
+        try:
+            written = await self._write(batch)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            failure.die(self._what, error)
+        for chunk in written:
+            chunk.finish()
         patience = 3 * self._limits.session_timeout_seconds
         for chunk in chunks:
             if chunk.is_out:

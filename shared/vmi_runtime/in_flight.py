@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from typing import Any
 
 from vmi_runtime.worker import Record
 
@@ -105,15 +105,16 @@ class InFlight:
         while self._records >= at_most:
             await self._change()
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Mark that an agent is at work on a batch."""
+    def at_work(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Let an agent's work on a batch begin; who settles waits for it from now on, before its first step too."""
         self._working += 1
-        try:
-            yield
-        finally:
-            self._working -= 1
-            self._changed.set()
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._worked)
+        return task
+
+    def _worked(self, _: asyncio.Task[None]) -> None:
+        self._working -= 1
+        self._changed.set()
 
     async def settle(self, seconds: float) -> bool:
         """Wait until no agent is at work on a batch, but no longer than ``seconds``; return whether none is."""

@@ -51,8 +51,10 @@ class Writing:
         self.steps = []
         self.let = asyncio.Event()
         self.ours = True
+        self.while_reading = lambda: None
 
     def read(self, chunks):
+        self.while_reading()
         self.steps.append(("read", sum(len(chunk.records) for chunk in chunks)))
         return chunks
 
@@ -145,6 +147,21 @@ async def test_what_a_rebalance_is_about_to_take_is_not_written_any_more(agent):
     assert await app.consumer.in_flight.settle(5)
     await reached(lambda: app.committable() == 1999)
     assert writing.steps[-1] == ("read", consuming.MUCH)
+
+
+async def test_who_stops_waits_for_a_batch_that_is_about_to_be_written(agent):
+    app, writing = agent
+    stopping = []
+    # Asked after the agent's last look at whether it may go on, and before the first step of writing.
+    writing.while_reading = lambda: stopping.append(asyncio.create_task(app.consumer.in_flight.settle(5)))
+    app.fetched(5)
+    await reached(lambda: writing.steps == [("read", 5), ("write", 5)])
+    assert not stopping[0].done()
+
+    writing.let.set()
+
+    assert await asyncio.wait_for(stopping[0], 5) is True
+    assert app.committable() == 5
 
 
 async def test_what_a_rebalance_took_is_dropped_and_what_came_after_it_is_written(agent):

@@ -121,20 +121,35 @@ async def test_fetching_goes_on_after_partitions_were_taken_from_us():
     await asyncio.wait_for(room, 1)
 
 
+async def _until(event):
+    await event.wait()
+
+
 async def test_a_rebalance_waits_for_the_batch_that_is_being_written():
     in_flight = InFlight()
-    with in_flight.working():
-        settling = asyncio.create_task(in_flight.settle(5))
-        await asyncio.sleep(0)
-        assert not settling.done()
+    written = asyncio.Event()
+    in_flight.at_work(_until(written))
+    settling = asyncio.create_task(in_flight.settle(5))
+    await asyncio.sleep(0)
+    assert not settling.done()
+    written.set()
 
     assert await asyncio.wait_for(settling, 1) is True
 
 
+async def test_nobody_waits_for_a_batch_that_was_broken_off_before_it_began():
+    in_flight = InFlight()
+    in_flight.at_work(_until(asyncio.Event())).cancel()
+
+    assert await in_flight.settle(1) is True
+
+
 async def test_a_rebalance_does_not_wait_for_ever():
     in_flight = InFlight()
-    with in_flight.working():
-        assert await in_flight.settle(0.01) is False
+    work = in_flight.at_work(_until(asyncio.Event()))
+
+    assert await in_flight.settle(0.01) is False
+    work.cancel()
 
 
 def test_a_chunk_knows_how_large_it_is():
