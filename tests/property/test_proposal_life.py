@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -123,7 +123,7 @@ class LifeOfProposals(RuleBasedStateMachine):
         quantity = {AnswerKind.ACCEPT: said.quantity, AnswerKind.REJECT: NOTHING}.get(
             kind, said.quantity * Decimal(share)
         )
-        answer = Answer(uuid4(), kind, said.version, self.now, said.quantity, quantity, said.deliver_at)
+        answer = Answer(data.draw(st.uuids()), kind, said.version, self.now, said.quantity, quantity, said.deliver_at)
         try:
             following = answered(history[-1], answer, self.now)
         except IllegalStep:

@@ -407,6 +407,16 @@ def test_after_a_cancelled_order_what_is_missing_is_a_part_of_its_own() -> None:
     assert (again.part, again.quantity, again.status) == (2, 70, Status.PROPOSED)
 
 
+def test_so_it_is_where_the_order_was_the_only_answer() -> None:
+    one = first()
+    [ordered] = issued(40, one, on_order=60, goods=progress_of([line(Stage.ORDERED, 60)])[one.proposal_id])
+
+    cancelled, again = issued(30, ordered, goods=progress_of([line(Stage.CANCELLED, 60)])[one.proposal_id])
+
+    assert (cancelled.proposal_id, cancelled.status, cancelled.quantity) == (one.proposal_id, Status.CANCELLED, 0)
+    assert (again.part, again.quantity, again.status) == (2, 70, Status.PROPOSED)
+
+
 # Names
 
 

@@ -390,17 +390,21 @@ def _says_the_same(answer: Answer, standing: Answer) -> bool:
 
 def accepted_by_agreement(proposal: Proposal, now: datetime) -> Proposal:
     """Return the proposal accepted as it stands, because the agreement wants no answer."""
-    answer = Answer(
+    return answered(proposal, _acceptance(proposal, proposal.quantity, "agreement", now), now)
+
+
+def _acceptance(proposal: Proposal, quantity: Decimal, party: str, now: datetime) -> Answer:
+    """Return the answer of what speaks in a party's place, for a quantity that is all it was asked for."""
+    return Answer(
         answer_id=message_id([(proposal.proposal_id, proposal.version)]),
         kind=AnswerKind.ACCEPT,
         version=proposal.version,
         answered_at=now,
-        offered=proposal.quantity,
-        quantity=proposal.quantity,
+        offered=quantity,
+        quantity=quantity,
         deliver_at=proposal.deliver_at,
-        party="agreement",
+        party=party,
     )
-    return answered(proposal, answer, now)
 
 
 def withheld(proposal: Proposal, because: HeldBecause, now: datetime) -> Proposal:
@@ -458,7 +462,8 @@ def progress_of(lines: Iterable[SupplyLine]) -> dict[UUID, Progress]:
 def followed(proposal: Proposal, progress: Progress, now: datetime) -> Proposal | None:
     """Return the proposal in the status its goods have reached, or None where it stands there already.
 
-    Goods never take a proposal back a step: what a correction undoes is seen in the position.
+    Goods never take a proposal back a step: what a correction undoes is seen in the position. Where nobody has
+    answered, the order or shipment that names it is what bound it, and stands as its acceptance.
     """
     quantity = max(progress.ordered, progress.shipped) if proposal.is_undecided else proposal.quantity
     status = _reached(quantity, progress)
@@ -466,7 +471,10 @@ def followed(proposal: Proposal, progress: Progress, now: datetime) -> Proposal 
         return None
     if status is Status.CANCELLED and proposal.is_undecided:
         return None
-    return proposal.stepped(status, quantity, now)
+    following = proposal.stepped(status, quantity, now)
+    if proposal.answer is not None and not proposal.answer.is_counter:
+        return following
+    return replace(following, answer=_acceptance(proposal, quantity, "order", now))
 
 
 def _reached(bound: Decimal, progress: Progress) -> Status | None:
