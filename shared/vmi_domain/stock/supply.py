@@ -240,7 +240,12 @@ class _Ledger:
         self._lots.extend(lot for lot in lots if lot.quantity > 0)
 
     def _in_stages(self, which: Callable[[SupplyLine], bool], *stages: Stage) -> list[SupplyLine]:
-        return [lot for stage in stages for lot in _oldest_first(self._lots) if lot.stage is stage and which(lot)]
+        # Sorted only when chosen: most lots of a key that is years old were received long ago.
+        return [
+            lot
+            for stage in stages
+            for lot in _oldest_first([lot for lot in self._lots if lot.stage is stage and which(lot)])
+        ]
 
     def _take(self, lots: Sequence[SupplyLine], quantity: Decimal) -> list[SupplyLine]:
         """Take up to ``quantity`` out of these lots, in their order."""
