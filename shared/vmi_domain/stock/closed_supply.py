@@ -83,8 +83,12 @@ class _Joined:
 
     def of(self, name: Name) -> Name:
         """Return the name that stands for all that ``name`` belongs to."""
-        while (other := self._stands_for.get(name, name)) != name:
+        passed = []
+        while (other := self._stands_for.get(name)) is not None:
+            passed.append(name)
             name = other
+        # Else the way to a standing order's name grows by each of its receipts.
+        self._stands_for.update(dict.fromkeys(passed, name))
         return name
 
     def join(self, names: Iterable[Name]) -> None:
