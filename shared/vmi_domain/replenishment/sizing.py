@@ -144,7 +144,7 @@ def source_of(policy: Policy) -> LevelSource:
 
 def follows_a_target(policy: Policy) -> bool:
     """Return whether a service target, or a critical ratio, has a say in the level."""
-    return source_of(policy) in (*_MEASURES, LevelSource.SHORT_LIFE) and policy.kind is not PolicyKind.NEWSVENDOR
+    return source_of(policy) in _MEASURES
 
 
 def looks_at_arrivals(policy: Policy) -> bool:
