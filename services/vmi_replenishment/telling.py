@@ -10,7 +10,7 @@ from vmi_domain.exceptions.lifecycle import Kind
 from vmi_domain.replenishment.approving import Doubt
 from vmi_domain.replenishment.decisions import Decision, decide
 from vmi_domain.replenishment.explanations import Explanation, explain, in_words, need_of
-from vmi_domain.replenishment.proposals import Proposal
+from vmi_domain.replenishment.proposals import BOUND, BY_ORDER, Proposal
 from vmi_domain.replenishment.reviewing import Case, review
 from vmi_domain.replenishment.telling import (
     Difference,
@@ -138,18 +138,28 @@ def _as_it_stands(proposal: Proposal, case: Case | None) -> tuple[Decision, Expl
 
 
 def _settled_already(case: Case) -> str:
-    """Return what was answered at this opportunity, where that is why nothing more is proposed."""
+    """Return what was answered or ordered at this opportunity, where that is why nothing more is proposed.
+
+    What was agreed to and has come to nothing since is no such reason: what is missing is proposed again.
+    """
     assert case.opportunity is not None
-    answered = [one for one in case.live if one.order_at == case.opportunity.order_at and one.answer is not None]
-    if not answered:
+    settled = [
+        (one.part, one.answer)
+        for one in case.live
+        if one.order_at == case.opportunity.order_at
+        and one.answer is not None
+        and (one.status in BOUND or one.answer.declines)
+    ]
+    if not settled:
         return ""
-    last = max(answered, key=lambda one: one.part)
-    assert last.answer is not None
-    refused = "; what was refused is not asked for again at this opportunity"
+    _, answer = max(settled, key=lambda one: one[0])
+    quantity, day = f"{answer.quantity.normalize():f}", f"{case.opportunity.order_at:%Y-%m-%d}"
+    if answer.party == BY_ORDER:
+        return f"It is ordered for {day}: {quantity}."
+    refused = "; what was refused is not asked for again at this opportunity" if answer.declines else ""
     return (
-        f"The {last.answer.party} has answered {last.status.value} for {last.order_at:%Y-%m-%d} "
-        f"({last.quantity.normalize():f} of {last.answer.offered.normalize():f})"
-        f"{refused if last.quantity < last.answer.offered else ''}."
+        f"The {answer.party} has answered {answer.status.value} for {day} "
+        f"({quantity} of {answer.offered.normalize():f}){refused}."
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -922,6 +923,37 @@ async def test_f56_why_has_a_reason_for_nothing(store: Store) -> None:
     assert refused is not None
     assert refused.reason.startswith("The supplier has answered rejected for 2025-03-06 (0 of 70)")
     assert await story(store, "unknown") is None
+
+
+async def test_f56_why_tells_of_an_order_that_nobody_answered_before(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = await store.latest()
+    await store.documents(Ordered("PO-1", Decimal(70), NOON, line.proposal_id, fact_id=UUID(int=1)))
+    await store.hears()
+    told = await story(store)
+
+    assert told is not None
+    assert told.reason == "It is ordered for 2025-03-06: 70."
+
+
+async def test_f56_why_takes_no_cancelled_order_for_a_refusal(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = await store.latest()
+    await store.answers(accept(line))
+    order = Ordered("PO-1", Decimal(70), NOON, line.proposal_id, fact_id=UUID(int=1))
+    cancellation = replace(order, quantity=Decimal(0), revision=1, fact_id=UUID(int=2))
+    for document in (order, cancellation):
+        await store.documents(document)
+        await store.holds(80)
+        await store.hears()
+    told = await story(store)
+    last = (await store.issued())[-1]
+
+    assert (last.status, last.reason) == (ProposalStatus.CANCELLED, "The order was cancelled.")
+    assert told is not None
+    assert told.reason == "Position 80 is above the agreed minimum."
 
 
 async def test_f80_a_trial_is_scored_against_what_was_really_ordered(store: Store) -> None:

@@ -496,8 +496,10 @@ def settled_in_words(proposal: Proposal) -> str:
             return "Not answered, or not offered, in time; it counts as supply no longer."
         case Status.SUPERSEDED:
             return "Another supplier delivers this now; a proposal to them takes its place."
+        case Status.CANCELLED if answer is not None and not answer.is_counter:
+            return "The order was cancelled."
         case Status.CANCELLED:
-            return "The agreement with this supplier has ended, or the order was cancelled."
+            return "The agreement with this supplier has ended."
         case _:
             return f"{proposal.status.value.capitalize()}: {quantity}."
 

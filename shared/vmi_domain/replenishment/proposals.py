@@ -82,6 +82,8 @@ TERMINAL: Final = frozenset(status for status, following in STEPS.items() if not
 """Nothing changes a proposal any more."""
 FINISHED: Final = TERMINAL | {Status.REJECTED, Status.CANCELLED}
 """From here on a proposal matters to its own opportunity only."""
+BY_ORDER: Final = "order"
+"""Who accepted what nobody answered before it was ordered or shipped."""
 _VOID: Final = frozenset({Status.REJECTED, Status.SUPERSEDED, Status.EXPIRED, Status.CANCELLED})
 
 
@@ -474,7 +476,7 @@ def followed(proposal: Proposal, progress: Progress, now: datetime) -> Proposal 
     following = proposal.stepped(status, quantity, now)
     if proposal.answer is not None and not proposal.answer.is_counter:
         return following
-    return replace(following, answer=_acceptance(proposal, quantity, "order", now))
+    return replace(following, answer=_acceptance(proposal, quantity, BY_ORDER, now))
 
 
 def _reached(bound: Decimal, progress: Progress) -> Status | None:
