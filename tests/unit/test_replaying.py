@@ -156,6 +156,28 @@ def test_other_policies_go_through_the_live_decision() -> None:
         assert orders.place(50, Stand(number, np.array([held]), np.zeros((1, 3)))).tolist() == [quantity]
 
 
+@pytest.mark.parametrize(
+    ("policy", "rules"),
+    [
+        (Policy(), OrderRules(largest_order=Decimal(5))),
+        (Policy(), OrderRules(budget=Decimal(5))),
+        (Policy(), OrderRules(capacity=Decimal(5))),
+        (Policy(shelf_life_days=0.5), OrderRules()),
+    ],
+    ids=["a largest order", "a budget", "space", "a short life"],
+)
+def test_what_limits_an_order_limits_it_in_the_replay_too(policy: Policy, rules: OrderRules) -> None:
+    number = np.arange(1)
+    panel = Panel(Period.DAY, MONDAY, np.full((1, 60), 5.0), number, number, number)
+    orders = Agreed(
+        [Terms("s", Calendar(), policy, rules)], rehearsal(panel, 50), lead_time=number, review_period=number + 7
+    )
+
+    [quantity] = orders.place(50, Stand(number, np.zeros(1), np.zeros((1, 1)))).tolist()
+
+    assert 0 < quantity <= 5
+
+
 @pytest.mark.parametrize("period", [Period.DAY, Period.WEEK])
 def test_no_decision_knows_what_follows_it(period: Period) -> None:
     random = np.random.default_rng(7)

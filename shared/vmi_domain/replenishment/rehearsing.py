@@ -38,29 +38,32 @@ NO_ROOM_NEEDED: Final = np.inf
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of orders as arrays, base units; ``maximum`` is infinite where there is none."""
+    """The rules of orders as arrays, base units; what does not limit is infinite."""
 
     multiple: Floats
     minimum_order: Floats
+    largest_order: Floats
+    """What its budget pays for is a largest order, too."""
     maximum: Floats
+    """A hard one, or the customer's space."""
 
     @classmethod
     def of(cls, rules: Sequence[OrderRules]) -> "Rules":
         return cls(
             np.array([float(one.multiple) for one in rules]),
             np.array([float(one.minimum_order) for one in rules]),
-            np.array(
-                [
-                    NO_ROOM_NEEDED if one.maximum is None or not one.maximum_is_hard else float(one.maximum)
-                    for one in rules
-                ]
-            ),
+            np.array([_least(one.largest_order, one.budget) for one in rules]),
+            np.array([_least(one.maximum if one.maximum_is_hard else None, one.capacity) for one in rules]),
         )
 
     def ordered(self, rows: Integers, missing: Floats, position: Floats) -> Floats:
         """Return what is ordered where so much is missing on top of these positions."""
-        room = self.maximum[rows] - position
+        room = np.minimum(self.maximum[rows] - position, self.largest_order[rows])
         return in_multiples(missing, self.multiple[rows], self.minimum_order[rows], room)
+
+
+def _least(*limits: Decimal | None) -> float:
+    return min((float(one) for one in limits if one is not None), default=NO_ROOM_NEEDED)
 
 
 class Agreed:
@@ -90,6 +93,7 @@ class Agreed:
         self._source = [sizing.source_of(one.policy) for one in terms]
         simple = [
             one.policy.kind is PolicyKind.ORDER_UP_TO
+            and one.policy.shelf_life_days is None
             and one.rules.rounding is Rounding.UP
             and one.rules.load_step is None
             and source in _AT_ONCE
