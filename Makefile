@@ -38,7 +38,7 @@ check: $(READY)  ## lint, format, types, import rules
 	@$(BIN)/lint-imports --no-logo
 
 bench: $(READY)  ## the figures of tests/benchmark/README.md, measured here and now
-	@$(BIN)/python -m tests.benchmark $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m tests.benchmark $(ARGS)
 
 bench-forecast: $(READY) ## accuracy of forecasts on five panels of real demand, and their speed; ARGS="--panel NAME"
 	@$(BIN)/python -m tests.benchmark forecasting $(ARGS)
