@@ -3,7 +3,7 @@
 Records that are no documents (random bytes, deep and endless JSON, NaN, NUL characters, broken UTF-8, endless numbers,
 whole and broken headers; drawn by a seed) go onto the topics of sales, stock and orders, and one good sale after each
 hundred of them. Printed are the memory of the worker after each tenth, and at the end what is in quarantine and how
-many of the good ones count: all of both, or this ends with status 1.
+many of the good ones count: all of both, and memory that stands still, or this ends with status 1.
 """
 
 import argparse
@@ -32,6 +32,8 @@ from vmi_store import engine as engines
 CUSTOMER = "fuzz"
 TOPICS = (topics.SALES.name, topics.STOCK.name, topics.ORDERS.name)
 GOOD_EVERY = 100
+MOST_GROWTH = 0.1
+"""Of the worker's memory, from the first tenth to the last."""
 
 
 async def send(kafka: str, chance: Random, first: int, records: int) -> None:
@@ -52,7 +54,7 @@ async def send(kafka: str, chance: Random, first: int, records: int) -> None:
 
 
 async def run(arguments: argparse.Namespace, kafka: str, url: str, log: Path) -> bool:
-    """Return whether every record was put aside or counted."""
+    """Return whether every record was put aside or counted, and the worker holds no more for it."""
     settings = Settings(
         kafka=KafkaSettings(bootstrap_servers=kafka), database=DatabaseSettings(url=SecretStr(url)), log_level="error"
     )
@@ -62,6 +64,7 @@ async def run(arguments: argparse.Namespace, kafka: str, url: str, log: Path) ->
     chance = Random(arguments.seed)
     tenth = arguments.records // 10
     begin = time.perf_counter()
+    held_bytes = []
     with started("vmi_inventory", log=log, **variables) as worker:
         introduction = [builders.location(CUSTOMER, "store-1"), builders.item(CUSTOMER, "milk")]
         producer = AIOKafkaProducer(bootstrap_servers=kafka)
@@ -80,8 +83,9 @@ async def run(arguments: argparse.Namespace, kafka: str, url: str, log: Path) ->
             for part in range(10):
                 await send(kafka, chance, part * tenth, tenth)
                 await until(behind, lambda left: left == 0, seconds=600, every=0.5)
+                held_bytes.append(process.memory_info().rss)
                 print(
-                    f"  {(part + 1) * tenth:>9,} malformed: {process.memory_info().rss / 2**20:6.0f} MB, "
+                    f"  {(part + 1) * tenth:>9,} malformed: {held_bytes[-1] / 2**20:6.0f} MB, "
                     f"{time.perf_counter() - begin:4.0f} s",
                     flush=True,
                 )
@@ -95,8 +99,12 @@ async def run(arguments: argparse.Namespace, kafka: str, url: str, log: Path) ->
         ).scalar_one()
     await engine.dispose()
     sent, good = tenth * 10, -(-tenth * 10 // GOOD_EVERY)
-    print(f"{held:,} of {sent:,} in quarantine, {counted:,} of {good:,} good ones count, the worker lives: {alive}")
-    return bool(held == sent and counted == good and alive)
+    growth = held_bytes[-1] / held_bytes[0] - 1
+    print(
+        f"{held:,} of {sent:,} in quarantine, {counted:,} of {good:,} good ones count, the worker lives: {alive}, "
+        f"its memory grew by {growth:.1%}"
+    )
+    return bool(held == sent and counted == good and alive and growth < MOST_GROWTH)
 
 
 def main() -> None:
