@@ -56,6 +56,11 @@ class Site:
                 if quantity:
                     await connection.execute(_SELL, self._row(item, first + timedelta(days=ahead), quantity))
 
+    async def loses(self, item: str, day: date, quantity: float) -> None:
+        """Write down what was asked for on a day on which something was sold, and not sold."""
+        async with self.engine.begin() as connection:
+            await connection.execute(_LOSE, self._row(item, day, quantity))
+
     def _row(self, item: str, day: date, quantity: float) -> dict[str, Any]:
         return {"customer": self.customer, "location": STORE, "item": item, "day": day, "sold": str(quantity)}
 
@@ -102,6 +107,10 @@ _SELL = text("""
     INSERT INTO daily_balance (customer_id, location_id, item_id, day, moved, sold)
     VALUES (:customer, :location, :item, :day, -CAST(:sold AS text)::numeric, CAST(:sold AS text)::numeric)
     ON CONFLICT (customer_id, location_id, item_id, day) DO UPDATE SET sold = daily_balance.sold + excluded.sold
+""")
+_LOSE = text("""
+    UPDATE daily_balance SET lost = CAST(:sold AS text)::numeric
+    WHERE customer_id = :customer AND location_id = :location AND item_id = :item AND day = :day
 """)
 _REACH = text("""
     INSERT INTO location_watermark (customer_id, location_id, reached_at) VALUES (:customer, :location, :reached)
@@ -252,6 +261,15 @@ async def test_two_workers_that_meet_learn_a_day_once(site: Site) -> None:
     assert (await site.forecast("milk")).version == 1
     assert np.array_equal((await site.forecast("bread")).state, in_order([2, 3, 4], [1, 0, 0])[1])
     assert len(await site.told()) == 1
+
+
+async def test_what_was_asked_for_and_lost_is_demand(site: Site) -> None:
+    await site.sells("milk", [2, 3, 4, 5])
+    await site.loses("milk", day(1), 6)
+    await site.reaches(day(3))
+    await site.hears({"milk": FIRST})
+
+    assert np.array_equal((await site.forecast("milk")).state, in_order([2, 9, 4])[0])
 
 
 async def test_sales_of_the_open_day_change_nothing(site: Site) -> None:

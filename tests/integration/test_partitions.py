@@ -96,3 +96,30 @@ async def test_making_a_quarter_gives_up_rather_than_let_everybody_wait(engine: 
             await make(engine, Quarter(1934, 1))
     assert failure.fault(caught.value) is Fault.TRANSIENT
     assert await make(engine, Quarter(1934, 1)) == [Quarter(1934, 1)]
+
+
+async def test_what_grows_for_years_has_few_indexes_that_lead_with_the_customer(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        found = await connection.execute(
+            text("""
+                SELECT relation.relname AS relation, count(*) AS indexes,
+                       array_agg(DISTINCT pg_get_indexdef(index.indexrelid, 1, true)) AS first
+                FROM pg_index AS index JOIN pg_class AS relation ON relation.oid = index.indrelid
+                WHERE relation.relname IN ('journal', 'daily_balance', 'position') GROUP BY relation.relname
+            """)
+        )
+        assert {row.relation: (row.indexes, row.first) for row in found} == {
+            name: (1, ["customer_id"]) for name in ("journal", "daily_balance", "position")
+        }
+
+
+async def test_each_quarter_is_vacuumed_by_what_came_in_and_not_by_its_size(engine: AsyncEngine) -> None:
+    quarter = Quarter(1935, 1)
+    await make(engine, quarter)
+    async with engine.connect() as connection:
+        told = await connection.execute(
+            text("SELECT reloptions FROM pg_class WHERE relname = :name"), {"name": quarter.table}
+        )
+        options = dict(one.split("=") for one in told.scalar_one())
+    assert float(options["autovacuum_vacuum_insert_scale_factor"]) == 0
+    assert int(options["autovacuum_vacuum_insert_threshold"]) > 0
