@@ -7,10 +7,8 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from vmi_local import LocalServers
 from vmi_store import engine as engines
 from vmi_store import schema_version
-from vmi_testing import servers as testing_servers
 from vmi_testing.counting_worker import SEEN
 from vmi_testing.processes import started
 from vmi_testing.topics import new_topic, produce
@@ -21,17 +19,6 @@ TRIES = 45
 RECORDS, BYTES = 150_000, 1000
 MOST_GROWTH_MB = 75
 """Half of what is sent meanwhile."""
-
-
-@pytest.fixture
-def servers(monkeypatch):
-    """Servers of this test's own, whose database is taken away."""
-    for name in [name for name in os.environ if name.startswith("VMI_")]:
-        monkeypatch.delenv(name)
-    made = LocalServers(testing_servers.session_directory("-outage"))
-    made.up()
-    yield made
-    made.destroy()
 
 
 @pytest.mark.long

@@ -3,28 +3,14 @@
 import os
 import signal
 
-import pytest
 from sqlalchemy import text
 
-from vmi_local import LocalServers
 from vmi_store import engine as engines
 from vmi_store import schema_version
-from vmi_testing import servers as testing_servers
 from vmi_testing.counting_worker import SEEN
 from vmi_testing.processes import started
 from vmi_testing.topics import lag, new_topic, produce
 from vmi_testing.waiting import until
-
-
-@pytest.fixture
-def servers(monkeypatch):
-    """Servers of this test's own, to be killed."""
-    for name in [name for name in os.environ if name.startswith("VMI_")]:
-        monkeypatch.delenv(name)
-    made = LocalServers(testing_servers.session_directory("-chaos"))
-    made.up()
-    yield made
-    made.destroy()
 
 
 def kill(servers, name):
