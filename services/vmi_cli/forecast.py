@@ -144,7 +144,7 @@ def models(
         for one in series
     ]
     heads = ("customer", "location", "item", "model", "chosen by", "since", "judged by", "mean / spread", "why")
-    print_rows("Models", heads, rows, nothing="no models were chosen yet: a location's are once a week")
+    print_rows("Models", heads, rows, nothing="no models were chosen yet: a location's are once a week", sentences=True)
     if calibrations:
         calibrated = [
             (
