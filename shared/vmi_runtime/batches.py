@@ -11,7 +11,8 @@ from vmi_runtime import failure
 from vmi_runtime.clock import Clock
 from vmi_runtime.failure import Fault
 from vmi_runtime.in_flight import Chunk, TopicPartition
-from vmi_runtime.worker import Record, Subscription, Transaction, recorded_at
+from vmi_runtime.rejections import Reason, rejected
+from vmi_runtime.worker import Record, Subscription, Transaction
 from vmi_store import progress, quarantine
 
 log = structlog.get_logger(__name__)
@@ -22,19 +23,8 @@ PutAside = Callable[[AsyncConnection, Record, str], Awaitable[None]]
 
 async def put_aside(connection: AsyncConnection, record: Record, reason: str, *, worker: str = "inventory") -> None:
     """Write a record that the database refuses into quarantine, with its bytes."""
-    rejected = quarantine.Rejected(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        recorded_at=recorded_at(record),
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        reason="refused_by_database",
-        detail=reason,
-        worker=worker,
-    )
-    await quarantine.add(connection, [rejected])
+    refused = rejected(record, Reason.REFUSED_BY_DATABASE, reason, worker=worker)
+    await quarantine.add(connection, [refused])
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     """An answer to a change of an agreement that nobody asked for."""
     OWN_REQUEST = "own_request"
     """An answer by the party that asked: it is the other one's to give."""
+    REFUSED_BY_DATABASE = "refused_by_database"
+    """It can be read, and the database can never take it: a NUL in a text, a number out of range."""
 
 
 _OF_NUMBERS: Final = {

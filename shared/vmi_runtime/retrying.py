@@ -9,6 +9,7 @@ from typing import Final
 from vmi_contracts.topics import Topic
 from vmi_runtime import failure
 from vmi_runtime.failure import Fault
+from vmi_runtime.rejections import Reason
 from vmi_runtime.worker import FetchedRecord, Tick, Transaction
 from vmi_store import quarantine
 from vmi_store.quarantine import Held, Rejected
@@ -54,7 +55,7 @@ async def _take(due: Sequence[Held], take: TakeAgain, transaction: Transaction) 
             raise
         refusal = failure.reason(error)
     if len(due) == 1:
-        return [replace(due[0].rejected, reason="refused_by_database", detail=refusal)]
+        return [replace(due[0].rejected, reason=Reason.REFUSED_BY_DATABASE.value, detail=refusal)]
     half = len(due) // 2
     return [*await _take(due[:half], take, transaction), *await _take(due[half:], take, transaction)]
 
