@@ -113,6 +113,7 @@ class BesideJournal:
         for table in TABLES:
             await connection.execute(text(f"ANALYZE {table}"))
         await self._do(connection, _NOTE_MISSING)
+        await connection.execute(text("CREATE INDEX ON missing_line (place)"))  # else all is read for each part entered
         shown = await connection.execute(_SHOWN, {"at_most": MOST_SHOWN})
         whole = self._scope.location_id is None
         found = Compared(
