@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rich.console import Console
 from typer.testing import CliRunner
 
+from vmi_cli import console
 from vmi_cli.__main__ import app
 from vmi_cli.console import Refused
 from vmi_domain.forecasting.ahead import ahead
@@ -240,3 +242,13 @@ def test_a_history_cut_off_by_its_own_stock_outs_is_seen_as_such() -> None:
     assert mean(demand, None) == pytest.approx(1.0, abs=0.05)
     assert mean(sold, None) < 0.75
     assert mean(sold, in_stock) == pytest.approx(1.0, abs=0.12)
+
+
+def test_who_looks_on_sees_how_much_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "err", Console(file=io.StringIO(), force_terminal=True, width=80))
+    run(tmp_path, days(60), as_of=MONDAY + timedelta(days=60))
+
+    shown = console.err.file
+    assert isinstance(shown, io.StringIO)
+    assert "forecasting" in shown.getvalue()
+    assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in shown.getvalue()

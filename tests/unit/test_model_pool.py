@@ -108,6 +108,17 @@ def test_each_model_moves_by_a_day_to_where_the_whole_history_leads(model: Model
 
 
 @pytest.mark.parametrize("model", selection.whole_pool(7), ids=lambda model: model.name)
+def test_each_model_follows_day_by_day_where_demand_trebles(model: Model) -> None:
+    trebled = MIXED * np.where(np.arange(200) < 180, 1, 3)
+    fitted = model.fit(known(*trebled).until(180))
+    before = fitted.mean_over(7).sum()
+    for day in range(180, 200):
+        fitted.update(Bucket(trebled[:, day]))
+
+    assert fitted.mean_over(7).sum() > 1.3 * before
+
+
+@pytest.mark.parametrize("model", selection.whole_pool(7), ids=lambda model: model.name)
 def test_each_model_is_near_the_truth_where_demand_is_steady(model: Model) -> None:
     rates = np.linspace(1, 20, 60)
     demand = np.random.default_rng(5).poisson(rates[:, None] * np.ones(300)).astype(float)
