@@ -294,6 +294,11 @@ async def _requests(settings: Settings, customer: str | None, *, open_only: bool
     return asked
 
 
+async def _open_requests(settings: Settings) -> list[Request]:
+    async with opened(settings) as database, database.connect() as connection:
+        return await agreement_requests.read(connection, customer_id=None, open_only=True)
+
+
 @app.command()
 def answer(
     request: Annotated[str, typer.Argument(help="The request's id, or how it begins (8 characters or more).")],
@@ -307,7 +312,7 @@ def answer(
     vmi agreements answer 3ccde29c reject --party customer --reason "no room on the shelf"
     """
     settings = connected()
-    found = [one for one, _ in asyncio.run(_requests(settings, None, open_only=True))]
+    found = asyncio.run(_open_requests(settings))
     named = (
         [one for one in found if str(one.request_id).startswith(request.lower())] if len(request) >= NAME_SHOWN else []
     )
