@@ -760,6 +760,20 @@ async def test_an_order_that_names_an_unanswered_proposal_takes_its_place(store:
     assert said(await store.issued()) == [(1, "proposed", 70), (2, "ordered", 70)]
 
 
+async def test_when_such_an_order_is_cancelled_its_proposal_ends_and_the_rest_is_proposed_anew(store: Store) -> None:
+    await store.holds(30)
+    await store.hears()
+    line = await store.latest()
+    order = Ordered("PO-1", Decimal(70), NOON, line.proposal_id, fact_id=UUID(int=1))
+    for document in (order, replace(order, quantity=Decimal(0), revision=1, fact_id=UUID(int=2))):
+        await store.documents(document)
+        await store.hears()
+    lines = await store.issued()
+
+    assert said(lines) == [(1, "proposed", 70), (2, "ordered", 70), (3, "cancelled", 0), (1, "proposed", 70)]
+    assert lines[-1].proposal_id != line.proposal_id
+
+
 # Time
 
 

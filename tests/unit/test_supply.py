@@ -173,6 +173,16 @@ def test_a_cancelled_order_cancels_what_it_took_over() -> None:
     assert stages(*facts) == {"cancelled": 100}
 
 
+def test_an_order_that_nobody_accepted_before_is_cancelled_for_its_proposal_too() -> None:
+    order, less, none = (
+        ordered("O", quantity, 1, PROPOSAL, revision) for revision, quantity in enumerate((100, 40, 0))
+    )
+
+    assert stages(order, less) == {"ordered": 40, "cancelled": 60}
+    assert stages(order, less, none) == {"cancelled": 100}
+    assert [line.proposal_id for line in supply_lines([order, none])] == [PROPOSAL]
+
+
 def test_an_order_of_a_proposal_we_do_not_know_takes_over_nothing() -> None:
     assert stages(accepted(100), ordered("O", 40, 1, OTHER_PROPOSAL)) == {"ordered": 140}
 

@@ -58,7 +58,8 @@ def supply_lines(facts: Iterable[Fact]) -> list[SupplyLine]:
     another counts as early as that. Then
 
     * an order takes over the accepted proposal it names; without a name the oldest open one. What it wants beyond that
-      is new. An order that is reduced or cancelled takes back what it took over, too.
+      is new. An order that is reduced or cancelled takes back what it took over, too, and what it wanted of
+      a proposal that nobody had accepted.
     * a shipment takes from the order (or proposal) it names, else the oldest that is open. More than ordered is new.
     * a receipt takes from the shipment it names, else from what of the order it names is in transit and then ordered,
       else from what is in transit and then ordered, oldest first. More than the named ones hold is received on top and
@@ -156,6 +157,17 @@ class _Ledger:
         elif surplus < 0:
             open_lots = [lot for lot in ours if lot.stage is Stage.ORDERED]
             self._add(*(replace(lot, stage=Stage.CANCELLED) for lot in self._take(open_lots, -surplus)))
+        if entry.proposal_id is not None and entry.proposal_id not in self._proposals:
+            # Nobody accepted it before, so the order is what bound it, and what it once wanted is what it gives up.
+            self._add(
+                SupplyLine(
+                    Stage.CANCELLED,
+                    entry.most - entry.quantity,
+                    proposal_id=entry.proposal_id,
+                    order_id=entry.order_id,
+                    since=entry.at,
+                )
+            )
 
     def _taken_over(self, entry: Order) -> list[SupplyLine]:
         """Take what an order takes over of accepted proposals; of a named one also what is shipped already."""
