@@ -64,7 +64,7 @@ def _read(found: Statements, record: Record, data: bytes) -> SupplyStated | None
 def last_of_each(stated: Iterable[Stated]) -> list[Stated]:
     """Return of each supplier's item, for each customer, the statement that was made last, one line each."""
     last: dict[tuple[str | None, str, str], Stated] = {}
-    for said, at in sorted(stated, key=lambda one: (one[0].stated_at, one[0].revision, one[1])):
+    for said, at in promises.as_made(stated):
         for line in said.lines:
             last[said.customer_id, said.supplier_id, line.item_id] = (said.model_copy(update={"lines": (line,)}), at)
     return list(last.values())

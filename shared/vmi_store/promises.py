@@ -36,10 +36,15 @@ class Stated:
     allocation: Rule
 
 
+def as_made(statements: Iterable[tuple[SupplyStated, datetime]]) -> list[tuple[SupplyStated, datetime]]:
+    """Return statements (each with its record's append time) in the order they were made: the last one stands."""
+    return sorted(statements, key=lambda one: (one[0].stated_at, one[0].revision, one[1]))
+
+
 async def state(connection: AsyncConnection, statements: Sequence[tuple[SupplyStated, datetime]]) -> list[Pool]:
     """Let each item's statement stand that was made last (each with its record's append time); return what changed."""
     latest = {}
-    for said, at in sorted(statements, key=lambda one: (one[0].stated_at, one[0].revision, one[1])):
+    for said, at in as_made(statements):
         for line in said.lines:
             latest[Pool(said.customer_id or ANYBODY, said.supplier_id, line.item_id)] = (said, line, at)
     pools = sorted(latest)
