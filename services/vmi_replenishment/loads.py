@@ -3,17 +3,14 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Final
 
 from vmi_domain.replenishment.decisions import Decision, within_life
 from vmi_domain.replenishment.loading import Load, LoadLine, build
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.replenishment.reviewing import Terms, review
+from vmi_domain.replenishment.sizing import least_position
 from vmi_domain.stock.position import Key
 from vmi_replenishment.situations import Situations
-
-FINEST: Final = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +54,9 @@ def _line(key: Key, terms: Terms, decision: Decision) -> LoadLine:
     assert terms.pallets is not None
     need, rules = decision.need, within_life(decision.need)
     expected = need.expected
-    until_next = NOTHING if expected is None else Decimal(expected.until_next_arrival.mean).quantize(FINEST)
-    daily = 0.0
-    if expected is not None and expected.until_next_arrival.days > 0:
-        daily = expected.until_next_arrival.mean / expected.until_next_arrival.days
+    until_next, daily = (
+        (0.0, None) if expected is None else (expected.until_next_arrival.mean, expected.until_next_arrival.daily_mean)
+    )
     most = [one for one in (rules.maximum, rules.sells_in_life, rules.capacity) if one is not None]
     return LoadLine(
         key.item_id,
@@ -68,7 +64,7 @@ def _line(key: Key, terms: Terms, decision: Decision) -> LoadLine:
         pallet=terms.pallets.pallet,
         step=terms.pallets.step,
         position=need.position.inventory_position,
-        daily_demand=daily,
-        minimum=(need.policy.minimum or NOTHING) + until_next,
+        daily_demand=daily or 0.0,
+        minimum=least_position(need.policy.minimum or NOTHING, until_next),
         maximum=min(most, default=None),
     )

@@ -15,6 +15,7 @@ from vmi_contracts.outbound import HeldBecause, ProposalLine, ProposalsIssued, P
 from vmi_domain.replenishment.explanations import explained, explained_in_words, settled, settled_in_words
 from vmi_domain.replenishment.opportunities import Opportunity
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, Proposal, Status, consolidation_id, message_id
+from vmi_domain.replenishment.quantities import FINEST
 from vmi_domain.replenishment.reviewing import Issue
 from vmi_replenishment.master_data import MasterData
 from vmi_runtime.worker import Transaction
@@ -27,7 +28,6 @@ SOURCE: Final = "vmi/replenishment"
 MOST_LINES: Final = 200
 """Lines of one message: with its explanation a line has some 2 kB, and a message has to stay below 2 MB."""
 NO_PACK: Final = Decimal(1)
-FINEST: Final = Decimal("0.000001")
 
 VersionName = tuple[str, UUID, int]
 """Customer, proposal id and version."""

@@ -12,13 +12,11 @@ from vmi_domain.replenishment.approving import Tolerance
 from vmi_domain.replenishment.needs import BufferFactors, Policy, PolicyKind, ServiceMeasure, UnmetDemand
 from vmi_domain.replenishment.opportunities import Calendar
 from vmi_domain.replenishment.promising import Limit
-from vmi_domain.replenishment.quantities import OrderRules, Rounding
+from vmi_domain.replenishment.quantities import FINEST, OrderRules, Rounding
 from vmi_domain.replenishment.reviewing import Pallets, Sourcing, Terms
 from vmi_domain.replenishment.steadiness import Steadiness
 from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.understanding.classes import DEFAULT_TARGETS
-
-FINEST: Final = Decimal("0.000001")
 
 
 def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:

@@ -91,9 +91,9 @@ def _item(
 def _daily_demand(watched: Watched) -> float | None:
     """A net plan says what to order, not what is sold: nothing is projected by it."""
     expected = watched.expected
-    if expected is None or expected.basis is Basis.NET_PLAN or expected.until_next_arrival.days <= 0:
+    if expected is None or expected.basis is Basis.NET_PLAN:
         return None
-    return expected.until_next_arrival.mean / expected.until_next_arrival.days
+    return expected.until_next_arrival.daily_mean
 
 
 async def _arrivals(found: Situations, transaction: Transaction) -> Mapping[Key, Sequence[Arrival]]:

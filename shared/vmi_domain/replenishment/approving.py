@@ -36,10 +36,8 @@ class Tolerance:
 
 def usual_order(expected: Expected | None, days_between_arrivals: float) -> Decimal | None:
     """Return the demand expected between two arrivals, base units; None where nothing is known of it."""
-    if expected is None or expected.until_next_arrival.days <= 0:
-        return None
-    outlook = expected.until_next_arrival
-    return Decimal(repr(round(outlook.mean / outlook.days * days_between_arrivals, 6)))
+    daily = None if expected is None else expected.until_next_arrival.daily_mean
+    return None if daily is None else Decimal(repr(round(daily * days_between_arrivals, 6)))
 
 
 def reason_to_look(

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
 
 from vmi_domain.replenishment.needs import (
     Arrival,
@@ -21,7 +20,7 @@ from vmi_domain.replenishment.needs import (
     UnmetDemand,
     outlooks,
 )
-from vmi_domain.replenishment.quantities import NOTHING, Constraint, OrderRules, Sized, to_order
+from vmi_domain.replenishment.quantities import FINEST, NOTHING, Constraint, OrderRules, Sized, to_order
 from vmi_domain.replenishment.sizing import LevelSource, Size, sizes
 
 __all__ = [
@@ -44,9 +43,6 @@ __all__ = [
     "is_triggered",
     "outlooks",
 ]
-
-
-FINEST: Final = Decimal("0.000001")
 
 
 class ReasonForZero(StrEnum):
@@ -130,11 +126,11 @@ def within_life(need: Need) -> OrderRules:
     policy, expected = need.policy, need.expected
     if policy.shelf_life_days is None or policy.kind is PolicyKind.NEWSVENDOR or expected is None:
         return need.rules
-    until_next = expected.until_next_arrival
-    if until_next.days <= 0:
+    daily = expected.until_next_arrival.daily_mean
+    if daily is None:
         return need.rules
     until_arrival = 0.0 if expected.until_arrival is None else expected.until_arrival.days
-    sold = until_next.mean / until_next.days * (until_arrival + policy.shelf_life_days)
+    sold = daily * (until_arrival + policy.shelf_life_days)
     return replace(need.rules, sells_in_life=Decimal(sold).quantize(FINEST))
 
 

@@ -5,17 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
 
 from vmi_domain.replenishment.decisions import Decision, is_triggered
 from vmi_domain.replenishment.opportunities import days_until, next_opportunity
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, Proposal
-from vmi_domain.replenishment.quantities import NOTHING, to_order
+from vmi_domain.replenishment.quantities import FINEST, NOTHING, to_order
 from vmi_domain.replenishment.reviewing import Terms
 from vmi_domain.replenishment.sharing import Source, next_source
 from vmi_domain.stock.position import Key
-
-FINEST: Final = Decimal("0.000001")
 
 
 class Commitment(StrEnum):
@@ -71,9 +68,9 @@ def planned(
     has its turns by its share.
     """
     expected = decision.need.expected
-    if decision.level is None or expected is None or expected.until_next_arrival.days <= 0:
+    daily = None if expected is None else expected.until_next_arrival.daily_mean
+    if decision.level is None or daily is None:
         return []
-    daily = expected.until_next_arrival.mean / expected.until_next_arrival.days
     position = decision.need.position.inventory_position + decision.quantity
     given = {terms.supplier_id: decision.quantity}
     sources = [

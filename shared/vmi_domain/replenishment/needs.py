@@ -137,6 +137,11 @@ class Outlook:
     family: Family
     """The form of its distribution."""
 
+    @property
+    def daily_mean(self) -> float | None:
+        """Return the mean of one day, None where it is over no time at all."""
+        return self.mean / self.days if self.days > 0 else None
+
 
 def outlooks(days: Sequence[float], demand: Demand) -> list[Outlook]:
     """Return the outlooks on demand of so many days each, in the digits that are told.

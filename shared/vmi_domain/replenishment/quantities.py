@@ -6,8 +6,10 @@ from enum import StrEnum
 from typing import Final
 
 NOTHING: Final = Decimal(0)
-NOISE: Final = Decimal("0.0000005")
-"""Half of the finest quantity that is kept: what is below it comes from arithmetic, not from need (F26)."""
+FINEST: Final = Decimal("0.000001")
+"""The finest quantity that is kept."""
+NOISE: Final = FINEST / 2
+"""Half of it: what is below it comes from arithmetic, not from need (F26)."""
 
 
 class Rounding(StrEnum):
