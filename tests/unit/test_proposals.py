@@ -250,6 +250,18 @@ def test_a_refusal_after_a_promise_is_refused_with_its_reason() -> None:
     assert refused.value.reason == "already_answered"
 
 
+def test_who_comes_after_the_order_hears_that_it_is_ordered_whatever_was_answered_before() -> None:
+    one = first()
+    accepted = answered(one, answer(AnswerKind.ACCEPT, one, minutes=5), NOW)
+    ordered = accepted.stepped(Status.ORDERED, accepted.quantity, NOW)
+
+    for late in (answer(AnswerKind.REJECT, one, minutes=2), answer(AnswerKind.CHANGE, one, 40, minutes=9)):
+        with pytest.raises(IllegalStep) as refused:
+            answered(ordered, late, NOW)
+        assert refused.value.reason == "proposal_ordered"
+    assert answered(ordered, answer(AnswerKind.ACCEPT, one, minutes=5), NOW) == ordered
+
+
 def test_the_same_answer_twice_changes_nothing() -> None:
     one = first()
     accepted = answered(one, answer(AnswerKind.ACCEPT, one), NOW)

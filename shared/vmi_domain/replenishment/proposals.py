@@ -356,19 +356,19 @@ def answered(proposal: Proposal, answer: Answer, now: datetime) -> Proposal:
     Status, quantity and day of delivery depend on the answers given, not on the order in which they arrive.
     """
     standing = proposal.answer
-    if standing is not None and answer.rank <= standing.rank:
-        if _says_the_same(answer, standing):
-            return proposal
-        raise IllegalStep(
-            "already_answered",
-            f"an answer to version {standing.version} goes before this; the proposal is {proposal.status.value}",
-        )
     if proposal.status in _GOODS:
         if standing is not None and _says_the_same(answer, standing):
             return proposal
         raise IllegalStep(
             f"proposal_{proposal.status.value}",
             f"the proposal is {proposal.status.value} already; what is to change now is a change of the order",
+        )
+    if standing is not None and answer.rank <= standing.rank:
+        if _says_the_same(answer, standing):
+            return proposal
+        raise IllegalStep(
+            "already_answered",
+            f"an answer to version {standing.version} goes before this; the proposal is {proposal.status.value}",
         )
     if answer.is_counter and not proposal.is_open:
         raise IllegalStep(
