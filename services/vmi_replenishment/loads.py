@@ -60,11 +60,12 @@ def _line(key: Key, terms: Terms, decision: Decision) -> LoadLine:
     most = [one for one in (rules.maximum, rules.sells_in_life, rules.capacity) if one is not None]
     return LoadLine(
         key.item_id,
-        need=decision.quantity,
+        need=decision.quantity - decision.sized.fill,
         pallet=terms.pallets.pallet,
         step=terms.pallets.step,
         position=need.position.inventory_position,
         daily_demand=daily or 0.0,
         minimum=least_position(need.policy.minimum or NOTHING, until_next),
         maximum=min(most, default=None),
+        fill=decision.sized.fill,
     )

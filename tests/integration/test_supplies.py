@@ -460,8 +460,11 @@ async def test_f46_a_truck_is_filled_up_and_the_proposal_stays_what_is_needed(ch
 
 async def test_s19_orders_are_filled_up_to_whole_layers_where_that_is_agreed(chain: Chain) -> None:
     terms = {"policy": "order_up_to", "minimum": None, "maximum": None, "expected_daily_demand": 10, "pack": "10"}
-    await chain.agrees(**terms, pallet="200", pallet_layer="50", load_building="layers")
+    await chain.agrees(**terms, pallet="200", pallet_layer="50", load_building="layers", load_pallets=1)
     await chain.holds(50)
+    async with chain.engine.connect() as connection:
+        key = Key(chain.customer, "store-1", "milk")
+        found = await situations.read([key], Transaction(connection, EVENTS), MasterData())
 
     line = await chain.latest()
 
@@ -472,3 +475,5 @@ async def test_s19_orders_are_filled_up_to_whole_layers_where_that_is_agreed(cha
     assert line.explanation["fill"] == str(line.fill_quantity)
     assert recompute(line.explanation) == line.quantity
     assert "filling up whole layers or pallets makes it 150." in line.reason
+    [order] = loads(found, "dairy")
+    assert order.load.lines[0].need == 150 - line.fill_quantity, "a truck tells need and fill apart, too"

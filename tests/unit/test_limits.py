@@ -1,5 +1,6 @@
 """What cuts a quantity, each by its name: budget, shelf life, space; and trucks filled up (S18 to S20, F46)."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -119,6 +120,12 @@ def test_what_exceeds_a_truck_by_little_waits_by_highest_cover_never_below_the_m
     load = build(lines, load_pallets=26)
 
     assert (fills(load), load.loads, load.pallets) == ({"a": 0, "b": -10}, 1, 26)
+
+
+def test_what_fills_up_a_pallet_already_is_no_need_of_the_truck():
+    load = build([replace(line("a", 5, cover=40), need=Decimal(43), fill=Decimal(7))], load_pallets=6)
+
+    assert ([(one.need, one.fill) for one in load.lines], load.pallets) == ([(43, 17)], 6)
 
 
 def test_a_full_truck_needs_nothing():

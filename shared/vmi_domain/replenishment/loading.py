@@ -19,6 +19,7 @@ class LoadLine:
 
     name: str
     need: Decimal
+    """Without what fills up a layer or a pallet."""
     pallet: Decimal
     """On a pallet."""
     step: Decimal
@@ -30,6 +31,8 @@ class LoadLine:
     """Below which the position with the order must not fall by cutting down."""
     maximum: Decimal | None = None
     """Above which it must not rise by filling up: the agreed one, space, or what sells before it expires."""
+    fill: Decimal = NOTHING
+    """What fills up the layer or the pallet that is needed in part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def build(lines: Sequence[LoadLine], *, load_pallets: int) -> Load:
     Up by lowest projected cover among items below their maximum, down by highest cover above their minimum, step by
     step. What nobody needs is not filled up with, and where nothing may grow the truck goes as it is.
     """
-    fills = {line.name: NOTHING for line in lines}
+    fills = {line.name: line.fill for line in lines}
     truck = Decimal(load_pallets)
 
     def pallets() -> Decimal:
