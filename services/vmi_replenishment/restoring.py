@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from decimal import Decimal
+from typing import Any, Final, TypeVar
 
 import orjson
 from pydantic import ValidationError
@@ -13,16 +14,19 @@ from vmi_contracts.envelope import UnreadableEnvelope
 from vmi_contracts.inbound import AnswerLine
 from vmi_contracts.outbound import ProposalLine, ProposalsIssued
 from vmi_domain.replenishment.proposals import (
-    BOUND,
+    BY_AGREEMENT,
+    BY_ORDER,
+    PROMISES,
     Answer,
     HeldBecause,
     IllegalStep,
     Proposal,
     Status,
+    acceptance,
     proposal_id,
 )
 from vmi_domain.stock.position import Key
-from vmi_replenishment.answering import answer_of, keep_requests, new_documents, words_of
+from vmi_replenishment.answering import ProposalName, answer_of, keep_requests, new_documents, words_of
 from vmi_replenishment.reading import Heard, read_answers
 from vmi_replenishment.reconsidering import acceptances
 from vmi_runtime import reading_back
@@ -40,9 +44,6 @@ AT_ONCE: Final = 500
 MOST_PARTS: Final = 100
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """What is due since then is due by every clock."""
-
-PROMISED: Final = frozenset({Status.ACCEPTED, Status.CHANGED})
-"""What is bound by somebody's word and no document of goods yet."""
 
 
 @dataclass(slots=True)
@@ -66,6 +67,8 @@ class Told:
     version: Version
     countered_by: str
     taken: Taken | None
+    answers: bool
+    """Whether an answer led to it, whoever gave it."""
 
 
 async def restore(
@@ -146,8 +149,18 @@ def _told(document: ProposalsIssued, line: ProposalLine) -> Told | None:
     taken = None
     if line.order_number is not None:
         taken = Taken(*key[:2], document.consolidation_id, line.order_number)
+    outcome = line.explanation.get("outcome", {})
+    proposal = replace(proposal, answer=_in_a_partys_place(proposal, outcome))
     version = Version(proposal, line.reason, orjson.dumps(dict(line.explanation)))
-    return Told(version, line.countered_by or "", taken)
+    return Told(version, line.countered_by or "", taken, answers="by" in outcome)
+
+
+def _in_a_partys_place(proposal: Proposal, outcome: Mapping[str, Any]) -> Answer | None:
+    """Return the acceptance that led to a version where no party spoke: it stands on no topic but this one."""
+    if outcome.get("by") not in (BY_AGREEMENT, BY_ORDER) or outcome["of_version"] != proposal.version - 1:
+        return None
+    before = replace(proposal, version=outcome["of_version"])
+    return acceptance(before, Decimal(outcome["offered"]), outcome["by"], proposal.issued_at)
 
 
 async def restore_versions(told: Sequence[Told], transaction: Transaction) -> int:
@@ -160,7 +173,7 @@ async def restore_versions(told: Sequence[Told], transaction: Transaction) -> in
     names = {(one.proposal.proposal_id, one.proposal.version) for one in missing}
     restored = [one for one in told if (one.version.proposal.proposal_id, one.version.proposal.version) in names]
     await order_numbers.restore(connection, [one.taken for one in restored if one.taken is not None])
-    promised = [one.proposal for one in missing if one.proposal.status in PROMISED]
+    promised = [one.version.proposal for one in restored if one.answers and one.version.proposal.status in PROMISES]
     await supply.record(connection, acceptances(promised))
     await due.bring_forward(connection, [one.proposal.key for one in missing], LONG_AGO)
     return len(missing)
@@ -178,7 +191,8 @@ async def restore_words(documents: Sequence[Heard], transaction: Transaction) ->
     offers = await proposals.offers(
         connection, sorted({(*word.proposal, word.answer.version) for word in answers if word.proposal in keys})
     )
-    standing: dict[tuple[str, object], Proposal] = {}
+    bound = await proposals.last_bound(connection, sorted(keys))
+    standing: dict[ProposalName, Proposal] = {}
     for word in answers:
         offer = offers.get((*word.proposal, word.answer.version))
         if offer is None or not offer.is_open_to_answers:
@@ -188,14 +202,19 @@ async def restore_words(documents: Sequence[Heard], transaction: Transaction) ->
             answer = answer_of(word, offer)
         except IllegalStep:
             continue
-        if _counted(proposal, answer) and (proposal.answer is None or answer.rank > proposal.answer.rank):
+        if _counted(proposal, answer, bound.get(word.proposal)):
             standing[word.proposal] = replace(proposal, answer=answer)
     await proposals.keep(connection, list(standing.values()))
     return len(new)
 
 
-def _counted(proposal: Proposal, answer: Answer) -> bool:
-    """Return whether a proposal stands as an answer left it: some come too late, and are refused."""
+def _counted(proposal: Proposal, answer: Answer, bound: tuple[Decimal, datetime] | None) -> bool:
+    """Return whether a proposal stands as an answer left it: some come too late, and are refused.
+
+    ``bound``: quantity and day of the last version that was bound. A version that an answer led to says what that said.
+    """
+    if proposal.answer is not None and (proposal.answer.party == BY_ORDER or answer.rank <= proposal.answer.rank):
+        return False
     if answer.is_counter:
         return proposal.is_open
-    return proposal.status in BOUND if answer.binds else proposal.status is Status.REJECTED
+    return bound == (answer.quantity, answer.deliver_at) if answer.binds else proposal.status is Status.REJECTED

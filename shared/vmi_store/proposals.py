@@ -4,7 +4,7 @@ Who writes them has the turn of replenishing at their locations (``vmi_store.tur
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.replenishment.proposals import (
+    BOUND,
     FINISHED,
     Answer,
     AnswerKind,
@@ -199,6 +200,33 @@ _OFFERS = text(f"""
 """)  # noqa: S608 - the names of our own columns
 
 
+async def last_bound(
+    connection: AsyncConnection, proposals: Sequence[tuple[str, UUID]]
+) -> dict[tuple[str, UUID], tuple[Decimal, datetime]]:
+    """Return quantity (base units) and day of the last version of each proposal that was bound, if any ever was."""
+    if not proposals:
+        return {}
+    result = await connection.execute(
+        _LAST_BOUND,
+        {
+            "customers": [customer for customer, _ in proposals],
+            "ids": [proposal for _, proposal in proposals],
+            "bound": [status.value for status in BOUND],
+        },
+    )
+    return {(row.customer_id, row.proposal_id): (row.quantity, row.deliver_at) for row in result}
+
+
+_LAST_BOUND = text("""
+    SELECT DISTINCT ON (customer_id, proposal_id) customer_id, proposal_id, quantity, deliver_at
+    FROM proposal_version
+    JOIN unnest(CAST(:customers AS text[]), CAST(:ids AS uuid[])) AS wanted (customer_id, proposal_id)
+        USING (customer_id, proposal_id)
+    WHERE status = ANY(CAST(:bound AS text[]))
+    ORDER BY customer_id, proposal_id, version DESC
+""")
+
+
 async def named(connection: AsyncConnection, name: str, *, at_most: int = 10) -> list[Proposal]:
     """Return the proposals whose id begins so."""
     result = await connection.execute(_NAMED, {"name": f"{name.lower()}%", "at_most": at_most})
@@ -339,8 +367,8 @@ async def save(connection: AsyncConnection, versions: Sequence[Version]) -> None
 
 
 async def restore(connection: AsyncConnection, told: Sequence[tuple[Version, str]]) -> list[Version]:
-    """Write versions, each with who countered by it, that are missing, and let the highest of a proposal stand; return
-    which were missing. What was answered is not restored by it."""
+    """Write versions, each with who countered by it, that are missing, and let the highest of a proposal stand, with
+    the last answer that any of them brings; return which were missing."""
     if not told:
         return []
     distinct = {(one.proposal.key.customer_id, one.proposal.proposal_id, one.proposal.version): one for one, _ in told}
@@ -357,7 +385,10 @@ async def restore(connection: AsyncConnection, told: Sequence[tuple[Version, str
     standing = {
         (row.customer_id, row.proposal_id): row.version for row in await connection.execute(_VERSION_OF, values)
     }
-    highest = {one.proposal.proposal_id: one.proposal for one in missing}  # they come with versions going up
+    highest: dict[UUID, Proposal] = {}
+    for proposal in (one.proposal for one in missing):  # they come with versions going up
+        before = highest.get(proposal.proposal_id, proposal)
+        highest[proposal.proposal_id] = replace(proposal, answer=proposal.answer or before.answer)
     await keep(
         connection,
         [one for one in highest.values() if one.version > standing.get((one.key.customer_id, one.proposal_id), 0)],

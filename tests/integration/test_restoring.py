@@ -1,8 +1,10 @@
 """Proposals after a loss: what was told and answered comes back from the topics, and nothing is decided again."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -11,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts import topics
 from vmi_contracts.outbound import ProposalsIssued
+from vmi_domain.stock.supply_facts import Ordered
 from vmi_replenishment.following import Replenishment
 from vmi_replenishment.reading import Answers, Heard
 from vmi_replenishment.restoring import read_proposals, restore, restore_versions, restore_words
@@ -23,7 +26,7 @@ from vmi_store.rebuilding import Scope
 from vmi_testing.builders import HOUR, NOON
 from vmi_testing.records import record
 
-from .test_replenishment import BAND, Store, accept, store  # noqa: F401 - the fixture
+from .test_replenishment import BAND, THURSDAY, Store, accept, store  # noqa: F401 - the fixture
 
 EVENTS = Clock(ClockMode.EVENTS)
 TABLES = ("proposal", "proposal_version", "supply_fact", "order_number", "replenishment_wish", "inbox")
@@ -156,3 +159,45 @@ async def test_what_went_on_after_a_version_is_not_taken_back_to_it(busy: Store)
         await connection.execute(first, {"customer": busy.customer})
     await restored(busy)
     assert await rows(busy.engine, busy.customer) == before
+
+
+async def test_who_accepted_is_known_again_also_where_no_party_spoke_or_the_order_was_cancelled(
+    store: Store,  # noqa: F811
+) -> None:
+    store.worker = Listening()
+    for item in ("milk", "bread", "oil", "rice"):
+        await store.agrees(item, **BAND)
+        await store.holds(30, item)
+    await store.agrees("salt", **BAND, approval="automatic")
+    await store.holds(30, "salt")
+    await store.hears("milk", "bread", "oil", "rice", "salt")
+    first = {item: await store.latest(item) for item in ("milk", "bread", "oil", "rice", "salt")}
+    for item in ("bread", "oil", "rice"):
+        await store.answers(accept(first[item]))
+    for number, item in enumerate(("milk", "bread", "oil")):
+        order = Ordered(f"PO-{item}", Decimal(70), NOON, first[item].proposal_id, fact_id=UUID(int=10 + number))
+        await store.documents(order, item=item)
+        await store.hears(item)
+        await store.answers({**accept(first[item]), "answer": "change", "quantity": "40"}, at=NOON + HOUR)
+        if item != "oil":
+            gone = replace(order, quantity=Decimal(0), revision=1, fact_id=UUID(int=20 + number))
+            await store.documents(gone, item=item)
+            await store.hears(item)
+    await store.reaches(THURSDAY + HOUR)
+    await store.hears("salt")
+    statuses = {item: (await store.latest(item)).status.value for item in first}
+    assert statuses == dict(zip(first, ("proposed", "proposed", "ordered", "accepted", "accepted"), strict=True))
+    assert await store.quarantined() == ["proposal_ordered"] * 3
+    before = await rows(store.engine, store.customer)
+    async with store.engine.begin() as connection:
+        for table in ("proposal", "proposal_version", "inbox"):
+            await connection.execute(
+                text(f"DELETE FROM {table} WHERE customer_id = :customer"), {"customer": store.customer}
+            )
+
+    await restored(store)
+
+    assert await rows(store.engine, store.customer) == before
+    issued = len([line for document in await store.documents_issued() for line in document.lines])
+    await store.hears("milk", "bread", "oil", "rice", "salt", worker=Replenishment())
+    assert len([line for document in await store.documents_issued() for line in document.lines]) == issued

@@ -51,15 +51,16 @@ class HeldBecause(StrEnum):
 
 
 _GOODS: Final = frozenset({Status.ORDERED, Status.SHIPPED, Status.RECEIVED, Status.CLOSED})
-_PROMISES: Final = frozenset({Status.ACCEPTED, Status.CHANGED})
+PROMISES: Final = frozenset({Status.ACCEPTED, Status.CHANGED})
+"""What is bound by somebody's word, and no document of goods yet."""
 _NOTHING: Final[frozenset[Status]] = frozenset()
 
 STEPS: Final[Mapping[Status, frozenset[Status]]] = {
     Status.HELD: frozenset(Status),
     Status.PROPOSED: frozenset(Status),
-    Status.ACCEPTED: _GOODS | _PROMISES | {Status.CANCELLED},
-    Status.CHANGED: _GOODS | _PROMISES | {Status.CANCELLED},
-    Status.REJECTED: _PROMISES | {Status.REJECTED},
+    Status.ACCEPTED: _GOODS | PROMISES | {Status.CANCELLED},
+    Status.CHANGED: _GOODS | PROMISES | {Status.CANCELLED},
+    Status.REJECTED: PROMISES | {Status.REJECTED},
     Status.ORDERED: frozenset({Status.SHIPPED, Status.RECEIVED, Status.CLOSED, Status.CANCELLED}),
     Status.SHIPPED: frozenset({Status.RECEIVED, Status.CLOSED}),
     Status.CANCELLED: frozenset({Status.PROPOSED, Status.HELD}),
@@ -76,12 +77,14 @@ version may have been offered; a promise goes before a refusal, so what was reje
 
 UNDECIDED: Final = frozenset({Status.HELD, Status.PROPOSED})
 """Nobody has agreed to it or refused it: its quantity follows the need."""
-BOUND: Final = _PROMISES | _GOODS
+BOUND: Final = PROMISES | _GOODS
 """What somebody has agreed to send: it counts as supply by its own facts, no longer as a proposal."""
 TERMINAL: Final = frozenset(status for status, following in STEPS.items() if not following)
 """Nothing changes a proposal any more."""
 FINISHED: Final = TERMINAL | {Status.REJECTED, Status.CANCELLED}
 """From here on a proposal matters to its own opportunity only."""
+BY_AGREEMENT: Final = "agreement"
+"""Who accepted what the agreement wants no answer to."""
 BY_ORDER: Final = "order"
 """Who accepted what nobody answered before it was ordered or shipped."""
 _VOID: Final = frozenset({Status.REJECTED, Status.SUPERSEDED, Status.EXPIRED, Status.CANCELLED})
@@ -392,11 +395,12 @@ def _says_the_same(answer: Answer, standing: Answer) -> bool:
 
 def accepted_by_agreement(proposal: Proposal, now: datetime) -> Proposal:
     """Return the proposal accepted as it stands, because the agreement wants no answer."""
-    return answered(proposal, _acceptance(proposal, proposal.quantity, "agreement", now), now)
+    return answered(proposal, acceptance(proposal, proposal.quantity, BY_AGREEMENT, now), now)
 
 
-def _acceptance(proposal: Proposal, quantity: Decimal, party: str, now: datetime) -> Answer:
-    """Return the answer of what speaks in a party's place, for a quantity that is all it was asked for."""
+def acceptance(proposal: Proposal, quantity: Decimal, party: str, now: datetime) -> Answer:
+    """Return the answer of what speaks in a party's place (``BY_AGREEMENT``, ``BY_ORDER``), for a quantity that is all
+    it was asked for."""
     return Answer(
         answer_id=message_id([(proposal.proposal_id, proposal.version)]),
         kind=AnswerKind.ACCEPT,
@@ -476,7 +480,7 @@ def followed(proposal: Proposal, progress: Progress, now: datetime) -> Proposal 
     following = proposal.stepped(status, quantity, now)
     if proposal.answer is not None and not proposal.answer.is_counter:
         return following
-    return replace(following, answer=_acceptance(proposal, quantity, BY_ORDER, now))
+    return replace(following, answer=acceptance(proposal, quantity, BY_ORDER, now))
 
 
 def _reached(bound: Decimal, progress: Progress) -> Status | None:
