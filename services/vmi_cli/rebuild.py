@@ -162,7 +162,7 @@ def _show_reread(found: Reread, dry_run: bool) -> None:
         nothing="The journal holds all that the topics say.",
     )
     others = {
-        "locations, items and agreements differ": found.master_data,
+        "locations, items, agreements and requests to change them differ": found.master_data,
         "statements of suppliers differ": found.supply,
         "corrections are missing": compared.corrections,
         "plans are missing": compared.plans,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Final
+from uuid import UUID
 
 from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade
 from vmi_domain.stock.position import Key
@@ -35,7 +36,13 @@ class Outcome:
     """What stands by them."""
     changed: set[Key] = field(default_factory=set)
     """The keys whose agreements are others now."""
+    requests: set[UUID] = field(default_factory=set)
+    """Those that were asked for, answered or overtaken."""
     rejected: list[Rejected] = field(default_factory=list)
+
+
+Standing = dict[str, AgreementMade]
+"""What stands of agreements, by their identities."""
 
 
 async def agree(connection: Connection, words: Sequence[Word], answers: Sequence[Answer]) -> Outcome:
@@ -43,6 +50,22 @@ async def agree(connection: Connection, words: Sequence[Word], answers: Sequence
 
     Two words of an agreement may meet in one batch, and an answer between them belongs to the first.
     """
+    return await _take_effect(connection, words, answers, None)
+
+
+async def agree_again(connection: Connection, words: Sequence[Word], answers: Sequence[Answer]) -> Outcome:
+    """Let all words and answers about some agreements that topics hold take effect as they once did.
+
+    Each is judged by those before it, not by what stands today. An answer to what is told no more counts nothing.
+    """
+    outcome = await _take_effect(connection, words, answers, {})
+    outcome.rejected.clear()
+    return outcome
+
+
+async def _take_effect(
+    connection: Connection, words: Sequence[Word], answers: Sequence[Answer], standing: Standing | None
+) -> Outcome:
     outcome = Outcome()
     said: list[tuple[datetime, Word | Answer]] = [(at, (one, at)) for one, at in words]
     said += [(recorded_at(one.record), one) for one in answers]
@@ -51,27 +74,34 @@ async def agree(connection: Connection, words: Sequence[Word], answers: Sequence
         if is_answer:
             for _, one in group:
                 assert isinstance(one, Answer)
-                await _answer(connection, one, outcome)
+                await _answer(connection, one, outcome, standing)
         else:
-            await _make(connection, [one for _, one in group if not isinstance(one, Answer)], outcome)
+            await _make(connection, [one for _, one in group if not isinstance(one, Answer)], outcome, standing)
     return outcome
 
 
-async def _make(connection: Connection, words: Sequence[Word], outcome: Outcome) -> None:
-    made, requested = await _told_apart(connection, words)
+async def _make(connection: Connection, words: Sequence[Word], outcome: Outcome, standing: Standing | None) -> None:
+    if standing is None:
+        standing = await _standing(connection, words)
+    made, requested = _told_apart(words, standing)
     outcome.made += made
     outcome.changed |= set(await agreements.make(connection, made))
-    await agreement_requests.ask(connection, requested)
-    await agreement_requests.overtake(connection, made)
+    outcome.requests |= await agreement_requests.ask(connection, requested)
+    outcome.requests |= await agreement_requests.overtake(connection, made)
 
 
-async def _told_apart(connection: Connection, words: Sequence[Word]) -> tuple[list[Word], list[Word]]:
-    """Return the words that stand, and those that ask for what is the other party's to say."""
+async def _standing(connection: Connection, words: Sequence[Word]) -> Standing:
+    """Return what stands of the keys of which one party speaks; of others nobody needs it."""
     asking = {_key(one) for one, _ in words if one.made_by is not None}
     if not asking:
-        return list(words), []
+        return {}
     of_keys = await agreements.of_keys(connection, sorted(asking))
-    standing = {one.identity: one for of_key in of_keys.values() for one in of_key}
+    return {one.identity: one for of_key in of_keys.values() for one in of_key}
+
+
+def _told_apart(words: Sequence[Word], standing: Standing) -> tuple[list[Word], list[Word]]:
+    """Return the words that stand, which are put to what is standing, and those that ask for what is the other
+    party's to say."""
     made: list[Word] = []
     requested: list[Word] = []
     for one, at in words:
@@ -100,7 +130,7 @@ def _key(one: AgreementMade) -> Key:
 _STATUSES: Final[dict[str, Status]] = {"accept": "accepted", "reject": "rejected"}
 
 
-async def _answer(connection: Connection, one: Answer, outcome: Outcome) -> None:
+async def _answer(connection: Connection, one: Answer, outcome: Outcome, standing: Standing | None) -> None:
     """Let an answer take effect: what is accepted is made as it was asked for. The first answer counts."""
     answered, at = one.answered, recorded_at(one.record)
     request = await agreement_requests.held(connection, answered.customer_id, answered.request_id)
@@ -117,6 +147,9 @@ async def _answer(connection: Connection, one: Answer, outcome: Outcome) -> None
     if answered.answer == "accept":
         outcome.made.append((request.agreement, at))
         outcome.changed |= set(await agreements.make(connection, [(request.agreement, at)]))
+        if standing is not None:
+            standing[request.agreement.identity] = request.agreement
+    outcome.requests.add(request.request_id)
     await agreement_requests.answer(
         connection, request, _STATUSES[answered.answer], at=at, by=answered.party, reason=answered.reason
     )

@@ -1,6 +1,6 @@
 """Catalogue and agreements: taken in, days counted anew where a site's calendar changed, waiting lines let go on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -11,8 +11,8 @@ from vmi_contracts.envelope import UnreadableEnvelope
 from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade, ItemDefined, LocationDefined
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
-from vmi_inventory import liveness, publishing
-from vmi_inventory.agreeing import Answer, agree
+from vmi_inventory import agreeing, liveness, publishing
+from vmi_inventory.agreeing import Answer, Outcome, Word
 from vmi_inventory.documents import documents_of, unknown_type
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.rejections import document_error, rejected
@@ -72,13 +72,17 @@ def _sort(entries: Entries, body: object, record: Record) -> None:
             entries.answers.append(Answer(body, record))
 
 
+Agree = Callable[[Connection, Sequence[Word], Sequence[Answer]], Awaitable[Outcome]]
+"""How words and answers about agreements take effect."""
+
+
 async def record_master_data(entries: Entries, transaction: Transaction) -> None:
     """Take in what locations, items and agreements are from now on, and let everybody know whom it concerns."""
     refused = await take_in(entries, transaction)
     await quarantine.add(transaction.connection, [*entries.rejected, *refused])
 
 
-async def take_in(entries: Entries, transaction: Transaction) -> list[Rejected]:
+async def take_in(entries: Entries, transaction: Transaction, agree: Agree = agreeing.agree) -> list[Rejected]:
     """Do so with what could be read; return the answers that belong to no request."""
     connection = transaction.connection
     if not entries.customers:

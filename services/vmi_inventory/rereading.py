@@ -1,17 +1,18 @@
 """The journal made anew from the topics, as far back as they are kept, by the very code that takes documents in."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
+from vmi_contracts.inbound import AgreementMade
 from vmi_inventory import planning, publishing
-from vmi_inventory.agreeing import agree
+from vmi_inventory.agreeing import Answer, Word, agree, agree_again
 from vmi_inventory.correcting import taken_back
 from vmi_inventory.documents import Post, Told, read_facts
 from vmi_inventory.lines import reach
-from vmi_inventory.master_data import Entries, read_master_data, record_master_data
+from vmi_inventory.master_data import Entries, read_master_data, record_master_data, take_in
 from vmi_inventory.rebuilding import Report
 from vmi_inventory.recording import Facts
 from vmi_inventory.supplying import Stated, Statements, last_of_each, read_supply, record_supply
@@ -22,6 +23,7 @@ from vmi_runtime.rejections import Reason, rejected
 from vmi_runtime.settings import KafkaSettings
 from vmi_runtime.worker import Record, Transaction
 from vmi_store import (
+    agreement_requests,
     catalogue,
     corrections,
     feeds,
@@ -64,7 +66,7 @@ class Reread:
 
     records: int = 0
     master_data: int = 0
-    """Locations, items and agreements that are not as the topics say."""
+    """Locations, items, agreements and requests to change them that are not as the topics say."""
     supply: int = 0
     """Suppliers' items of which another statement stands than the topics say."""
     compared: Compared | None = None
@@ -89,10 +91,13 @@ async def reread(
     """
     done = Reread()
     at_most = await reading_back.read_so_far(engine, source.kafka, source.group)
+    alone: set[Supplied] = set()
     async with reading_back.kept(source.kafka, source.master_data, at_most) as kept:
         async for records, _ in kept.batches():
             entries = _in_scope(read_master_data(records), scope)
-            done.master_data += await _master_data(engine, entries, source.clock, dry_run=dry_run)
+            alone |= {_supplied(one) for one, _ in entries.agreements if one.made_by is not None}
+            done.master_data += await _master_data(engine, _of_both(entries), source.clock, dry_run=dry_run)
+    done.master_data += await _words_of_one(engine, source, alone, at_most, dry_run=dry_run)
     done.supply = await _supply(engine, source, scope, at_most, dry_run=dry_run)
     async with beside_engine.connect() as session:
         rereader = _Rereader(session, scope, await BesideJournal.make(session, scope), source.clock)
@@ -148,6 +153,61 @@ async def _master_data(engine: Engine, entries: Entries, clock: Clock, *, dry_ru
     if changed and not dry_run:
         async with engine.begin() as connection:
             await record_master_data(entries, Transaction(connection, clock))
+    return changed
+
+
+Supplied = tuple[str, str, str, str]
+"""Customer, location, item and supplier: what is agreed of them follows what was agreed before."""
+
+
+def _supplied(one: AgreementMade) -> Supplied:
+    return (one.customer_id, one.location_id, one.item_id, one.supplier_id)
+
+
+def _of_both(entries: Entries) -> Entries:
+    """Leave out what one party says alone, and answers to it: that is to be judged by all that was said before."""
+    agreed = [one for one in entries.agreements if one[0].made_by is None]
+    return replace(entries, agreements=agreed, answers=[])
+
+
+async def _words_of_one(
+    engine: Engine, source: Source, alone: Set[Supplied], at_most: Mapping[tuple[str, int], int], *, dry_run: bool
+) -> int:
+    """Let what one party said alone take effect, and answers to it; return how much of it had not.
+
+    A party's word and an answer to it have other keys, so that a batch may hold one and not the other: all that is
+    said of what is ``alone`` is read again, and taken in its order.
+    """
+    if not alone:
+        return 0
+    said: dict[Supplied, list[Word]] = {name: [] for name in alone}
+    answers: list[Answer] = []
+    async with reading_back.kept(source.kafka, source.master_data, at_most) as kept:
+        async for records, _ in kept.batches():
+            entries = read_master_data(records)
+            for word in entries.agreements:
+                if (name := _supplied(word[0])) in alone:
+                    said[name].append(word)
+            answers += entries.answers
+    asked = {agreement_requests.request_id(*word): name for name, words in said.items() for word in words}
+    answered: dict[Supplied, list[Answer]] = {}
+    for one in answers:
+        if (answered_name := asked.get(one.answered.request_id)) is not None:
+            answered.setdefault(answered_name, []).append(one)
+    changed = 0
+    for names in _some_at_once(sorted(alone)):
+        some = Entries(
+            agreements=[word for name in names for word in said[name]],
+            answers=[one for name in names for one in answered.get(name, ())],
+        )
+        async with engine.connect() as connection:
+            await catalogue.touch(connection, some.customers)
+            outcome = await agree_again(connection, some.agreements, some.answers)
+            await connection.rollback()
+        if (differing := len(outcome.changed) + len(outcome.requests)) and not dry_run:
+            async with engine.begin() as connection:
+                await take_in(some, Transaction(connection, source.clock), agree_again)
+        changed += differing
     return changed
 
 

@@ -35,20 +35,20 @@ def request_id(agreement: AgreementMade, recorded_at: datetime) -> UUID:
     return uuid5(NAMESPACE, f"{agreement.key}|{recorded_at.isoformat()}")
 
 
-async def ask(connection: AsyncConnection, requests: Sequence[tuple[AgreementMade, datetime]]) -> None:
-    """Note requests, each with its record's append time. A later one of the same party takes an open one's place."""
-    for agreement, at in requests:
-        named = {**_names([(agreement, at)]), "by": agreement.made_by}
-        await connection.execute(_REPLACE, named)
-        said = {
-            **{name: getattr(agreement, name) for name in ("customer_id", "location_id", "item_id", "supplier_id")},
-            "effective_from": agreement.effective_from,
-            "request_id": request_id(agreement, at),
-            "requested_by": agreement.made_by,
-            "recorded_at": at,
-            "terms": agreement.model_dump_json(exclude_defaults=True),
-        }
-        await connection.execute(_ASK, said)
+async def ask(connection: AsyncConnection, requests: Sequence[tuple[AgreementMade, datetime]]) -> set[UUID]:
+    """Note requests, each with its record's append time; return the new ones and those whose place they take: an open
+    one of the same party gives way to a later one."""
+    if not requests:
+        return set()
+    said = {request_id(one, at): (one, at) for one, at in requests}
+    values = {
+        **_columns(list(said.values())),
+        "requests": list(said),
+        "parties": [one.made_by for one, _ in said.values()],
+        "terms": [one.model_dump_json(exclude_defaults=True) for one, _ in said.values()],
+    }
+    noted = {row.request_id for row in await connection.execute(_ASK, values)}
+    return noted | {row.request_id for row in await connection.execute(_GIVE_WAY, values)}
 
 
 _NAMED = """
@@ -61,41 +61,61 @@ _OF_THEM = """
     AND request.item_id = said.item_id AND request.supplier_id = said.supplier_id
     AND request.effective_from = said.effective_from
 """
-_REPLACE = text(f"""
-    UPDATE agreement_request AS request SET status = 'superseded', answered_at = said.at, answered_by = :by
-    FROM {_NAMED} WHERE {_OF_THEM} AND request.recorded_at < said.at AND request.requested_by = :by
-""")  # noqa: S608 - our own words
 _ASK = text("""
     INSERT INTO agreement_request (
         customer_id, request_id, location_id, item_id, supplier_id, effective_from, requested_by, recorded_at, terms)
-    VALUES (:customer_id, :request_id, :location_id, :item_id, :supplier_id, :effective_from, :requested_by,
-            :recorded_at, CAST(:terms AS jsonb))
+    SELECT customer_id, request_id, location_id, item_id, supplier_id, effective_from, requested_by, recorded_at,
+           terms::jsonb
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:requests AS uuid[]), CAST(:locations AS text[]), CAST(:items AS text[]),
+        CAST(:suppliers AS text[]), CAST(:froms AS date[]), CAST(:parties AS text[]), CAST(:ats AS timestamptz[]),
+        CAST(:terms AS text[])
+    ) AS said (customer_id, request_id, location_id, item_id, supplier_id, effective_from, requested_by, recorded_at,
+               terms)
     ON CONFLICT (customer_id, request_id) DO NOTHING
+    RETURNING request_id
 """)
+_GIVE_WAY = text(f"""
+    UPDATE agreement_request AS gone SET status = 'superseded', answered_at = later.at, answered_by = requested_by
+    FROM (
+        SELECT request.customer_id, request.request_id, min(said.at) AS at
+        FROM unnest(
+            CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:suppliers AS text[]),
+            CAST(:froms AS date[]), CAST(:ats AS timestamptz[]), CAST(:parties AS text[])
+        ) AS said (customer_id, location_id, item_id, supplier_id, effective_from, at, party)
+        JOIN agreement_request AS request
+            ON {_OF_THEM} AND request.recorded_at < said.at AND request.requested_by = said.party
+        GROUP BY request.customer_id, request.request_id
+    ) AS later
+    WHERE gone.customer_id = later.customer_id AND gone.request_id = later.request_id
+    RETURNING gone.request_id
+""")  # noqa: S608 - our own words
 
 
-async def overtake(connection: AsyncConnection, made: Sequence[tuple[AgreementMade, datetime]]) -> None:
-    """Close what was asked for of agreements before they were made anew: that is the answer to it."""
-    if made:
-        await connection.execute(_OVERTAKE, _names(made))
+async def overtake(connection: AsyncConnection, made: Sequence[tuple[AgreementMade, datetime]]) -> set[UUID]:
+    """Close what was asked for of agreements before they were made anew: that is the answer to it. Return which."""
+    if not made:
+        return set()
+    latest = {one.identity: (one, at) for one, at in sorted(made, key=lambda pair: pair[1])}
+    values = _columns([latest[identity] for identity in sorted(latest)])
+    return {row.request_id for row in await connection.execute(_OVERTAKE, values)}
 
 
 _OVERTAKE = text(f"""
     UPDATE agreement_request AS request SET status = 'superseded', answered_at = said.at
     FROM {_NAMED} WHERE {_OF_THEM} AND request.recorded_at <= said.at
+    RETURNING request.request_id
 """)  # noqa: S608 - our own words
 
 
-def _names(said: Sequence[tuple[AgreementMade, datetime]]) -> dict[str, Any]:
-    latest = {one.identity: (one, at) for one, at in sorted(said, key=lambda pair: pair[1])}
-    some = [latest[identity] for identity in sorted(latest)]
+def _columns(said: Sequence[tuple[AgreementMade, datetime]]) -> dict[str, Any]:
     return {
-        "customers": [one.customer_id for one, _ in some],
-        "locations": [one.location_id for one, _ in some],
-        "items": [one.item_id for one, _ in some],
-        "suppliers": [one.supplier_id for one, _ in some],
-        "froms": [one.effective_from for one, _ in some],
-        "ats": [at for _, at in some],
+        "customers": [one.customer_id for one, _ in said],
+        "locations": [one.location_id for one, _ in said],
+        "items": [one.item_id for one, _ in said],
+        "suppliers": [one.supplier_id for one, _ in said],
+        "froms": [one.effective_from for one, _ in said],
+        "ats": [at for _, at in said],
     }
 
 

@@ -14,10 +14,13 @@ from typer.testing import CliRunner, Result
 from vmi_cli.__main__ import app
 from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade
 from vmi_domain.stock.position import Key
+from vmi_inventory.master_data import read_master_data, record_master_data
+from vmi_runtime.clock import Clock
+from vmi_runtime.worker import Transaction
 from vmi_store import agreement_requests, agreements
 from vmi_store.agreement_requests import Request
 from vmi_testing.builders import agreement
-from vmi_testing.inventory import RECORDED, Desk
+from vmi_testing.inventory import RECORDED, Desk, record
 
 HOUR = timedelta(hours=1)
 CUSTOMERS_BAND = {"made_by": "customer", "band_owner": "customer", "minimum": "20", "maximum": "60"}
@@ -141,6 +144,24 @@ async def test_a_later_request_and_a_later_word_of_the_owner_take_an_open_reques
 
     assert await table.statuses() == ["superseded", "superseded"]
     assert await table.band() == (20, 70)
+
+
+async def test_of_requests_that_come_together_the_last_one_of_each_party_and_agreement_waits(table: Table) -> None:
+    asked = {**CUSTOMERS_BAND, "made_by": "supplier"}
+    table.now += HOUR
+    entries = [
+        record(agreement(table.desk.customer, item, **{**asked, "maximum": maximum}), recorded_at=table.now + late)
+        for item, maximum, late in (("milk", "90", 0 * HOUR), ("milk", "80", HOUR), ("milk", "75", 2 * HOUR))
+    ]
+    async with table.desk.engine.begin() as connection:
+        await record_master_data(read_master_data(entries), Transaction(connection, Clock()))
+
+    found = [(one.status, one.agreement.maximum, one.answered_at) for one in await table.requests()]
+    assert found == [
+        ("superseded", 90, table.now + HOUR),
+        ("superseded", 80, table.now + 2 * HOUR),
+        ("open", 75, None),
+    ]
 
 
 async def test_a_request_that_is_delivered_twice_is_one(table: Table) -> None:

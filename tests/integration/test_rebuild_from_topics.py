@@ -15,17 +15,18 @@ from typer.testing import CliRunner
 
 from vmi_cli.__main__ import app
 from vmi_contracts import plans, topics, writing
-from vmi_contracts.inbound import SalesRetracted, SupplyStated
+from vmi_contracts.inbound import AgreementChangeAnswered, SalesRetracted, SupplyStated
 from vmi_domain.stock.position import Key
 from vmi_inventory import releasing, rereading
+from vmi_inventory.master_data import read_master_data, record_master_data
 from vmi_inventory.rereading import Reread, Source
 from vmi_inventory.supplying import read_supply, record_supply
 from vmi_runtime import broker
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import KafkaSettings
 from vmi_runtime.worker import FetchedRecord, Transaction
+from vmi_store import agreement_requests, quarantine
 from vmi_store import engine as engines
-from vmi_store import quarantine
 from vmi_store.quarantine import Selection
 from vmi_store.rebuilding import Scope
 from vmi_testing import builders
@@ -60,9 +61,11 @@ class Shop:
                     )
                 )
         statements = [one for one in records if one.topic == topics.SUPPLY.name]
+        agreed = [one for one in records if one.topic == topics.AGREEMENTS.name]
         async with self.engine.begin() as connection:
             await record_supply(read_supply(statements), Transaction(connection, Clock()))
-        await self.desk.deliver([one for one in records if one not in statements])
+            await record_master_data(read_master_data(agreed), Transaction(connection, Clock()))
+        await self.desk.deliver([one for one in records if one not in statements and one not in agreed])
 
     async def reread(self, *, dry_run: bool = False, location: str | None = None, item: str | None = None) -> Reread:
         url = self.engine.url.render_as_string(hide_password=False)
@@ -194,6 +197,40 @@ async def test_what_suppliers_stated_last_comes_back(shop: Shop) -> None:
     assert len((await shop.rows("supply_statement"))["supply_statement"]) == 1
     assert (await shop.reread()).supply == 1
     assert await shop.rows("supply_statement") == before
+
+
+async def test_f78_who_asked_for_another_band_and_what_was_answered_comes_back(shop: Shop) -> None:
+    async def says(item: str, party: str, maximum: int) -> None:
+        terms = {"minimum": "20", "maximum": str(maximum), "band_owner": "customer"}
+        await shop.send(builders.agreement(shop.customer, item, made_by=party, **terms))
+
+    async def answers(item: str, answer: str) -> None:
+        async with shop.engine.connect() as connection:
+            found = await agreement_requests.read(connection, customer_id=shop.customer)
+        [name] = [one.request_id for one in found if one.agreement.item_id == item]
+        told = {"customer_id": shop.customer, "request_id": name, "answer": answer, "party": "customer"}
+        await shop.send(AgreementChangeAnswered.model_validate(told))
+
+    for item in ("milk", "bread", "oil", "salt"):
+        await says(item, "customer", 60)
+        await says(item, "supplier", 90)
+    await answers("bread", "accept")
+    await answers("oil", "reject")
+    await says("salt", "customer", 70)
+    tables = ("agreement", "agreement_request")
+    before = await shop.rows(*tables)
+    assert [len(before[table]) for table in tables] == [4, 4]
+    assert (await shop.reread(dry_run=True)).master_data == 0
+
+    for lost in (["agreement_request"], tables):
+        await shop.lose(*lost)
+        assert not (await shop.reread(dry_run=True)).is_same
+        assert (await shop.reread()).master_data
+        assert await shop.rows(*tables) == before
+        assert (await shop.reread(dry_run=True)).is_same
+    async with shop.engine.connect() as connection:
+        unknown = Selection(customer_id=shop.customer, reason="unknown_request")
+        assert await quarantine.count_held(connection, unknown) == 0
 
 
 async def test_what_is_missing_is_entered_and_what_is_there_stays(shop: Shop) -> None:
