@@ -31,6 +31,8 @@ async def opened(settings: Settings, *, migrated: bool = True, patient: bool = F
             await schema_version.require_head(database)
         yield database
     except Exception as error:
+        if (reason := engine.turned_away(error)) is not None:
+            raise Refused(f"Postgres lets nobody in ({reason}); see VMI_DATABASE__URL") from None
         if (reason := engine.unreachable(error)) is None:
             raise
         raise Refused(f"no Postgres answers ({reason}): is it running? `vmi local status` tells") from None

@@ -1,5 +1,6 @@
 """The connection pool to Postgres."""
 
+from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import text
@@ -55,13 +56,28 @@ async def reach(engine: AsyncEngine) -> None:
         raise ConnectionError(str(error) or "not in time") from error
 
 
+_GONE: Final = ("08", "57P")
+"""How the states (SQLSTATE) begin of a connection that is lost, and of a server that goes down or has not come up."""
+_TURNED_AWAY: Final = ("28", "3D000", "53300")
+"""Of a user or password that is wrong, a database that there is not, and too many connections."""
+
+
 def unreachable(error: BaseException) -> str | None:
     """Return in one line why no Postgres answers, where an error says that none does: a full disk does not."""
-    if isinstance(error, DBAPIError):
-        if not error.connection_invalidated and "connect" not in str(error).lower():
-            return None
-    elif not isinstance(error, ConnectionError):
-        return None
+    is_gone = isinstance(error, ConnectionError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    return _line(error) if is_gone or _state(error).startswith(_GONE) else None
+
+
+def turned_away(error: BaseException) -> str | None:
+    """Return in one line why Postgres, which answers, lets nobody in, where an error says so."""
+    return _line(error) if _state(error).startswith(_TURNED_AWAY) else None
+
+
+def _state(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
+def _line(error: BaseException) -> str:
     return str(getattr(error, "orig", None) or error).splitlines()[0]
 
 

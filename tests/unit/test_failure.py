@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from vmi_runtime import failure
 from vmi_runtime.failure import Fault
+from vmi_store import engine
 
 
 def raised_by_sqlalchemy(error):
@@ -46,6 +47,19 @@ def test_wrong_sql_is_our_fault(sqlstate):
 @pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), PoolTimeoutError(), OSError("no route")])
 def test_a_database_that_does_not_answer_is_tried_again(error):
     assert failure.fault(error) is Fault.TRANSIENT
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "told"),
+    [("57P03", "nobody answers"), ("08006", "nobody answers"), ("28P01", "turned away"), ("3D000", "turned away"),
+     ("53300", "turned away"), ("53100", ""), ("57014", ""), ("42P01", "")],
+)  # fmt: skip
+def test_on_the_command_line_a_database_that_is_down_lets_nobody_in_or_is_full_are_told_apart(sqlstate, told):
+    """Whatever words the error has: a missing table may be named after connections."""
+    error = asyncpg.PostgresError.new({"C": sqlstate, "M": "connected or not\nin two lines"})
+    for one in (error, raised_by_sqlalchemy(error)):
+        found = {"nobody answers": engine.unreachable(one), "turned away": engine.turned_away(one)}
+        assert {name: line for name, line in found.items() if line} == ({told: "connected or not"} if told else {})
 
 
 def test_a_database_that_starts_up_is_tried_again_also_where_sqlalchemy_does_not_wrap_it():
