@@ -22,16 +22,36 @@ async def computed(work: Callable[[G], R], given: G, meanwhile: Callable[[], Awa
 
     ``work`` stands at the top of its module, and what it is given and returns can be pickled. ``meanwhile`` is called
     every five seconds until then. A background process that was ended (for want of memory, say) is a ConnectionError:
-    the surroundings' fault, to be tried again.
+    the surroundings' fault, to be tried again. Where ``meanwhile`` fails, or nobody waits any more, the process is
+    ended: else the next who asks would wait for what nobody wants.
     """
+    process = _process()
     try:
-        computing = asyncio.get_running_loop().run_in_executor(_process(), work, given)
-        while not (await asyncio.wait({computing}, timeout=LOOK_SECONDS))[0]:
-            await meanwhile()
+        submitted = process.submit(work, given)
+        computing = asyncio.wrap_future(submitted)
+        try:
+            while not (await asyncio.wait({computing}, timeout=LOOK_SECONDS))[0]:
+                await meanwhile()
+        except BaseException:
+            computing.cancel()
+            if not submitted.done() and not submitted.cancel():
+                _end(process)
+            raise
         return computing.result()
     except BrokenProcessPool as error:
-        _process.cache_clear()
+        _forget(process)
         raise ConnectionError("the process that computes in the background was ended") from error
+
+
+def _end(process: ProcessPoolExecutor) -> None:
+    for one in list(process._processes.values()):
+        one.kill()
+    _forget(process)
+
+
+def _forget(process: ProcessPoolExecutor) -> None:
+    if _process() is process:
+        _process.cache_clear()
 
 
 @cache

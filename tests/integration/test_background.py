@@ -1,5 +1,6 @@
 """What is computed in the background keeps nothing waiting, and outlives nobody."""
 
+import asyncio
 import os
 import signal
 import time
@@ -65,6 +66,29 @@ async def test_a_background_process_that_was_ended_is_the_surroundings_fault_and
         await background.computed(end_by, signal.SIGKILL, alive)
 
     assert (await background.computed(priority_after, 0, alive))[1] == background.LOWEST_PRIORITY
+
+
+def told_pid(log: str) -> None:
+    Path(log).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+async def test_what_nobody_waits_for_any_more_keeps_the_next_one_from_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "LOOK_SECONDS", 0.05)
+
+    async def fail_once_it_computes() -> None:
+        if (tmp_path / "log").exists() and (tmp_path / "log").read_text():
+            raise ConnectionError("the session is gone")
+
+    with pytest.raises(ConnectionError, match="the session is gone"):
+        await background.computed(told_pid, str(tmp_path / "log"), fail_once_it_computes)
+
+    async with asyncio.timeout(60):
+        assert (await background.computed(priority_after, 0, alive))[1] == background.LOWEST_PRIORITY
+    left = int((tmp_path / "log").read_text())
+    await until(lambda: not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE)
 
 
 async def test_it_ends_when_the_process_that_it_computes_for_is_killed(tmp_path: Path) -> None:
