@@ -1,7 +1,8 @@
 """How long a supplier really takes, how much of it comes, and how much of that in time (F61)."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from statistics import fmean, median, stdev
@@ -42,15 +43,20 @@ class _Placed:
     quantity: Decimal
     expected_at: datetime | None
     proposal_id: UUID | None
-    receipts: list[Received] = field(default_factory=list)
-
-    @property
-    def received(self) -> Decimal:
-        return sum((one.quantity for one in self.receipts), Decimal(0))
+    received: Decimal = Decimal(0)
+    received_at: datetime | None = None
+    """The last of its receipts."""
+    is_completed: bool = False
 
     @property
     def is_over(self) -> bool:
-        return self.received >= self.quantity or any(one.completed for one in self.receipts)
+        """Once it is, it stays so."""
+        return self.is_completed or self.received >= self.quantity
+
+    def receive(self, receipt: Received) -> None:
+        self.received += receipt.quantity
+        self.received_at = receipt.at if self.received_at is None else max(self.received_at, receipt.at)
+        self.is_completed = self.is_completed or receipt.completed
 
 
 def deliveries_of(facts: Iterable[Fact]) -> list[Delivery]:
@@ -79,18 +85,19 @@ def deliveries_of(facts: Iterable[Fact]) -> list[Delivery]:
                 of_shipment[entry.shipment_id] = shipped
                 shipped.expected_at = shipped.expected_at or entry.expected_at
     ordered = sorted((one for one in placed.values() if one.quantity > 0), key=lambda one: one.at)
+    waiting = deque(ordered)
     for entry in sorted((one for one in entries if isinstance(one, Received)), key=lambda one: one.at):
+        while waiting and waiting[0].is_over:
+            waiting.popleft()
         named = placed.get(entry.order_id) or of_shipment.get(entry.shipment_id or "")
-        waiting = (one for one in ordered if one.at <= entry.at and not one.is_over)
-        if (order := named or next(waiting, None)) is not None:
-            order.receipts.append(entry)
-    last = max((one.at for one in ordered if one.receipts), default=None)
+        oldest = waiting[0] if waiting and waiting[0].at <= entry.at else None
+        if (order := named or oldest) is not None:
+            order.receive(entry)
+    last = max((one.at for one in ordered if one.received_at is not None), default=None)
     return [
-        Delivery(
-            one.at, max(each.at for each in one.receipts), one.quantity, one.received, one.expected_at, one.proposal_id
-        )
+        Delivery(one.at, one.received_at, one.quantity, one.received, one.expected_at, one.proposal_id)
         for one in ordered
-        if one.receipts and (one.is_over or (last is not None and one.at < last))
+        if one.received_at is not None and (one.is_over or (last is not None and one.at < last))
     ]
 
 
