@@ -175,21 +175,20 @@ _LINES = text(f"""
 
 async def deliveries(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, list[tuple[str, Delivery]]]:
     """Return what has come to each key, with its supplier's name; empty where it came of no proposal."""
-    told = await facts(connection, keys)
-    result = await connection.execute(_SUPPLIERS, _columns(keys))
+    came = {key: deliveries_of(of_key) for key, of_key in (await facts(connection, keys)).items() if of_key}
+    named = sorted({(key[0], one.proposal_id) for key, of_key in came.items() for one in of_key if one.proposal_id})
+    result = await connection.execute(
+        _SUPPLIERS, {"customers": [customer for customer, _ in named], "proposals": [name for _, name in named]}
+    )
     suppliers = {row.proposal_id: row.supplier_id for row in result}
-    return {
-        key: [(suppliers.get(one.proposal_id, ""), one) for one in deliveries_of(of_key)]
-        for key, of_key in told.items()
-        if of_key
-    }
+    return {key: [(suppliers.get(one.proposal_id, ""), one) for one in of_key] for key, of_key in came.items()}
 
 
-_SUPPLIERS = text(f"""
+_SUPPLIERS = text("""
     SELECT proposal_id, supplier_id
-    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
-    JOIN proposal USING (customer_id, location_id, item_id)
-""")  # noqa: S608 - our own words
+    FROM unnest(CAST(:customers AS text[]), CAST(:proposals AS uuid[])) AS wanted (customer_id, proposal_id)
+    JOIN proposal USING (customer_id, proposal_id)
+""")
 
 
 async def facts(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, list[Fact]]:
