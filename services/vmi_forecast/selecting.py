@@ -141,8 +141,12 @@ async def _calibrated(
 ) -> dict[str, Calibration]:
     """Take in the outcomes of whole weeks since the last time; return the calibrations by pattern."""
     before = await models.calibrations(transaction.connection, location)
+    seen_through = max((one.through for one in before.values()), default=None)
     outcomes = await past_forecasts.outcomes(
-        transaction.connection, customer_id=location.customer_id, location_id=location.location_id
+        transaction.connection,
+        customer_id=location.customer_id,
+        location_id=location.location_id,
+        made_after=None if seen_through is None else seen_through - timedelta(days=WEEK),
     )
     news: dict[str, list[Outcome]] = defaultdict(list)
     for one in outcomes:

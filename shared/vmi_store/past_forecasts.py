@@ -76,11 +76,11 @@ async def outcomes(
     customer_id: str | None = None,
     location_id: str | None = None,
     item_id: str | None = None,
+    made_after: date | None = None,
 ) -> list[Outcome]:
-    """Return what was said and what came after it, of all keys that are meant."""
-    result = await connection.execute(
-        _OUTCOMES, {"customer": customer_id, "location": location_id, "item": item_id, "ahead": DAYS_AHEAD}
-    )
+    """Return what was said (after a day) and what came after it, of all keys that are meant."""
+    meant = {"customer": customer_id, "location": location_id, "item": item_id, "made_after": made_after}
+    result = await connection.execute(_OUTCOMES, {**meant, "ahead": DAYS_AHEAD})
     found = []
     for row in result:
         figures = np.frombuffer(row.said, "<f4").astype(np.float64)
@@ -122,6 +122,7 @@ _OUTCOMES = text("""
     WHERE (CAST(:customer AS text) IS NULL OR archive.customer_id = :customer)
       AND (CAST(:location AS text) IS NULL OR archive.location_id = :location)
       AND (CAST(:item AS text) IS NULL OR archive.item_id = :item)
+      AND (CAST(:made_after AS date) IS NULL OR archive.made_on > :made_after)
     ORDER BY archive.customer_id, archive.location_id, archive.item_id, archive.made_on
 """)
 
