@@ -1,4 +1,7 @@
-"""What may be deleted when it is old, a chunk at a time. What anything still follows from is never among it."""
+"""What may be deleted when it is old, a chunk at a time. What anything still follows from is never among it.
+
+The time is that of the statement: by a clock that goes on while it runs no index would be read.
+"""
 
 from datetime import timedelta
 
@@ -18,7 +21,7 @@ async def delete_letters(connection: AsyncConnection, *, keep: timedelta, at_mos
 _LETTERS = text("""
     DELETE FROM inbox USING (
         SELECT customer_id, message_key FROM inbox
-        WHERE received_at < clock_timestamp() - CAST(:keep AS interval) AND payload_hash IS NOT NULL
+        WHERE received_at < statement_timestamp() - CAST(:keep AS interval) AND payload_hash IS NOT NULL
         LIMIT :at_most
     ) AS old
     WHERE inbox.customer_id = old.customer_id AND inbox.message_key = old.message_key
@@ -36,12 +39,12 @@ async def delete_reconciliations(connection: AsyncConnection, *, keep: timedelta
 _RECONCILIATIONS = text("""
     DELETE FROM reconciliation AS count USING (
         SELECT customer_id, location_id, item_id, as_of FROM reconciliation AS count
-        WHERE as_of < clock_timestamp() - CAST(:keep AS interval) AND NOT due AND cause = 'snapshot_reconcile'
+        WHERE as_of < statement_timestamp() - CAST(:keep AS interval) AND NOT due AND cause = 'snapshot_reconcile'
           AND EXISTS (
               SELECT FROM reconciliation AS later
               WHERE later.customer_id = count.customer_id AND later.location_id = count.location_id
                 AND later.item_id = count.item_id AND later.as_of > count.as_of
-                AND later.as_of < clock_timestamp() - CAST(:keep AS interval))
+                AND later.as_of < statement_timestamp() - CAST(:keep AS interval))
         LIMIT :at_most
     ) AS old
     WHERE count.customer_id = old.customer_id AND count.location_id = old.location_id
@@ -62,7 +65,7 @@ _EXCEPTIONS = text("""
     DELETE FROM exception USING (
         SELECT customer_id, exception_id FROM exception
         WHERE status = 'closed' AND NOT suppressed AND kind = 'shipment_overdue'
-          AND changed_at < clock_timestamp() - CAST(:keep AS interval)
+          AND changed_at < statement_timestamp() - CAST(:keep AS interval)
         LIMIT :at_most
     ) AS old
     WHERE exception.customer_id = old.customer_id AND exception.exception_id = old.exception_id

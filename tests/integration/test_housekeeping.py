@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import vmi_store.housekeeping
 from vmi_contracts.inbound import SalesRetracted
 from vmi_inventory import housekeeping
 from vmi_inventory.housekeeping import delete_old
 from vmi_runtime.settings import RetentionSettings
+from vmi_store import quarantine
 from vmi_testing import builders
 from vmi_testing.builders import DAY, NOON
 from vmi_testing.inventory import Desk
@@ -138,6 +140,45 @@ async def test_an_overdue_shipment_is_forgotten_long_after_it_closed_and_what_ma
 async def _now(desk: Desk) -> Any:
     async with desk.engine.connect() as connection:
         return (await connection.execute(text("SELECT now()"))).scalar_one()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["_LETTERS", "_RECONCILIATIONS"],
+)
+async def test_what_is_old_is_found_by_an_index(desk: Desk, statement: str) -> None:
+    """Where whole tables may not be read, and the tables are empty, none is: with a million rows none would be."""
+    values = {"keep": timedelta(days=400), "at_most": 100}
+    async with desk.engine.connect() as connection:
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        found = await connection.execute(text(f"EXPLAIN {getattr(vmi_store.housekeeping, statement).text}"), values)
+        plan = "\n".join(row[0] for row in found)
+        await connection.rollback()
+    assert "Seq Scan" not in plan
+    assert "Index Cond: (as_of <" in plan or "Index Cond: (received_at <" in plan
+
+
+async def test_the_bytes_of_what_was_discarded_go_when_they_are_old_and_who_did_it_stays(desk: Desk) -> None:
+    await desk.tell(builders.sale(desk.customer, {"salt": 1, "pepper": 1}), builders.sale(desk.customer, {"salt": 2}))
+    held = await desk.quarantined()
+    assert len(held) == 3
+    by_record = sorted(held, key=lambda one: (one.rejected.record_id, one.rejected.line))
+    alone = next(one for one in held if sum(other.rejected.record_id == one.rejected.record_id for other in held) == 1)
+    of_two = next(one for one in by_record if one.rejected.record_id != alone.rejected.record_id)
+    async with desk.engine.begin() as connection:
+        chosen = quarantine.Selection(ids=[alone.id, of_two.id])
+        await quarantine.discard(connection, chosen, who="somebody", why="test data")
+    await run(desk, "UPDATE quarantine SET settled_at = settled_at - interval '9 years' WHERE customer_id = :customer")
+
+    await clean(desk)
+
+    assert await rows(desk, "quarantine") == 3
+    async with desk.engine.connect() as connection:
+        bytes_left = await connection.execute(
+            text("SELECT id FROM quarantined_record WHERE id = ANY (CAST(:ids AS uuid[]))"),
+            {"ids": list({one.rejected.record_id for one in held})},
+        )
+        assert [row.id for row in bytes_left] == [of_two.rejected.record_id], "the other line of it is held"
 
 
 async def test_what_is_much_goes_in_chunks(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
