@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from vmi_contracts import envelope
 from vmi_contracts.envelope import UnreadableEnvelope
 from vmi_contracts.internal import PositionsChanged
-from vmi_runtime.rejections import Reason, rejected
+from vmi_runtime.rejections import document_error, rejected
 from vmi_runtime.worker import Record
 from vmi_store.forecasts import Location
 from vmi_store.quarantine import Rejected
@@ -36,7 +36,7 @@ def read_changes(records: Sequence[Record]) -> Changes:
         except UnreadableEnvelope as error:
             changes.rejected.append(rejected(record, error.reason, str(error), worker="forecast"))
         except ValidationError as error:
-            changes.rejected.append(rejected(record, Reason.INVALID, str(error), worker="forecast"))
+            changes.rejected.append(rejected(record, *document_error(error), worker="forecast"))
     return changes
 
 

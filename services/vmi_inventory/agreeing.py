@@ -9,7 +9,8 @@ from uuid import UUID
 
 from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade
 from vmi_domain.stock.position import Key
-from vmi_runtime.rejections import Reason, rejected
+from vmi_inventory.rejecting import rejected
+from vmi_runtime.rejections import Reason
 from vmi_runtime.worker import Record, recorded_at
 from vmi_store import agreement_requests, agreements
 from vmi_store.agreement_requests import Status

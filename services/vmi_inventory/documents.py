@@ -39,7 +39,8 @@ from vmi_contracts.plans import (
 )
 from vmi_domain.stock import corrections
 from vmi_domain.stock.corrections import Target
-from vmi_runtime.rejections import Reason, good_lines, rejected
+from vmi_inventory.rejecting import WORKER, rejected
+from vmi_runtime.rejections import Reason, good_lines
 from vmi_runtime.worker import Record, recorded_at
 from vmi_store import inbox
 from vmi_store.inbox import Letter
@@ -135,7 +136,7 @@ def read_facts(records: Sequence[Record]) -> Post:
             # What ``model_validate_json`` does, without its detour.
             body = cast(FactDocument, document.__pydantic_validator__.validate_json(message.data))
         except ValidationError as error:
-            good, numbers, bad = good_lines(record, document, message.data, error)
+            good, numbers, bad = good_lines(record, document, message.data, error, worker=WORKER)
             post.rejected += bad
             if good is not None:
                 _take(post, record, message, cast(FactDocument, good), numbers)

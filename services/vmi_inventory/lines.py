@@ -44,7 +44,8 @@ from vmi_domain.units import QuantityTooLargeError, UnitNotConvertibleError, to_
 from vmi_inventory.documents import FactDocument, Told
 from vmi_inventory.known import Known
 from vmi_inventory.planning import Draft, stated_lines
-from vmi_runtime.rejections import Reason, rejected
+from vmi_inventory.rejecting import rejected
+from vmi_runtime.rejections import Reason
 from vmi_store.catalogue import Item, LocationKey
 from vmi_store.feeds import FeedKey
 from vmi_store.journal import JournalLine, line_id

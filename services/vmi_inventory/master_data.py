@@ -14,8 +14,9 @@ from vmi_domain.stock.position import Key
 from vmi_inventory import agreeing, liveness, publishing
 from vmi_inventory.agreeing import Answer, Outcome, Word
 from vmi_inventory.documents import documents_of, unknown_type
+from vmi_inventory.rejecting import rejected
 from vmi_runtime.clock import ClockMode
-from vmi_runtime.rejections import document_error, rejected
+from vmi_runtime.rejections import document_error
 from vmi_runtime.worker import Record, Transaction, recorded_at
 from vmi_store import agreements, catalogue, folding, positions, quarantine, watermarks
 from vmi_store.catalogue import LocationKey

@@ -21,7 +21,8 @@ from vmi_contracts.plans import (
 from vmi_domain.forecasting.plans import PlanKind
 from vmi_domain.stock.position import Key
 from vmi_inventory.documents import Told
-from vmi_runtime.rejections import Reason, rejected
+from vmi_inventory.rejecting import rejected
+from vmi_runtime.rejections import Reason
 from vmi_store import plans, positions
 from vmi_store.engine import Connection
 from vmi_store.folding import Changed

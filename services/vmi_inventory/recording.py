@@ -12,7 +12,8 @@ from vmi_inventory.documents import Post, Told
 from vmi_inventory.known import Known, MasterData
 from vmi_inventory.lines import Accepted, accept, locations_of
 from vmi_inventory.reconciling import compare_receipts
-from vmi_runtime.rejections import Reason, rejected
+from vmi_inventory.rejecting import rejected
+from vmi_runtime.rejections import Reason
 from vmi_runtime.worker import Transaction
 from vmi_store import feeds, folding, inbox, journal, positions, quarantine, supply, watermarks
 from vmi_store import reconciling as noted

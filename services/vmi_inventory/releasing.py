@@ -10,12 +10,12 @@ from vmi_inventory.documents import read_facts
 from vmi_inventory.lines import Accepted, accept
 from vmi_inventory.master_data import read_master_data, take_in
 from vmi_inventory.recording import Facts, conflicts
+from vmi_inventory.rejecting import WORKER
 from vmi_inventory.supplying import read_supply, record_supply
 from vmi_runtime import retrying
 from vmi_runtime.worker import Tick, Transaction
 from vmi_store.quarantine import Held, Rejected
 
-WORKER: Final = "inventory"
 MASTER_DATA: Final = (CATALOGUE, AGREEMENTS)
 FACTS: Final = (STOCK, SALES, ORDERS, DEMAND_PLANS)
 

@@ -15,13 +15,13 @@ from vmi_inventory.lines import reach
 from vmi_inventory.master_data import Entries, read_master_data, record_master_data, take_in
 from vmi_inventory.rebuilding import Report
 from vmi_inventory.recording import Facts
+from vmi_inventory.rejecting import WORKER
 from vmi_inventory.supplying import Stated, Statements, last_of_each, read_supply, record_supply
 from vmi_runtime import batches, failure, reading_back
 from vmi_runtime.clock import Clock
 from vmi_runtime.failure import Fault
-from vmi_runtime.rejections import Reason, rejected
 from vmi_runtime.settings import KafkaSettings
-from vmi_runtime.worker import Record, Transaction
+from vmi_runtime.worker import Record, Transaction, recorded_at
 from vmi_store import (
     agreement_requests,
     catalogue,
@@ -266,7 +266,7 @@ class _Rereader:
                 await self.take_in(records[half:])
             elif self.scope.customer_id is None or post.told:
                 async with rereading.written(self.session):
-                    await batches.put_aside(self.session, records[0], failure.reason(error))
+                    await batches.put_aside(self.session, records[0], failure.reason(error), worker=WORKER)
 
     async def _enter(self, post: Post) -> None:
         accepted, _ = await self.facts.accept(self.session, post)
@@ -305,10 +305,11 @@ class _Rereader:
         """Take what a person discarded out of a document; return whether anything is left of it."""
         if not self.discarded:
             return True
-        record_id = rejected(told.record, Reason.INVALID, "").record_id
-        if record_id not in self.discarded:
+        record = told.record
+        name = quarantine.record_id(record.topic, record.partition, record.offset, recorded_at(record))
+        if name not in self.discarded:
             return True
-        gone = self.discarded[record_id]
+        gone = self.discarded[name]
         if gone is None:
             return False
         kept = [(number, line) for number, line in told.numbered if number not in gone]

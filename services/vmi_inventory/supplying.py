@@ -11,7 +11,8 @@ from vmi_contracts.envelope import UnreadableEnvelope
 from vmi_contracts.inbound import SupplyStated
 from vmi_inventory.documents import FUTURE_SKEW, documents_of, unknown_type
 from vmi_inventory.master_data import tell
-from vmi_runtime.rejections import Reason, good_lines, rejected
+from vmi_inventory.rejecting import WORKER, rejected
+from vmi_runtime.rejections import Reason, good_lines
 from vmi_runtime.worker import Record, Transaction, recorded_at
 from vmi_store import promises, quarantine
 from vmi_store.quarantine import Rejected
@@ -56,7 +57,7 @@ def _read(found: Statements, record: Record, data: bytes) -> SupplyStated | None
     try:
         return SupplyStated.model_validate_json(data)
     except ValidationError as error:
-        body, _, bad = good_lines(record, SupplyStated, data, error)
+        body, _, bad = good_lines(record, SupplyStated, data, error, worker=WORKER)
         found.rejected += bad
         return body
 

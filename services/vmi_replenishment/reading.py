@@ -1,7 +1,7 @@
 """What reaches the worker: which keys changed, and what was answered; broken records and lines are set aside."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 from uuid import UUID, uuid5
@@ -14,7 +14,7 @@ from vmi_contracts.inbound import OrderNumbersAssigned, ProposalAnswered, Replen
 from vmi_contracts.internal import ForecastsChanged, PositionsChanged
 from vmi_domain.stock.position import Key
 from vmi_runtime import rejections
-from vmi_runtime.rejections import Reason, document_error, good_lines
+from vmi_runtime.rejections import document_error, good_lines
 from vmi_runtime.worker import Record
 from vmi_store.quarantine import Rejected
 
@@ -75,7 +75,7 @@ def read_changes(records: Sequence[Record]) -> Changes:
         except UnreadableEnvelope as error:
             changes.rejected.append(rejected(record, error.reason, str(error)))
         except ValidationError as error:
-            changes.rejected.append(rejected(record, Reason.INVALID, document_error(error)[1]))
+            changes.rejected.append(rejected(record, *document_error(error)))
         else:
             changes.keys.update(
                 Key(document.customer_id, document.location_id, line.item_id) for line in document.lines
@@ -114,7 +114,5 @@ def _document(record: Record, message: Envelope) -> tuple[Heard | None, list[Rej
     except ValidationError as error:
         document, numbers, bad = good_lines(record, model, message.data, error, worker=WORKER)
         heard = None if document is None else Heard(record, message, document, tuple(numbers))
-        return heard, [
-            replace(one, reason=(Reason.INVALID if one.line is None else Reason.INVALID_LINE).value) for one in bad
-        ]
+        return heard, bad
     return Heard(record, message, whole, tuple(range(1, len(whole.lines) + 1))), []

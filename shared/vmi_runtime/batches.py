@@ -21,7 +21,7 @@ PutAside = Callable[[AsyncConnection, Record, str], Awaitable[None]]
 """Writes a record that the database refuses into quarantine, with the reason."""
 
 
-async def put_aside(connection: AsyncConnection, record: Record, reason: str, *, worker: str = "inventory") -> None:
+async def put_aside(connection: AsyncConnection, record: Record, reason: str, *, worker: str) -> None:
     """Write a record that the database refuses into quarantine, with its bytes."""
     refused = rejected(record, Reason.REFUSED_BY_DATABASE, reason, worker=worker)
     await quarantine.add(connection, [refused])

@@ -25,8 +25,6 @@ class Reason(StrEnum):
     """A document that does not belong on this topic."""
     INVALID = "invalid"
     """A field is missing or is not what it should be."""
-    INVALID_LINE = "invalid_line"
-    """The same, of a line of what parties say about proposals."""
     NOT_A_NUMBER = "not_a_number"
     TOO_LARGE = "too_large"
     NEGATIVE_COUNT = "negative_count"
@@ -64,8 +62,8 @@ LONGEST_NAME: Final = 80
 D = TypeVar("D", bound=BaseModel)
 
 
-def rejected(record: Record, reason: str, detail: str, **more: Any) -> Rejected:
-    """Return a record, or with ``line`` one line of it, as it goes into quarantine."""
+def rejected(record: Record, reason: str, detail: str, *, worker: str, **more: Any) -> Rejected:
+    """Return a record, or with ``line`` one line of it, as it goes into quarantine for the worker that read it."""
     return Rejected(
         topic=record.topic,
         partition=record.partition,
@@ -76,12 +74,13 @@ def rejected(record: Record, reason: str, detail: str, **more: Any) -> Rejected:
         headers=record.headers,
         reason=str(reason),
         detail=detail,
+        worker=worker,
         **more,
     )
 
 
 def good_lines(
-    record: Record, document: type[D], data: bytes, error: ValidationError, *, worker: str = "inventory"
+    record: Record, document: type[D], data: bytes, error: ValidationError, *, worker: str
 ) -> tuple[D | None, Sequence[int], list[Rejected]]:
     """Return what can be read of a document that ``error`` was raised for: the document with its good lines, their
     places in it as it was sent, from 1, and each bad line. It is refused as a whole where no line is to blame."""

@@ -16,6 +16,12 @@ NAMESPACE = UUID("6b1c1d0e-6f6d-5b1e-9d55-0f4b4f3f8a01")
 LONGEST_DETAIL = 1000
 
 
+def record_id(topic: str, partition: int, offset: int, recorded_at: datetime) -> UUID:
+    """Return a record's name, the same for all its lines. Offsets start again on a re-created topic; append times do
+    not."""
+    return uuid5(NAMESPACE, repr((topic, partition, offset, recorded_at.isoformat())))
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """A record, or one line of its document, that could not be taken in."""
@@ -31,6 +37,8 @@ class Rejected:
     """A code to count and to browse by: ``unreadable``, ``unknown_item``, ``future_time`` …"""
     detail: str
     """One sentence for a person: what is wrong, and where."""
+    worker: str
+    """Who could not take it in, and will try again."""
     line: int | None = None
     """The line's place in the document, from 1; None for the whole record."""
     customer_id: str | None = None
@@ -39,13 +47,10 @@ class Rejected:
     waits_for_location: bool = False
     """The line is right and its location unknown: it is taken in when the catalogue or an agreement names it."""
     waits_for_item: bool = False
-    worker: str = "inventory"
-    """Who could not take it in, and will try again."""
 
     @property
     def record_id(self) -> UUID:
-        """The same for all lines of one record. Offsets start again on a re-created topic; append times do not."""
-        return uuid5(NAMESPACE, repr((self.topic, self.partition, self.offset, self.recorded_at.isoformat())))
+        return record_id(self.topic, self.partition, self.offset, self.recorded_at)
 
     @property
     def id(self) -> UUID:
@@ -221,9 +226,7 @@ _MAKE_SELECTED_DUE = text(f"""
 """)  # noqa: S608 - a constant of this module
 
 
-async def take_due(
-    connection: AsyncConnection, *, at_most: int, worker: str = "inventory", topics: Sequence[str] = ()
-) -> list[Held]:
+async def take_due(connection: AsyncConnection, *, at_most: int, worker: str, topics: Sequence[str] = ()) -> list[Held]:
     """Return, locked, some of what a worker is to try again, in the order in which it came: of these topics, and of
     the parties' own topics below them; of all where none is given.
 
@@ -356,23 +359,34 @@ async def purge(connection: AsyncConnection, *, keep: timedelta, at_most: int = 
     What is held is never deleted, nor what says who discarded what and why.
     """
     released = await connection.execute(_PURGE_RELEASED, {"keep": keep, "at_most": at_most})
-    records = await connection.execute(_PURGE_RECORDS, {"keep": keep, "at_most": at_most})
-    return released.rowcount + records.rowcount
+    gone = list({row.record_id for row in released})
+    left = await connection.execute(_PURGE_RECORDS, {"keep": keep, "records": gone})
+    discarded = await connection.execute(_PURGE_DISCARDED, {"keep": keep, "at_most": at_most})
+    return released.rowcount + left.rowcount + discarded.rowcount
 
 
 _PURGE_RELEASED = text("""
     DELETE FROM quarantine WHERE id IN (
         SELECT id FROM quarantine
-        WHERE settled_by = 'released' AND settled_at < clock_timestamp() - CAST(:keep AS interval) LIMIT :at_most)
+        WHERE settled_by = 'released' AND settled_at < statement_timestamp() - CAST(:keep AS interval) LIMIT :at_most)
+    RETURNING record_id
 """)
-_PURGE_RECORDS = text("""
+_IS_WANTED = """
+    EXISTS (
+        SELECT FROM quarantine AS other WHERE other.record_id = record.id
+          AND (other.settled_at IS NULL OR other.settled_at >= statement_timestamp() - CAST(:keep AS interval)))
+"""
+_PURGE_RECORDS = text(f"""
+    DELETE FROM quarantined_record AS record WHERE id = ANY (CAST(:records AS uuid[])) AND NOT {_IS_WANTED}
+""")  # noqa: S608 - our own words
+# From the rows that are old to their records: of these there are many more, and they have no time of their own.
+_PURGE_DISCARDED = text(f"""
     DELETE FROM quarantined_record WHERE id IN (
-        SELECT record.id FROM quarantined_record AS record
-        WHERE NOT EXISTS (
-            SELECT FROM quarantine WHERE record_id = record.id
-              AND (settled_at IS NULL OR settled_at >= clock_timestamp() - CAST(:keep AS interval)))
+        SELECT record.id FROM quarantine JOIN quarantined_record AS record ON record.id = quarantine.record_id
+        WHERE quarantine.settled_by = 'discarded'
+          AND quarantine.settled_at < statement_timestamp() - CAST(:keep AS interval) AND NOT {_IS_WANTED}
         LIMIT :at_most)
-""")
+""")  # noqa: S608 - our own words
 
 
 async def named(connection: AsyncConnection, id_prefix: str) -> list[Held]:

@@ -488,7 +488,7 @@ async def test_a_bad_line_does_not_stop_the_other_lines(store: Store) -> None:
 
     await store.hears_from_supplier(orjson.dumps(document))
 
-    assert await store.quarantined() == ["invalid_line"]
+    assert await store.quarantined() == ["invalid"]
     assert (await store.latest()).status is ProposalStatus.ACCEPTED
 
 
@@ -496,7 +496,7 @@ async def test_bytes_that_are_no_answer_are_quarantined(store: Store) -> None:
     await store.hears_from_supplier(b"\x00")
     await store.hears_from_supplier(b'{"lines": []}')
 
-    assert await store.quarantined() == ["invalid", "invalid"]
+    assert await store.quarantined() == ["unreadable", "invalid"]
 
 
 async def test_an_agreement_that_wants_no_answer_accepts_when_the_opportunity_has_passed(store: Store) -> None:
