@@ -24,6 +24,7 @@ from vmi_domain.replenishment.needs import (
 )
 from vmi_domain.replenishment.policies import grids, landing, levels, stationary
 from vmi_domain.replenishment.policies.cycles import Cycles
+from vmi_domain.replenishment.policies.spreads import Spread
 from vmi_domain.replenishment.quantities import OrderRules
 from vmi_testing.lost_sales import LostSalesWorld, drawn, simulated_base_stock
 
@@ -164,3 +165,70 @@ def test_chances_in_cells_of_a_few_units_are_those_of_the_distribution(
     assert np.allclose(
         grids.grid_cdf(demand, width, size), grids.of_grid(demand, np.arange(size)[None] * width), atol=1e-9
     )
+
+
+def chances_of(mean: float, dispersion: float) -> np.ndarray:
+    """P(demand = 0, 1, …), as scipy has it."""
+    units = np.arange(400)
+    if dispersion == 1.0:
+        return stats.poisson.pmf(units, mean)
+    return stats.nbinom.pmf(units, mean / (dispersion - 1.0), 1.0 / dispersion)
+
+
+def followed(
+    mean: float, dispersion: float, lead: int, on_hand: int, arriving: list[int], target: float, pack: int = 1
+) -> int:
+    """Return the least quantity for the target with a review every period: a stock followed unit by unit, a day
+    at a time, that has to cover the next day's demand once the order is there. Packs make it up to pack − 1 more."""
+    demand = chances_of(mean, dispersion)
+    stock = np.eye(1, 400, on_hand)[0]
+    for come in [*arriving, 0]:
+        left = np.zeros(400)
+        for there in np.flatnonzero(stock > 0):
+            left[1 : there + 1] += stock[there] * demand[:there][::-1]
+            left[0] += stock[there] * (1.0 - demand[:there].sum())
+        stock = np.roll(left, come)
+    covered = np.concatenate([np.zeros(400), np.cumsum(demand), np.ones(400)])
+    covered = np.convolve(covered, np.ones(pack) / pack)[pack - 1 :]
+    quantity = -on_hand - sum(arriving) - pack
+    while stock @ covered[400 + quantity : 800 + quantity] < target:
+        quantity += 1
+    return quantity
+
+
+def test_what_is_ordered_is_what_following_the_stock_day_by_day_says() -> None:
+    random = np.random.default_rng(4)
+    keys, lead = 60, 3
+    mean, dispersion = random.gamma(1.0, 1.5, keys) + 0.05, random.choice([1.0, 1.7, 4.0], keys)
+    on_hand, arriving = random.poisson(2 * mean), random.poisson(mean, (2, keys)).T
+    arriving[::3, 0] = arriving[::4, 1] = 0
+    target = random.choice([0.8, 0.95, 0.99], keys)
+    until = [distributions.by_the_data(mean * days, dispersion * mean * days) for days in (lead, lead + 1)]
+    pipeline = landing.Pipeline(on_hand.astype(float), arriving.astype(float), np.tile([1 / 3, 2 / 3], (keys, 1)))
+
+    found = landing.quantity_for_cycle_service(Cycles(*until, np.ones(keys)), pipeline, target)
+
+    told = zip(mean, dispersion, on_hand.tolist(), arriving.tolist(), target, strict=True)
+    assert found.tolist() == [followed(one, wide, lead, there, comes, goal) for one, wide, there, comes, goal in told]
+
+
+def test_by_cost_a_unit_that_later_orders_do_not_know_of_is_dearer_and_packs_are_looked_at_as_a_whole() -> None:
+    stocks, ratio, pack = list(range(0, 60, 2)), 0.95, 100
+    pipeline = landing.Pipeline(np.array(stocks, np.float64), np.zeros((len(stocks), 0)), np.zeros((len(stocks), 0)))
+    packs = Spread(np.full(30, pack), np.tile(np.arange(100.0), 30), np.full(3000, 1 / pack))
+
+    found = landing.quantity_for_cost(cycles(2.0, 9.0, 1.0, 1.0, len(stocks)), pipeline, ratio, packs)
+
+    chance = ratio / (ratio + (1.0 - ratio) * (1.0 + landing.LATE_KNOWLEDGE))
+    assert found.tolist() == [followed(2.0, 4.5, 1, there, [], chance, pack) for there in stocks]
+
+
+def test_a_demand_that_comes_once_in_a_million_days_is_covered_where_so_much_is_asked() -> None:
+    """Wherever the followed steps end: each demand reaches beyond another part of what is usually wanted."""
+    rates, target = np.linspace(0.2, 4.0, 40), 1.0 - 1e-6
+    until = [distributions.by_the_data(rates * days, 3.0 * rates * days) for days in (1, 2)]
+    nothing = landing.Pipeline(np.zeros(40), np.zeros((40, 0)), np.zeros((40, 0)))
+
+    found = landing.quantity_for_cycle_service(Cycles(*until, np.ones(40)), nothing, target)
+
+    assert found.tolist() == [followed(rate, 3.0, 1, 0, [], target) for rate in rates]

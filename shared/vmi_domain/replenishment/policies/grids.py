@@ -1,6 +1,7 @@
 """Demand on a grid: chances in cells of base units, many keys at once."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,8 @@ from vmi_domain.replenishment.policies.spreads import Spread
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
-_AT_ONCE = 64 * 64**2
-"""Numbers that are computed together: they stay in the processor's cache."""
+_AT_ONCE: Final = {1: 256 * 64, 2: 64 * 64**2}
+"""Numbers that are computed together, by the power: they stay in the processor's cache, with what they lead to."""
 _FEW = 512
 """Units up to which chances are computed one from the other."""
 _UNITS = 16
@@ -21,15 +22,16 @@ _LARGEST = 500.0
 """Means up to which the chance of no demand at all is a number that a computer can tell from zero."""
 
 
-def grids(cells: NDArray[np.int64], keys: Places) -> Iterator[tuple[Places, int]]:
+def grids(cells: NDArray[np.int64], keys: Places, *, power: int = 2) -> Iterator[tuple[Places, int]]:
     """Return the keys in groups of a like number of cells, with the most cells of each.
 
-    A key's group depends on the key alone, so that what is computed for it does too.
+    A key's group depends on the key alone, so that what is computed for it does too. What is computed grows with
+    the cells to this power.
     """
-    size, least = 4, -1
-    while least < cells.max(initial=0):
-        group = keys[(cells[keys] > least) & (cells[keys] <= size)]
-        many = max(1, _AT_ONCE // size**2)
+    size, least, own = 4, -1, cells[keys]
+    while least < own.max(initial=0):
+        group = keys[(own > least) & (own <= size)]
+        many = max(1, _AT_ONCE[power] // size**power)
         for start in range(0, len(group), many):
             yield group[start : start + many], size
         size, least = 2 * size, size
@@ -97,14 +99,17 @@ def _single(demand: Demand, cell: Floats) -> NDArray[np.bool_]:
 
 def _count_chances(demand: Demand, size: int) -> Floats:
     """Return P(demand = k), each from the one before: p(k + 1) / p(k) = (n + k) (1 − q) / (k + 1), or μ / (k + 1)."""
-    mean, excess = demand.mean[:, None], np.maximum(demand.variance - demand.mean, 0.0)[:, None]
-    spread = (demand.family == Family.NEGATIVE_BINOMIAL)[:, None] & (mean > 0)
+    mean, excess = demand.mean, np.maximum(demand.variance - demand.mean, 0.0)
+    spread = (demand.family == Family.NEGATIVE_BINOMIAL) & (mean > 0)
     number = np.where(spread, mean**2 / np.where(spread, excess, 1.0), 0.0)
-    fail = np.where(spread, excess / np.where(spread, demand.variance[:, None], 1.0), 0.0)
+    fail = np.where(spread, excess / np.where(spread, demand.variance, 1.0), 0.0)
+    found = np.empty((len(mean), size))
+    found[:, 0] = np.exp(np.where(spread, number * np.log1p(-fail), -mean))
     k = np.arange(size - 1)
-    ratio = np.where(spread, (number + k) * fail, mean) / (k + 1)
-    first = np.exp(np.where(spread, number * np.log1p(-fail), -mean))
-    return np.concatenate([first, first * np.cumprod(ratio, axis=1)], axis=1)
+    ratio = found[:, 1:]
+    np.multiply(fail[:, None], k / (k + 1), out=ratio)
+    ratio += np.where(spread, number * fail, mean)[:, None] * (1.0 / (k + 1))
+    return np.cumprod(found, axis=1, out=found)
 
 
 def window_chances(demand: Demand, cell: Floats, first: Floats, size: int) -> Floats:
@@ -178,12 +183,14 @@ def over_spread(value: Floats, cell: Floats, spread: Spread) -> Floats:
     return found
 
 
-def first_from_zero(value: Floats) -> Floats:
-    """Return the first column that is zero or more, or where between two columns it would be."""
+def first_from_zero(value: Floats, *, digits: int) -> Floats:
+    """Return the first column that is zero or more to so many digits, or where between two columns it would be."""
+    reached = value >= -0.5 * 10.0**-digits
     last = value.shape[1] - 1
-    first = np.where((value >= 0).any(axis=1), np.argmax(value >= 0, axis=1), last)
-    before = np.maximum(first - 1, 0)
     row = np.arange(len(value))
-    low, high = value[row, before], value[row, first]
+    first = np.argmax(reached, axis=1)
+    first = np.where(reached[row, first], first, last)
+    before = np.maximum(first - 1, 0)
+    low, high = np.round(value[row, before], digits), np.round(value[row, first], digits)
     rise = np.where(first > before, high - low, 1.0)
     return np.asarray(np.where(first > before, before + np.clip(-low / np.maximum(rise, 1e-12), 0.0, 1.0), first))

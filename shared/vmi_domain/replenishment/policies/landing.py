@@ -27,7 +27,7 @@ LEVELS_OFF: Final = (1 / 6, 1 / 2, 5 / 6)
 _NO_ERROR: Final = 1e-3
 """Variance of the level, relative to its square, below which it counts as known."""
 _TAIL: Final = 1e-5
-"""Demand beyond this chance is not followed."""
+"""Demand beyond this chance is not followed; nor beyond a tenth of the chance of shortage that is meant to be left."""
 _ENDS: Final = 7
 """Ends of periods between two arrivals at which stock is looked at; of more than these an even choice."""
 
@@ -57,7 +57,7 @@ def quantity_for_cycle_service(cycles: Cycles, pipeline: Pipeline, target: Array
     def worth(lasts: Floats, _: Floats, some: Places) -> Floats:
         return np.asarray(lasts - goal[some, None])
 
-    return _least(cycles, pipeline, worth, ends_matter=False)
+    return _least(cycles, pipeline, worth, tail=np.minimum(_TAIL, (1.0 - goal) / 10.0), ends_matter=False)
 
 
 def quantity_for_cost(
@@ -81,7 +81,7 @@ def quantity_for_cost(
     def worth(lasts: Floats, at_ends: Floats, some: Places) -> Floats:
         return np.asarray(held[some, None] * at_ends - ratio[some, None] * (1.0 - lasts))
 
-    return _least(cycles, pipeline, worth, spread)
+    return _least(cycles, pipeline, worth, spread, tail=np.minimum(_TAIL, (1.0 - ratio) / 10.0))
 
 
 Worth = Callable[[Floats, Floats, Places], Floats]
@@ -89,24 +89,31 @@ Worth = Callable[[Floats, Floats, Places], Floats]
 
 
 def _least(
-    cycles: Cycles, pipeline: Pipeline, worth: Worth, spread: Spread | None = None, *, ends_matter: bool = True
+    cycles: Cycles,
+    pipeline: Pipeline,
+    worth: Worth,
+    spread: Spread | None = None,
+    *,
+    tail: Floats,
+    ends_matter: bool = True,
 ) -> Floats:
     """Return the least quantity from which ``worth`` is zero or more; whole units where demand is counted."""
     counted = cycles.until_next_arrival.family != Family.NORMAL
-    paths = _Paths(cycles)
+    paths = _Paths(cycles, tail)
     stock = pipeline.on_hand + pipeline.arriving.sum(axis=1)
     reach = stock + paths.most_wanted
     cell = np.where(counted, np.maximum(np.ceil(reach / MOST_CELLS), 1.0), np.maximum(reach / MOST_CELLS, 1e-9))
     cells = np.ceil(reach / cell).astype(np.int64) + 1
     found: Floats = -stock
     periods = np.maximum(np.round(cycles.periods), 1.0) if ends_matter else np.ones(len(cell))
+    exactly = spread is None or not spread.distance.any()
     for ends in np.unique(periods):
-        for some, size in grids(cells, np.flatnonzero((cycles.wanted > 0) & (periods == ends))):
+        for some, size in grids(cells, np.flatnonzero((cycles.wanted > 0) & (periods == ends)), power=1):
             lasts, at_ends = _chances(paths.at(some), pipeline.at(some), cell[some], size, float(ends))
             value = worth(lasts, at_ends, some)
-            if spread is not None:
+            if spread is not None and not exactly:
                 value = over_spread(value, cell[some], spread.of(some))
-            quantity = (first_from_zero(np.round(value, 9)) - (size - 1)) * cell[some]
+            quantity = (first_from_zero(value, digits=9) - (size - 1)) * cell[some]
             found[some] = np.where(counted[some], np.ceil(quantity - 1e-6), quantity)
     return found
 
@@ -118,7 +125,7 @@ class _Paths:
     are independent of each other once the level is known.
     """
 
-    def __init__(self, cycles: Cycles) -> None:
+    def __init__(self, cycles: Cycles, tail: Floats) -> None:
         earlier, later = cycles.until_arrival, cycles.until_next_arrival
         near = earlier.variance / np.where(earlier.mean > 0, earlier.mean, 1.0)
         far = later.variance / np.where(later.mean > 0, later.mean, 1.0)
@@ -129,10 +136,10 @@ class _Paths:
         self.dispersion = np.maximum(far - self.level_variance * later.mean, 0.0)
         self.lead, self.review = earlier.mean, cycles.wanted
         self.counted = later.family != Family.NORMAL
-        highest = self.factors()[:, -1]
-        self.most_wanted = self.demand(highest * self.review).quantile(1.0 - _TAIL)
+        self.factors = self._factors()
+        self.most_wanted = self.demand(self.factors[:, -1] * self.review).quantile(1.0 - tail)
 
-    def factors(self) -> Floats:
+    def _factors(self) -> Floats:
         """Return the level on each path, relative to its mean: gamma distributed."""
         if not self.level_variance.any():
             return np.ones((len(self.level_variance), 1))
@@ -157,51 +164,72 @@ def _chances(paths: _Paths, pipeline: Pipeline, cell: Floats, size: int, periods
 
     First until the next arrival, then until the ends of the ``periods`` before it, averaged too.
     """
-    factors = paths.factors()
-    keys, levels = factors.shape
+    keys, levels = paths.factors.shape
     many = min(periods, _ENDS)
     # Of R ends, 1/R, 2/R … 1, the mean is that of fewer which lie evenly among them.
     shares = ((np.arange(many) + 0.5) * periods / many + 0.5) / periods
     # All keys on the first path, all on the second …: small batches cost as much as there are calls.
     rows = np.tile(np.arange(keys), levels)
-    paths, pipeline, cell, factor = paths.at(rows), pipeline.at(rows), cell[rows], factors.T.ravel()
-    landed = np.fft.rfft(_landed(paths, factor, pipeline, cell, size), 4 * size, axis=1).conj()
+    factor = paths.factors.T.ravel()
+    paths, pipeline, cell = paths.at(rows), pipeline.at(rows), cell[rows]
+    landed = _Landed.of(_landed(paths, factor, pipeline, cell, size), levels)
     review = factor * paths.review
-    whole = grid_cdf(paths.demand(review), cell, size)
-    lasts = _over_paths(_against(landed, whole, size), levels)
+    lasts = landed.covered_by(grid_cdf(paths.demand(review), cell, size))
     if many <= 1:
         return lasts, lasts
     parts = [grid_cdf(paths.demand(review * share), cell, size) for share in shares]
-    return lasts, _over_paths(_against(landed, np.mean(parts, axis=0), size), levels)
-
-
-def _over_paths(chances: Floats, levels: int) -> Floats:
-    """Return each key's mean over its paths."""
-    return np.asarray(chances.reshape(levels, -1, chances.shape[1]).mean(axis=0))
+    return lasts, landed.covered_by(np.mean(parts, axis=0))
 
 
 def _landed(paths: _Paths, factor: Floats, pipeline: Pipeline, cell: Floats, size: int) -> Floats:
     """Return the chances of the stock at the arrival: from arrival to arrival demand takes what there is, no more."""
-    stock = _moved(np.eye(1, size).repeat(len(cell), axis=0), pipeline.on_hand / cell)
-    before = np.zeros(len(cell))
-    ones = np.ones(len(cell))
+    lead = factor * paths.lead
+    # Up to the first arrival the stock is known, and what is left of it is what demand leaves of one number.
+    now = (pipeline.at_share <= 0) & (pipeline.arriving > 0)
+    later = (pipeline.arriving > 0) & ~now
+    stands = pipeline.on_hand + np.where(now, pipeline.arriving, 0.0).sum(axis=1)
+    before = np.minimum(np.where(later, pipeline.at_share, 1.0).min(axis=1, initial=1.0), 1.0)
+    between = lead * np.round(before, 9)
+    chances = cell_chances(paths.demand(between), cell, size)
+    stock = _left(chances, stands / cell)
     # Arrivals mostly come evenly: demand between two of them has the chances of that between the two before.
-    between, chances = np.full(len(cell), np.nan), np.empty((len(cell), size + 1), np.complex128)
-    for quantity, moment in [*zip(pipeline.arriving.T, pipeline.at_share.T, strict=True), (None, ones)]:
-        share = np.clip(moment if quantity is None else np.where(quantity > 0, moment, before), before, 1.0)
-        drawn = np.flatnonzero((share > before) & (paths.lead > 0))
+    known, spectrum = np.full(len(cell), np.nan), np.empty((len(cell), size + 1), np.complex128)
+    for column in range(pipeline.arriving.shape[1] + 1):
+        last = column == pipeline.arriving.shape[1]
+        moment = 1.0 if last else np.where(later[:, column], pipeline.at_share[:, column], before)
+        share = np.clip(moment, before, 1.0)
+        drawn = np.flatnonzero((share > before) & (lead > 0))
         if drawn.size:
-            mean = factor * paths.lead * np.round(share - before, 9)
-            other = drawn[mean[drawn] != between[drawn]]
-            if other.size:
-                between[other] = mean[other]
-                demand = cell_chances(paths.at(other).demand(mean[other]), cell[other], size)
-                chances[other] = np.fft.rfft(demand, 2 * size, axis=1).conj()
-            stock[drawn] = _taken(stock[drawn], chances[drawn])
-        if quantity is not None and (come := np.flatnonzero(quantity > 0)).size:
-            stock[come] = _moved(stock[come], quantity[come] / cell[come])
+            mean = lead * np.round(share - before, 9)
+            new = drawn[mean[drawn] != known[drawn]]
+            if new.size:
+                known[new] = mean[new]
+                other = new[mean[new] != between[new]]
+                if other.size:
+                    between[other] = mean[other]
+                    chances[other] = cell_chances(paths.at(other).demand(mean[other]), cell[other], size)
+                spectrum[new] = np.fft.rfft(chances[new], 2 * size, axis=1).conj()
+            stock[drawn] = _taken(stock[drawn], spectrum[drawn])
+        if not last and (come := np.flatnonzero(later[:, column])).size:
+            stock[come] = _moved(stock[come], pipeline.arriving[come, column] / cell[come])
         before = share
     return stock
+
+
+def _left(demand: Floats, cells: Floats) -> Floats:
+    """Return the chances of what demand leaves of so many cells; parts of a cell are shared between its neighbours."""
+    keys, size = demand.shape
+    whole = np.floor(cells + 1e-9)
+    part = np.maximum(cells - whole, 0.0)[:, None]
+    # Demand from the most to none, then nothing: j cells are left where demand is j less than there is.
+    room = np.concatenate([np.zeros((keys, 1)), demand[:, ::-1], np.zeros((keys, size))], axis=1)
+    starts = np.arange(keys) * (2 * size + 1) + size - np.minimum(whole, size - 1).astype(np.int64)
+    place = starts[:, None] + np.arange(size)
+    left: Floats = room.ravel()[place]
+    if (part > 0).any():
+        left = (1.0 - part) * left + part * room.ravel()[place - 1]
+    left[:, 0] = np.maximum(1.0 - left[:, 1:].sum(axis=1), 0.0)
+    return left
 
 
 def _taken(stock: Floats, demand: NDArray[np.complex128]) -> Floats:
@@ -226,8 +254,29 @@ def _moved(stock: Floats, cells: Floats) -> Floats:
     return moved if not (part > 0).any() else (1.0 - part) * moved + part * room.ravel()[place - 1]
 
 
-def _against(landed: NDArray[np.complex128], covered: Floats, size: int) -> Floats:
-    """Return Σ_i P(stock = i) P(demand ≤ i + q), for q = −(size − 1) … size − 1 cells."""
-    longer = np.concatenate([covered, np.ones_like(covered)], axis=1)
-    found = np.fft.irfft(np.fft.rfft(longer, 4 * size, axis=1) * landed, 4 * size, axis=1)
-    return np.concatenate([found[:, -(size - 1) :], found[:, :size]], axis=1)
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    """The stock at the arrival on all paths, ready to be held against demand."""
+
+    spectrum: NDArray[np.complex128]
+    beyond: Floats
+    """A row a key: P(stock ≥ size − q) for q = 1 … size − 1, the mean over its paths."""
+    levels: int
+
+    @classmethod
+    def of(cls, chances: Floats, levels: int) -> "_Landed":
+        size = chances.shape[1]
+        mean = chances.reshape(levels, -1, size).mean(axis=0)
+        beyond = np.cumsum(mean[:, :0:-1], axis=1)
+        return cls(np.fft.rfft(chances, 2 * size, axis=1).conj(), beyond, levels)
+
+    def covered_by(self, covered: Floats) -> Floats:
+        """Return Σ_i P(stock = i) P(demand ≤ i + q), for q = −(size − 1) … size − 1 cells, the mean over the paths.
+
+        From ``size`` cells on all demand is covered, whatever the grid: that part is the chance of so much stock.
+        """
+        size = covered.shape[1]
+        both = np.fft.rfft(covered, 2 * size, axis=1) * self.spectrum
+        mean = both.reshape(self.levels, -1, size + 1).mean(axis=0)
+        found = np.fft.irfft(mean, 2 * size, axis=1)
+        return np.concatenate([found[:, size + 1 :], found[:, :1], found[:, 1:size] + self.beyond], axis=1)

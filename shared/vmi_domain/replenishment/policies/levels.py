@@ -67,8 +67,8 @@ def _on_grid(cycles: Cycles, goal: Floats, spread: Spread, size: int) -> Floats:
     ]
     wanted = np.where(cycles.wanted > 0, cycles.wanted, 1.0)[:, None]
     rates = np.where(cycles.wanted[:, None] > 0, 1.0 - (short[1] - short[0]) / wanted, 1.0)
-    beyond = np.round(over_spread(rates, cell, spread) - goal[:, None], 12)
-    return np.where(beyond[:, -1] >= 0, np.ceil(first_from_zero(beyond) - 1e-6), np.nan)
+    beyond = over_spread(rates, cell, spread) - goal[:, None]
+    return np.where(beyond[:, -1] >= -5e-13, np.ceil(first_from_zero(beyond, digits=12) - 1e-6), np.nan)
 
 
 def _by_halving(cycles: Cycles, goal: Floats, spread: Spread) -> Floats:

@@ -246,8 +246,8 @@ class _Closed:
             some = places[here]
             levels = self._least[some, None] + self._step[some, None] * np.arange(size)
             lost = self._table[size][self._row[some]] + factor.at(here).log_at(levels)
-            beyond = np.round(np.log(self._may_lose[some, None]) - lost, 9)
-            level = self._least[some] + self._step[some] * first_from_zero(beyond)
+            beyond = np.log(self._may_lose[some, None]) - lost
+            level = self._least[some] + self._step[some] * first_from_zero(beyond, digits=9)
             found[here] = np.where(self._parts.counted[some], np.ceil(level - 1e-6), level)
         return found
 
