@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
-from vmi_cli.console import AsJson, err, print_json, print_rows
+from vmi_cli.console import AsJson, err, print_json, print_rows, warn
 from vmi_cli.database import opened
 from vmi_cli.surroundings import connected
 from vmi_contracts.values import plain
+from vmi_domain.replenishment.explanations import load_in_words
+from vmi_domain.replenishment.loading import Load
 from vmi_domain.stock.position import Key
 from vmi_replenishment import situations
 from vmi_replenishment.loads import LoadedOrder
@@ -27,12 +29,12 @@ def loads(
     customer: Annotated[str | None, typer.Option(help="Only for this customer.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a supplier's next orders as trucks: what is needed, and what would fill the last truck up.
+    """Show a supplier's next orders as trucks: what is needed, and what fills the last truck up.
 
-    For agreements with pallet (base units on one) and load_pallets. Up by lowest cover, never above the maximum, the
-    space, or what sells before it expires; an order that exceeds full trucks by little is cut down by highest cover.
-    Proposals are of the need, in whole layers or pallets where load_building asks for them; a customer asks for what
-    fills the truck with a replenishment request.
+    For agreements that say what a truck holds (load_pallets, load_weight, load_volume) and what the item takes of it
+    (pallet, gross_weight, gross_volume). Up by lowest cover, never above the maximum, the space, or what sells before
+    it expires; what exceeds load_trucks waits, by highest cover. With load_building trucks the proposals say so; else
+    it is only shown, and a customer asks for what fills the truck with a replenishment request.
 
         vmi loads dairy --customer retailer-1
     """
@@ -46,6 +48,8 @@ def loads(
                     "order_at": one.order_at.isoformat(),
                     "loads": one.load.loads,
                     "pallets": plain(one.load.pallets),
+                    "full": one.load.is_full,
+                    "in_words": load_in_words(one.load),
                     "lines": [
                         {"item_id": line.name, "need": plain(line.need), "fill": plain(line.fill)}
                         for line in one.load.lines
@@ -57,14 +61,14 @@ def loads(
         return
     print_rows(
         f"Loads of {supplier} (base units)",
-        ("customer", "location", "order day", "trucks", "pallets", "item", "need", "fill"),
+        ("customer", "location", "order day", "trucks", "filled to", "item", "need", "fill"),
         [
             (
                 one.customer_id,
                 one.location_id,
                 f"{one.order_at:%Y-%m-%d}",
                 one.load.loads,
-                f"{one.load.pallets:.2f}",
+                _filled(one.load),
                 line.name,
                 plain(line.need),
                 plain(line.fill),
@@ -72,8 +76,21 @@ def loads(
             for one in found
             for line in one.load.lines
         ],
-        nothing="No order is due of agreements that say what a truck holds (pallet, load_pallets).",
+        nothing="No order is due of agreements that say what a truck holds (load_pallets, load_weight, load_volume).",
     )
+    for one in found:
+        if one.load.unmeasured or one.load.exceeded or not one.load.is_full:
+            warn(f"{one.location_id}, {one.order_at:%Y-%m-%d}: {load_in_words(one.load)}")
+
+
+def _filled(load: Load) -> str:
+    """Return how far the trucks are filled, by the kind of room that they are fullest in."""
+    named = zip(("pallets", "kg", "m³"), load.of_a_truck, load.loaded, strict=True)
+    rooms = [(size / (there * (load.loads or 1)), size, name) for name, there, size in named if there and size]
+    if not rooms:
+        return "-"
+    share, size, name = max(rooms)
+    return f"{float(size):.2f} {name} ({float(share):.0%})"
 
 
 async def _loads(settings: Settings, supplier: str, customer: str | None) -> list[LoadedOrder]:
@@ -82,7 +99,7 @@ async def _loads(settings: Settings, supplier: str, customer: str | None) -> lis
             {
                 Key(one.customer_id, one.location_id, one.item_id)
                 for one in await agreements.standing(connection, customer_id=customer)
-                if one.supplier_id == supplier and one.load_pallets is not None
+                if one.supplier_id == supplier and any((one.load_pallets, one.load_weight, one.load_volume))
             }
         )
         transaction, master_data = Transaction(connection, Clock(settings.clock)), MasterData()

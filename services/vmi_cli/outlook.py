@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
+from itertools import groupby
 from typing import Annotated, Final
 
 import typer
@@ -82,7 +83,13 @@ async def _rows(settings: Settings, supplier: str, horizon: timedelta, customer:
         )
         transaction, master_data = Transaction(connection, Clock(settings.clock)), MasterData()
         found: list[Ahead] = []
-        parts = [keys[first : first + AT_ONCE] for first in range(0, len(keys), AT_ONCE)]
+        parts: list[list[Key]] = []
+        for _, of_place in groupby(keys, key=lambda key: key[:2]):  # what shares a truck is looked at together
+            some = list(of_place)
+            if parts and len(parts[-1]) + len(some) <= AT_ONCE:
+                parts[-1] += some
+            else:
+                parts.append(some)
         for part in track(parts, "looking ahead", console=err, transient=True, disable=not err.is_terminal):
             found += ahead(await situations.as_offered(part, transaction, master_data), supplier, horizon)
     return sorted(found, key=lambda one: (one.order_at, one.key)) if keys else None

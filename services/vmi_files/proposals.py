@@ -14,10 +14,22 @@ from vmi_domain.forecasting.ahead import DAYS_OF, Totals, totals_ahead
 from vmi_domain.forecasting.panel import Flags, Floats, Integers, Panel, Period
 from vmi_domain.forecasting.rehearsal import totals_by_day
 from vmi_domain.replenishment import calibrating, cover, decisions, explanations
-from vmi_domain.replenishment.decisions import Basis, Decision, Expected, Need, Outlook, Position, decide, outlooks
+from vmi_domain.replenishment.decisions import (
+    Basis,
+    Decision,
+    Expected,
+    Need,
+    Outlook,
+    Position,
+    decide,
+    on_trucks,
+    outlooks,
+)
+from vmi_domain.replenishment.loading import Load, LoadLine, build
 from vmi_domain.replenishment.needs import UnmetDemand
 from vmi_domain.replenishment.opportunities import next_opportunity
 from vmi_domain.replenishment.replaying import World
+from vmi_domain.replenishment.reviewing import load_line
 from vmi_files import agreements, calendars, forecasts, sales, stock, tables
 from vmi_files.agreements import Agreed
 from vmi_files.periods import Periods
@@ -105,11 +117,39 @@ def run(order: Order, out: str, *, warn: Warn, told: Callable[[float], None]) ->
     if order.calibrate and situations:
         situations = calibrated(situations, panel, order.periods)
     demand = expected(situations, panel, order.periods, told)
-    decided = decide([one.need for one in demand])
+    decided, loads = filled_up(demand, decide([one.need for one in demand]))
+    _warn_of_trucks(order.agreements, loads, warn)
     rows = list(_rows(order, demand, decided))
     written = [row for row in rows if order.everything or row["quantity"]]
     tables.write(out, {name: [row[name] for row in written] for name in COLUMNS})
     return Report(sum(bool(row["quantity"]) for row in rows), len(situations), *report)
+
+
+Place = tuple[str, str, str]
+"""Customer, location and supplier."""
+
+
+def filled_up(demand: Sequence["Demanded"], decided: Sequence[Decision]) -> tuple[list[Decision], Mapping[Place, Load]]:
+    """Return the decisions with what fills the trucks of each supplier to a location, where that is agreed."""
+    orders: dict[Place, list[tuple[int, LoadLine]]] = {}
+    for place, (one, decision) in enumerate(zip(demand, decided, strict=True)):
+        situation, terms = one.situation, one.situation.agreed.terms
+        if terms.truck is not None and terms.truck.fills and situation.times.in_time:
+            series = situation.series
+            line = load_line(series.item_id, decision, terms.truck)
+            orders.setdefault((series.customer_id, series.location_id, terms.supplier_id), []).append((place, line))
+    found, loads = list(decided), {}
+    for order, lines in sorted(orders.items()):
+        load = loads[order] = build([line for _, line in lines])
+        for (place, _), filled in zip(lines, load.lines, strict=True):
+            found[place] = on_trucks(found[place], filled.fill - found[place].sized.fill)
+    return found, loads
+
+
+def _warn_of_trucks(path: str, loads: Mapping[Place, Load], warn: Warn) -> None:
+    for (_, location, supplier), load in list(loads.items())[:MOST_NAMED]:
+        if load.unmeasured or load.exceeded or not load.is_full:
+            warn(f"{path}: {supplier} to {location}: {explanations.load_in_words(load)}")
 
 
 def read(order: Order, warn: Warn) -> tuple[list[Situation], Panel, tuple[list[Series], list[Series]]]:
@@ -289,7 +329,7 @@ def _out_after(situations: Sequence[Situation], a_period: Floats, periods: Perio
 COLUMNS: Final = (
     "customer_id", "location_id", "item_id", "supplier_id", "quantity", "unit", "arrives_on", "position",
     "order_up_to", "forecast_mean", "forecast_spread", "binding_constraint", "explanation", "stock_out_on",
-    "cover_days_before", "cover_days_after", "value", "order_by", "reason",
+    "cover_days_before", "cover_days_after", "value", "order_by", "reason", "fill_quantity",
 )  # fmt: skip
 
 
@@ -327,6 +367,7 @@ def _rows(order: Order, demand: Sequence[Demanded], decided: Sequence[Decision])
             "value": None if price is None else price * quantity,
             "order_by": None if out_on is None else max(out_on - lead, as_of),
             "reason": reason,
+            "fill_quantity": decision.sized.fill if quantity else Decimal(0),
         }
 
 

@@ -1,16 +1,42 @@
 """The orders of next opportunities as trucks: what is needed, and what fills them up."""
 
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from vmi_domain.replenishment.decisions import Decision, within_life
-from vmi_domain.replenishment.loading import Load, LoadLine, build
-from vmi_domain.replenishment.quantities import NOTHING
-from vmi_domain.replenishment.reviewing import Terms, review
-from vmi_domain.replenishment.sizing import least_position
-from vmi_domain.stock.position import Key
+from vmi_domain.replenishment.loading import Load
+from vmi_domain.replenishment.reviewing import Case, review
+from vmi_replenishment import situations
+from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.situations import Situations
+from vmi_runtime.worker import Transaction
+from vmi_store import agreements
+
+
+async def whole(found: Situations, transaction: Transaction, master_data: MasterData) -> Situations:
+    """Return the situations with those of all keys that share a truck with one of them: they fill it together.
+
+    The caller has the turn at the keys' locations.
+    """
+    orders = {(*case.key[:2], supplier) for case in found.cases for supplier in _trucks_of(case)}
+    if not orders:
+        return found
+    sharing = await agreements.sharing_trucks(transaction.connection, sorted(orders))
+    missing = set(sharing).difference(case.key for case in found.cases)
+    if not missing:
+        return found
+    further = await situations.read(sorted(missing), transaction, master_data)
+    return Situations(
+        [*found.cases, *further.cases], [*found.due_ats, *further.due_ats], [*found.watched, *further.watched]
+    )
+
+
+def _trucks_of(case: Case) -> Sequence[str]:
+    """Return the suppliers whose trucks a case may go on; of one that nothing is agreed for any more, those it did."""
+    if case.terms is None:
+        return [one.supplier_id for one in case.live if one.is_undecided]
+    every = (case.terms, *case.others.values())
+    return [terms.supplier_id for terms in every if terms.truck is not None and terms.truck.fills]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,45 +53,24 @@ class LoadedOrder:
 def loads(found: Situations, supplier_id: str) -> list[LoadedOrder]:
     """Return the orders to a supplier whose agreements say what a truck holds. Nothing is written.
 
-    An item that is not needed yet may fill a truck, but no truck goes for it alone.
+    Where proposals fill trucks, it is what they say; else what would fill them. An item that is not needed yet may fill
+    a truck, but no truck goes for it alone.
     """
-    orders: dict[tuple[str, str, datetime], list[tuple[LoadLine, int]]] = defaultdict(list)
-    for case, result in zip(found.cases, review(found.cases), strict=True):
-        terms, decision = case.terms, result.decision
-        if terms is None or terms.pallets is None or decision is None or case.opportunity is None:
+    cases = [_filling(case) for case in found.cases]
+    orders: dict[tuple[str, ...], LoadedOrder] = {}
+    for case, result in zip(cases, review(cases), strict=True):
+        if case.terms is None or case.terms.supplier_id != supplier_id or case.opportunity is None:
             continue
-        if terms.supplier_id == supplier_id:
-            place = (*case.key[:2], case.opportunity.order_at)
-            orders[place].append((_line(case.key, terms, decision), terms.pallets.of_a_load))
-    return [
-        LoadedOrder(
-            customer_id,
-            location_id,
-            supplier_id,
-            order_at,
-            build([line for line, _ in lines], load_pallets=min(pallets for _, pallets in lines)),
-        )
-        for (customer_id, location_id, order_at), lines in sorted(orders.items())
-        if any(line.need for line, _ in lines)
-    ]
+        if result.load is not None and (result.load.loads or result.load.unmeasured):
+            order_at = case.opportunity.order_at
+            name = (*case.key[:2], order_at.isoformat(), str(case.held_because))
+            orders[name] = LoadedOrder(*case.key[:2], supplier_id, order_at, result.load)
+    return [orders[name] for name in sorted(orders)]
 
 
-def _line(key: Key, terms: Terms, decision: Decision) -> LoadLine:
-    assert terms.pallets is not None
-    need, rules = decision.need, within_life(decision.need)
-    expected = need.expected
-    until_next, daily = (
-        (0.0, None) if expected is None else (expected.until_next_arrival.mean, expected.until_next_arrival.daily_mean)
-    )
-    most = [one for one in (rules.maximum, rules.sells_in_life, rules.capacity) if one is not None]
-    return LoadLine(
-        key.item_id,
-        need=decision.quantity - decision.sized.fill,
-        pallet=terms.pallets.pallet,
-        step=terms.pallets.step,
-        position=need.position.inventory_position,
-        daily_demand=daily or 0.0,
-        minimum=least_position(need.policy.minimum or NOTHING, until_next),
-        maximum=min(most, default=None),
-        fill=decision.sized.fill,
-    )
+def _filling(case: Case) -> Case:
+    """Return the case as if its proposals filled trucks; what was told without them is nothing to keep."""
+    terms = case.terms
+    if terms is None or terms.truck is None or terms.truck.fills:
+        return case
+    return replace(case, terms=replace(terms, truck=replace(terms.truck, fills=True)))

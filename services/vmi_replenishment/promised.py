@@ -3,12 +3,12 @@
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from vmi_domain.replenishment.promising import Limit, PassedOver, Promise
-from vmi_domain.replenishment.quantities import NOTHING
+from vmi_domain.replenishment.quantities import FINEST, NOTHING
 from vmi_domain.replenishment.reviewing import Case, Terms, Want, limited, may_fall_over, stays_with, wants
 from vmi_domain.replenishment.sharing import Claim, share_out
 from vmi_domain.stock.position import Key
@@ -182,12 +182,15 @@ class _Division:
     def promise(self, one: _Limited, stated: Mapping[Pool, Stated]) -> Promise:
         key = one.case.key
         competing = [other for other in (*self.own.values(), *self.others) if other.pool == one.pool]
+        available = self.available[one.pool][one.order_day]
+        needed = sum((other.claim.need for other in competing), NOTHING)
         return Promise(
             limit=one.terms.sourcing.limit,
             stated_at=stated[one.pool].statement.stated_at,
-            available=self.available[one.pool][one.order_day],
+            available=available,
             wanted=self.own[key].claim.need,
             share=self.shares[key],
+            spare=(max(available - needed, NOTHING) / len(competing)).quantize(FINEST, ROUND_FLOOR),
             reliability=one.terms.on_time_in_full,
             competing=sum(1 for other in competing if other.claim.need) - 1,
         )

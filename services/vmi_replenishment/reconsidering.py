@@ -8,6 +8,7 @@ from vmi_domain.replenishment.reviewing import Review, review
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply_facts import Accepted
 from vmi_replenishment import promised, situations
+from vmi_replenishment.loads import whole
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.publishing import Issued, publish
 from vmi_replenishment.situations import Situations
@@ -24,7 +25,7 @@ async def reconsider(keys: Iterable[Key], transaction: Transaction, master_data:
     ordered = sorted(set(keys))
     if not ordered:
         return
-    found = await situations.read(ordered, transaction, master_data)
+    found = await whole(await situations.read(ordered, transaction, master_data), transaction, master_data)
     if not found.cases:
         return
     found = await promised.limit(found, transaction, master_data)

@@ -11,7 +11,7 @@ from vmi_domain.replenishment.approving import Doubt
 from vmi_domain.replenishment.decisions import Decision, decide
 from vmi_domain.replenishment.explanations import Explanation, explain, in_words, need_of
 from vmi_domain.replenishment.proposals import BOUND, BY_ORDER, Proposal
-from vmi_domain.replenishment.reviewing import Case, review
+from vmi_domain.replenishment.reviewing import Case, Review, review
 from vmi_domain.replenishment.telling import (
     Difference,
     Elsewhere,
@@ -23,6 +23,7 @@ from vmi_domain.replenishment.telling import (
 )
 from vmi_domain.stock.position import Key
 from vmi_replenishment import situations
+from vmi_replenishment.loads import whole
 from vmi_replenishment.master_data import MasterData
 from vmi_runtime.worker import Transaction
 from vmi_store import count_requests, exceptions, journal, positions, proposals, supply
@@ -62,18 +63,18 @@ class Story:
 
 async def of_proposal(proposal: Proposal, transaction: Transaction) -> Story:
     """Return the story of a proposal, by the last version that was decided on, and what is otherwise since."""
-    return await _of_proposal(proposal, *await _case(proposal.key, transaction), transaction)
+    case, result, unit = await _case(proposal.key, transaction)
+    return await _of_proposal(proposal, case, result, unit, transaction)
 
 
 async def of_key(key: Key, transaction: Transaction) -> Story | None:
     """Return why so much, or nothing, is proposed for a key now; None where nothing is agreed or known of it."""
-    case, unit = await _case(key, transaction)
-    if case is None or case.opportunity is None or case.terms is None:
+    case, result, unit = await _case(key, transaction)
+    if case is None or result is None or case.opportunity is None or case.terms is None:
         return None
     parts = [one for one in case.live if one.order_at == case.opportunity.order_at and one.is_undecided]
     if parts:
-        return await _of_proposal(parts[-1], case, unit, transaction)
-    [result] = review([case])
+        return await _of_proposal(parts[-1], case, result, unit, transaction)
     decision = result.decision
     assert decision is not None
     warnings = [doubt.in_words for doubt in case.doubts]
@@ -95,14 +96,16 @@ async def of_key(key: Key, transaction: Transaction) -> Story | None:
     )
 
 
-async def _of_proposal(proposal: Proposal, case: Case | None, unit: str, transaction: Transaction) -> Story:
+async def _of_proposal(
+    proposal: Proposal, case: Case | None, result: Review | None, unit: str, transaction: Transaction
+) -> Story:
     issued = await proposals.versions(transaction.connection, proposal)
     own = [one for one in issued if "steps" in one.explanation and one.issued_at == _decided_at(one.explanation)]
     explanation = (own or issued)[-1].explanation
     order_at, deliver_at = (datetime.fromisoformat(explanation["opportunity"][at]) for at in ("order_at", "deliver_at"))
     [decision] = decide([need_of(explanation)])
     # The quantity stands; how long it lasts, and what else to do, follow from what stands there today.
-    today, as_it_stands = _as_it_stands(proposal, case) or (decision, explanation)
+    today, as_it_stands = _as_it_stands(proposal, case, result) or (decision, explanation)
     warnings = [Doubt(one).in_words for one in as_it_stands.get("warnings", ())]
     warnings += await _open_about(proposal.key, transaction)
     if proposal.held_because is not None:
@@ -124,14 +127,13 @@ async def _of_proposal(proposal: Proposal, case: Case | None, unit: str, transac
     )
 
 
-def _as_it_stands(proposal: Proposal, case: Case | None) -> tuple[Decision, Explanation] | None:
+def _as_it_stands(proposal: Proposal, case: Case | None, result: Review | None) -> tuple[Decision, Explanation] | None:
     """Return what would be decided now of a proposal whose quantity still follows the need; None of others."""
     if case is None or case.opportunity is None or not proposal.is_undecided:
         return None
     if proposal.order_at != case.opportunity.order_at:
         return None
-    [result] = review([case])
-    if result.decision is None:
+    if result is None or result.decision is None:
         return None
     told = explain(result.decision, case.opportunity, case.now)
     return result.decision, {**told, "warnings": [doubt.value for doubt in case.doubts]}
@@ -163,13 +165,17 @@ def _settled_already(case: Case) -> str:
     )
 
 
-async def _case(key: Key, transaction: Transaction) -> tuple[Case | None, str]:
-    """Return the key as it stands now, without what is noted as due: nothing is changed by asking."""
+async def _case(key: Key, transaction: Transaction) -> tuple[Case | None, Review | None, str]:
+    """Return the key as it stands now and what would follow, its item's unit last: nothing is changed by asking."""
     master_data = MasterData()
     found = await situations.as_offered([key], transaction, master_data)
+    found = await whole(found, transaction, master_data)
     copies = await master_data.as_of_now(transaction, {key.customer_id})
     units = await copies.units([key])
-    return (found.cases[0] if found.cases else None, units[key.customer_id, key.item_id])
+    unit = units[key.customer_id, key.item_id]
+    if not found.cases or found.cases[0].key != key:
+        return None, None, unit
+    return found.cases[0], review(found.cases)[0], unit
 
 
 async def _open_about(key: Key, transaction: Transaction) -> list[str]:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
 from typing import Final
 
 from vmi_contracts.inbound import AgreementMade, Approval, Mode
@@ -9,11 +10,12 @@ from vmi_contracts.inbound import Policy as AgreedPolicy
 from vmi_contracts.inbound import ServiceMeasure as AgreedMeasure
 from vmi_domain.costs import critical_ratio
 from vmi_domain.replenishment.approving import Tolerance
+from vmi_domain.replenishment.loading import Sizes, Truck
 from vmi_domain.replenishment.needs import BufferFactors, Policy, PolicyKind, ServiceMeasure, UnmetDemand
 from vmi_domain.replenishment.opportunities import Calendar
 from vmi_domain.replenishment.promising import Limit
 from vmi_domain.replenishment.quantities import FINEST, OrderRules, Rounding
-from vmi_domain.replenishment.reviewing import Pallets, Sourcing, Terms
+from vmi_domain.replenishment.reviewing import Sourcing, Terms
 from vmi_domain.replenishment.steadiness import Steadiness
 from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.understanding.classes import DEFAULT_TARGETS
@@ -69,15 +71,31 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
             source_share=agreement.supply_share,
             source_priority=agreement.supply_priority,
         ),
-        pallets=_pallets(agreement),
+        truck=_truck(agreement),
         target_by_class=_by_class(agreement),
     )
 
 
-def _pallets(agreement: AgreementMade) -> Pallets | None:
-    if agreement.pallet is None or agreement.load_pallets is None:
+def _truck(agreement: AgreementMade) -> Truck | None:
+    holds = Sizes(*map(_exact, (agreement.load_pallets, agreement.load_weight, agreement.load_volume)))
+    if not any(holds):
         return None
-    return Pallets(agreement.pallet, agreement.pallet_layer or agreement.pallet, agreement.load_pallets)
+    return Truck(
+        holds=holds,
+        takes=Sizes(
+            None if agreement.pallet is None else 1 / Fraction(agreement.pallet),
+            _exact(agreement.gross_weight),
+            _exact(agreement.gross_volume),
+        ),
+        step=agreement.truck_step,
+        most=agreement.load_trucks,
+        cover_days=agreement.load_cover_days,
+        fills=agreement.load_building == "trucks",
+    )
+
+
+def _exact(size: Decimal | int | None) -> Fraction | None:
+    return None if size is None else Fraction(size)
 
 
 def _budget(agreement: AgreementMade) -> Decimal | None:

@@ -677,10 +677,24 @@ class AgreementMade(Part):
     pallet_layer: Annotated[Quantity, Field(gt=0)] | None = None
     """Base units in a layer of it: loads are filled up by layers; by pallets where it is missing."""
     load_pallets: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Pallets of a full truck; ``vmi loads`` fills them."""
-    load_building: Literal["none", "layers", "pallets"] = "none"
-    """What orders of the item are filled up to: whole layers of a pallet, or whole pallets, as long as no limit is in
-    the way. What is not needed yet is told apart (``fill_quantity``)."""
+    """Pallets of a full truck; ``vmi loads`` shows how they fill."""
+    gross_weight: Annotated[Quantity, Field(gt=0)] | None = None
+    """Kilograms of a base unit."""
+    load_weight: Annotated[Quantity, Field(gt=0)] | None = None
+    """Kilograms of a full truck."""
+    gross_volume: Annotated[Quantity, Field(gt=0)] | None = None
+    """Cubic metres of a base unit."""
+    load_volume: Annotated[Quantity, Field(gt=0)] | None = None
+    """Cubic metres of a full truck."""
+    load_building: Literal["none", "layers", "pallets", "trucks"] = "none"
+    """What orders are filled up to, as long as no limit is in the way: whole layers of a pallet or whole pallets of the
+    item; or whole trucks of all that the supplier sends there for an order day, by the items that would run out first.
+    What is not needed yet is told apart (``fill_quantity``)."""
+    load_trucks: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """The most trucks for an order day; what is needed beyond them waits, the items that last longest first."""
+    load_cover_days: Annotated[float, Field(gt=0, le=730)] | None = None
+    """Days of expected demand that the inventory position may cover by filling up trucks; the maximum, space and shelf
+    life limit it in any case."""
 
     supply_limit: SupplyLimit = SupplyLimit.NONE
     """Of suppliers who state their supply."""
@@ -745,7 +759,12 @@ class AgreementMade(Part):
     @property
     def load_step(self) -> Decimal | None:
         """Return the base units that orders are filled up to a whole number of."""
-        return {"none": None, "layers": self.pallet_layer, "pallets": self.pallet}[self.load_building]
+        return {"layers": self.pallet_layer, "pallets": self.pallet}.get(self.load_building)
+
+    @property
+    def truck_step(self) -> Decimal:
+        """Return the base units by which a truck is filled up: a layer, a pallet, or what is ordered as one."""
+        return self.pallet_layer or self.pallet or self.multiple or self.pack
 
     @property
     def identity(self) -> str:
@@ -800,11 +819,24 @@ class AgreementMade(Part):
             raise ValueError("load_pallets needs a pallet, the base units on one")
         if self.load_step is not None and self.load_step % (self.multiple or self.pack):
             raise ValueError(f"{self.load_building} of {self.load_step} are no whole number of the multiple or pack")
-        if self.load_building != "none" and self.load_step is None:
+        if self.load_building == "trucks":
+            self._require_trucks()
+        elif self.load_building != "none" and self.load_step is None:
             raise ValueError(f"load_building by {self.load_building} needs a pallet, and by layers a pallet_layer")
         if self.tolerance_value is not None and self.unit_price is None:
             raise ValueError("tolerance_value needs a unit_price")
         return self
+
+    def _require_trucks(self) -> None:
+        sizes = (self.load_pallets, self.load_weight, self.load_volume)
+        if not any(sizes):
+            raise ValueError("load_building by trucks needs load_pallets, load_weight or load_volume, what one holds")
+        if self.load_weight is not None and self.gross_weight is None:
+            raise ValueError("load_weight needs a gross_weight, the kilograms of a base unit")
+        if self.load_volume is not None and self.gross_volume is None:
+            raise ValueError("load_volume needs a gross_volume, the cubic metres of a base unit")
+        if self.truck_step % (self.multiple or self.pack):
+            raise ValueError(f"trucks that fill by {self.truck_step} need a whole number of the multiple or pack in it")
 
 
 _BAND: Final = ("band_owner", "minimum", "maximum", "maximum_is_hard", "minimum_days", "maximum_days")

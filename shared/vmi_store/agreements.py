@@ -180,6 +180,28 @@ _KEYS_OF = text(f"""
 """)  # noqa: S608 - our own words
 
 
+async def sharing_trucks(connection: AsyncConnection, orders: Sequence[tuple[str, str, str]]) -> list[Key]:
+    """Return the keys whose agreements, on whatever day, fill trucks of these (customer, location, supplier)."""
+    result = await connection.execute(
+        _SHARING_TRUCKS,
+        {
+            "customers": [customer for customer, _, _ in orders],
+            "locations": [location for _, location, _ in orders],
+            "suppliers": [supplier for _, _, supplier in orders],
+        },
+    )
+    return sorted(Key(*row) for row in result)
+
+
+_SHARING_TRUCKS = text("""
+    SELECT DISTINCT agreement.customer_id, agreement.location_id, agreement.item_id
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:suppliers AS text[]))
+        AS wanted (customer_id, location_id, supplier_id)
+    JOIN agreement USING (customer_id, location_id, supplier_id)
+    WHERE agreement.terms ->> 'load_building' = 'trucks'
+""")
+
+
 def _pairs(keys: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     distinct = sorted(set(keys))
     return {"customers": [customer for customer, _ in distinct], "names": [name for _, name in distinct]}

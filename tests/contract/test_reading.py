@@ -119,6 +119,10 @@ def test_an_unknown_time_zone_is_refused_by_name() -> None:
         ({"effective_from": "2025-02-01", "effective_to": "2025-01-01"}, "before effective_from"),
         ({"load_building": "layers", "pallet": "40"}, "needs a pallet, and by layers a pallet_layer"),
         ({"load_building": "pallets", "pallet": "40", "pack": "12"}, "no whole number of the multiple or pack"),
+        ({"load_building": "trucks", "pallet": "40"}, "what one holds"),
+        ({"load_building": "trucks", "load_weight": "900"}, "needs a gross_weight"),
+        ({"load_building": "trucks", "load_volume": "30"}, "needs a gross_volume"),
+        ({"load_building": "trucks", "pallet": "40", "load_pallets": 26, "pack": "12"}, "trucks that fill by 40"),
     ],
 )
 def test_an_agreement_that_contradicts_itself_is_refused(terms: dict[str, Any], complaint: str) -> None:

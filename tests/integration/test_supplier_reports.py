@@ -81,7 +81,7 @@ async def test_loads_show_need_and_fill_of_each_truck(chain: Chain) -> None:
     assert int(line["need"]) + int(line["fill"]) == 200
     assert int(line["need"]) == (await chain.latest()).quantity
     assert row_of(lines, chain.customer)[1:] == [
-        "store-1", "2025-03-06", "1", "4.00", "milk", line["need"], line["fill"],
+        "store-1", "2025-03-06", "1", "4.00", "pallets", "(100%)", "milk", line["need"], line["fill"],
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
@@ -18,7 +19,7 @@ from vmi_domain.replenishment.decisions import (
     ReasonForZero,
     decide,
 )
-from vmi_domain.replenishment.loading import Load, LoadLine, build
+from vmi_domain.replenishment.loading import Load, LoadLine, Sizes, Truck, build
 from vmi_domain.replenishment.quantities import Constraint, OrderRules, to_order
 from vmi_replenishment.terms import terms_of
 
@@ -80,17 +81,19 @@ def test_an_agreed_value_is_what_it_pays_for():
     assert (rules.budget, rules.capacity) == (Decimal("33.333333"), 50)
 
 
-def line(name: str, pallets: int, *, cover: int, maximum: int | None = None, minimum: int = 0) -> LoadLine:
-    """An item of ten a pallet that sells one a day: its cover in days is its position once the need has come."""
+def line(
+    name: str, pallets: int, *, cover: int, maximum: int | None = None, minimum: int = 0, trucks: int | None = None
+) -> LoadLine:
+    """An item of ten a pallet, 26 a truck, that sells one a day: its cover in days is its position with the need."""
+    position = Decimal(cover - 10 * pallets)
     return LoadLine(
         name,
         need=Decimal(10 * pallets),
-        pallet=Decimal(10),
-        step=Decimal(10),
-        position=Decimal(cover - 10 * pallets),
+        truck=Truck(Sizes(pallets=Fraction(26)), Sizes(pallets=Fraction(1, 10)), Decimal(10), trucks),
+        position=position,
         daily_demand=1.0,
         minimum=Decimal(minimum),
-        maximum=None if maximum is None else Decimal(maximum),
+        most=None if maximum is None else Decimal(maximum) - position,
     )
 
 
@@ -101,7 +104,7 @@ def fills(load: Load) -> dict[str, Decimal]:
 def test_s19_f46_a_truck_of_26_pallets_for_22_pulls_forward_four_by_lowest_cover_never_above_the_maximum():
     lines = [line("a", 10, cover=200), line("b", 6, cover=60, maximum=75), line("c", 6, cover=80)]
 
-    load = build(lines, load_pallets=26)
+    load = build(lines)
 
     assert fills(load) == {"a": 0, "b": 10, "c": 30}
     assert {one.name: one.need for one in load.lines} == {"a": 100, "b": 60, "c": 60}, "need and fill are kept apart"
@@ -109,28 +112,31 @@ def test_s19_f46_a_truck_of_26_pallets_for_22_pulls_forward_four_by_lowest_cover
 
 
 def test_what_does_not_fit_under_any_maximum_stays_empty():
-    load = build([line("a", 22, cover=220, maximum=235)], load_pallets=26)
+    load = build([line("a", 22, cover=220, maximum=235)])
 
     assert (fills(load), load.pallets) == ({"a": 10}, 23)
 
 
-def test_what_exceeds_a_truck_by_little_waits_by_highest_cover_never_below_the_minimum():
-    lines = [line("a", 20, cover=300, minimum=295), line("b", 7, cover=200)]
+def test_s19_what_exceeds_the_agreed_trucks_waits_by_highest_cover_never_below_the_minimum():
+    lines = [line("a", 20, cover=300, minimum=295, trucks=1), line("b", 7, cover=200)]
 
-    load = build(lines, load_pallets=26)
+    load = build(lines)
 
+    assert load.exceeded
     assert (fills(load), load.loads, load.pallets) == ({"a": 0, "b": -10}, 1, 26)
 
 
 def test_what_fills_up_a_pallet_already_is_no_need_of_the_truck():
-    load = build([replace(line("a", 5, cover=40), need=Decimal(43), fill=Decimal(7))], load_pallets=6)
+    truck = Truck(Sizes(pallets=Fraction(6)), Sizes(pallets=Fraction(1, 10)), Decimal(10))
+
+    load = build([replace(line("a", 5, cover=40), truck=truck, filled=Decimal(7))])
 
     assert ([(one.need, one.fill) for one in load.lines], load.pallets) == ([(43, 17)], 6)
 
 
 def test_a_full_truck_needs_nothing():
-    assert fills(build([line("a", 26, cover=10)], load_pallets=26)) == {"a": 0}
-    assert build([], load_pallets=26).loads == 0
+    assert fills(build([line("a", 26, cover=10)])) == {"a": 0}
+    assert build([]).loads == 0
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,22 @@ def test_an_agreed_minimum_and_maximum_may_be_the_policy(files: Files) -> None:
     assert files.one()["reason"] == "above_reorder_point"
 
 
+def test_s19_trucks_are_filled_up_by_what_runs_out_first_and_fill_is_told_apart(files: Files) -> None:
+    slow = [line.replace("l,i,", "l,slow,").rpartition(",")[0] + ",2" for line in STEADY]
+    files.sales("location_id,item_id,date,quantity", *STEADY, *slow)
+    files.stock("location_id,item_id,on_hand", "l,i,30", "l,slow,60", "elsewhere,i,500")
+    truck = "load_building,pallet,pallet_layer,load_pallets,lead_time_days,review_days"
+    files.agreements(f"location_id,item_id,supplier_id,{truck}", "*,*,s,trucks,20,4,8,3,7")
+
+    rows = {(row["location_id"], row["item_id"]): row for row in files.propose("--all")}
+
+    truckload = [rows["l", "i"], rows["l", "slow"]]
+    assert sum(float(row["quantity"]) for row in truckload) == pytest.approx(160, abs=4)
+    assert float(rows["l", "i"]["fill_quantity"]) > 0
+    assert rows["l", "i"]["binding_constraint"] == "trucks"
+    assert float(rows["elsewhere", "i"]["quantity"]) == 0, "no truck goes for what nobody needs"
+
+
 def test_weekly_data_serve_a_lead_time_of_days_pro_rata(files: Files) -> None:
     files.sales("location_id,item_id,date,quantity", *(f"l,i,{AS_OF - timedelta(weeks=n)},70" for n in range(1, 61)))
     files.agreements("location_id,item_id,lead_time_days,review_days", "*,*,10,7")

@@ -63,6 +63,8 @@ class ReasonForZero(StrEnum):
     """Something is missing, but the customer has no space for one multiple."""
     SUPPLY_SHORT = "supply_short"
     """Something is missing, but the supplier can promise less than one multiple of it."""
+    TRUCKS_FULL = "trucks_full"
+    """Something is missing, but the agreed trucks are full of what is wanted more urgently."""
     LESS_THAN_ROUNDING = "less_than_rounding"
     """What is missing is less than rounding leaves out."""
     DEMAND_UNKNOWN = "demand_unknown"
@@ -118,6 +120,20 @@ def _decided(need: Need, size: Size) -> Decision:
     return Decision(need, size.source, size.level, point, missing, sized, reason)
 
 
+def on_trucks(decision: Decision, fill: Decimal) -> Decision:
+    """Return the decision with what its trucks add to its need, or, below zero, have no room for."""
+    if not fill:
+        return decision
+    rules = decision.need.rules
+    rules = replace(rules, truck_fill=fill) if fill > 0 else replace(rules, truck_room=decision.quantity + fill)
+    need, point = replace(decision.need, rules=rules), decision.reorder_point
+    position = need.position.inventory_position
+    sized = to_order(missing=decision.missing, position=position, rules=within_life(need))
+    triggered = point is None or is_triggered(inventory_position=position, reorder_point=point)
+    reason = None if sized.quantity else _reason_for_zero(sized, triggered=triggered)
+    return replace(decision, need=need, sized=sized, reason_for_zero=reason)
+
+
 def within_life(need: Need) -> OrderRules:
     """Return the rules with what sells before it expires: the demand until the arrival, and as long as it keeps then.
 
@@ -158,6 +174,8 @@ def _reason_for_zero(sized: Sized, *, triggered: bool) -> ReasonForZero:
             return ReasonForZero.NO_SPACE
         case Constraint.SUPPLY:
             return ReasonForZero.SUPPLY_SHORT
+        case Constraint.TRUCKS:
+            return ReasonForZero.TRUCKS_FULL
         case Constraint.MULTIPLE:
             return ReasonForZero.LESS_THAN_ROUNDING
         case _:

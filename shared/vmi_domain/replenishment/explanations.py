@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 from vmi_domain.distributions import Family
 from vmi_domain.replenishment.decisions import Decision, LevelSource, ReasonForZero, decide
+from vmi_domain.replenishment.loading import Load, as_decimal
 from vmi_domain.replenishment.needs import (
     DIGITS,
     Arrival,
@@ -81,6 +83,8 @@ def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) 
                 "capacity": _text(need.rules.capacity),
                 "available": _text(need.rules.available),
                 "load_step": _text(need.rules.load_step),
+                "truck_fill": _text(need.rules.truck_fill),
+                "truck_room": _text(need.rules.truck_room),
             },
         },
         "steps": _steps(decision),
@@ -120,7 +124,10 @@ def in_words(decision: Decision) -> str:
     days = "" if expected is None else f" for {expected.until_next_arrival.days:.1f} days of demand"
     level = f"{_BY.get(decision.source, 'order-up-to level')} {_text(decision.level)}{days}"
     new = f" ({NO_HISTORY})" if expected is None or expected.basis is Basis.AGREED_RATE else _by_plan(expected)
-    bound = f"{_BOUND[decision.binding]} {_plain(decision.quantity)}.{_aimed_at(decision)}"
+    makes = "filling up the truck makes it" if decision.need.rules.truck_fill else _BOUND[decision.binding]
+    bound = f"{makes} {_plain(decision.quantity)}.{_aimed_at(decision)}"
+    if not decision.missing:
+        return f"Position {position} lasts for now; {bound}"
     if decision.need.policy.kind is PolicyKind.REORDER_POINT_QUANTITY and decision.reorder_point is not None:
         point = _plain(decision.reorder_point)
         return f"Position {position} is at or below the reorder point {point}{days}{new}; {bound}"
@@ -173,6 +180,7 @@ _BOUND: Final = {
     Constraint.CAPACITY: "the space there leaves room for",
     Constraint.SUPPLY: "the supplier can promise",
     Constraint.LOAD: "filling up whole layers or pallets makes it",
+    Constraint.TRUCKS: "the agreed trucks have room for",
 }
 _ZERO: Final = {
     ReasonForZero.COVERED: "Position {position} covers the order-up-to level {level}.",
@@ -183,6 +191,9 @@ _ZERO: Final = {
     ReasonForZero.SHORT_LIFE: "Position {position} is all that is sold before it expires.",
     ReasonForZero.NO_SPACE: "Position {position} leaves no space for one multiple.",
     ReasonForZero.SUPPLY_SHORT: "Position {position} is below the level {level}; the supplier can promise nothing.",
+    ReasonForZero.TRUCKS_FULL: (
+        "Position {position} is below the level {level}; the agreed trucks are full of what is wanted more urgently."
+    ),
     ReasonForZero.LESS_THAN_ROUNDING: "Position {position} is below the level {level} by less than rounding cares for.",
     ReasonForZero.DEMAND_UNKNOWN: "Nothing is known of the demand: no history, no agreed daily demand, no agreed band.",
 }
@@ -310,6 +321,8 @@ def need_of(explanation: Explanation) -> Need:
             capacity=_decimal(rules.get("capacity")),
             available=_decimal(rules.get("available")),
             load_step=_decimal(rules.get("load_step")),
+            truck_fill=_decimal(rules.get("truck_fill")),
+            truck_room=_decimal(rules.get("truck_room")),
         ),
         expected=None if demand is None else _read_expected(demand),
         arrivals=tuple(Arrival(one["days"], Decimal(one["quantity"])) for one in inputs.get("arrivals") or ()),
@@ -378,6 +391,8 @@ def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
             {"supplier_id": one.supplier_id, "wanted": _plain(one.wanted), "share": _plain(one.share)}
             for one in issue.instead_of
         ]
+    if issue.load is not None:
+        explanation["load"] = _load(issue.load)
     if issue.doubts:
         explanation["warnings"] = [doubt.value for doubt in issue.doubts]
     if issue.override is not None:
@@ -414,6 +429,49 @@ def _promise(promise: Promise) -> dict[str, Any]:
     }
 
 
+def _load(load: Load) -> dict[str, Any]:
+    """Return the trucks of the whole order: how they are filled, and of that what is needed."""
+    kinds = zip(load.of_a_truck._asdict().items(), load.needed, load.loaded, strict=True)
+    told: dict[str, Any] = {
+        "trucks": load.loads,
+        "full": load.is_full,
+        "items": len(load.lines),
+        "rooms": {
+            kind: {"of_a_truck": _plain(as_decimal(there)), "needed": _size(needed), "loaded": _size(loaded)}
+            for (kind, there), needed, loaded in kinds
+            if there is not None
+        },
+    }
+    if load.exceeded:
+        told["exceeded"] = True
+    if load.unmeasured:
+        told["unmeasured"] = list(load.unmeasured[:MOST_NAMED])
+    return told
+
+
+def _size(size: Fraction | None) -> str | None:
+    return None if size is None else _plain(as_decimal(size))
+
+
+def load_in_words(load: Load) -> str:
+    """Return one sentence on the trucks that an order goes on."""
+    if load.unmeasured:
+        return (
+            f"The truck is not filled up: it is not agreed what {', '.join(load.unmeasured[:MOST_NAMED])} takes of it."
+        )
+    named = zip(("pallets", "kg", "m³"), load.of_a_truck, load.needed, load.loaded, strict=True)
+    rooms = ", ".join(
+        f"{_size(loaded)} of {_plain(as_decimal(there * load.loads))} {name} ({_size(needed)} needed)"
+        for name, there, needed, loaded in named
+        if there is not None
+    )
+    trucks = "1 truck" if load.loads == 1 else f"{load.loads} trucks"
+    if load.exceeded:
+        return f"{trucks}: {rooms}; no more trucks are agreed, the rest waits."
+    return f"{trucks}: {rooms}." if load.is_full else f"{trucks}: {rooms}; no item may be filled up further."
+
+
+MOST_NAMED: Final = 5
 CUSTOMER_OVERRIDE: Final = "customer_override"
 
 
@@ -435,6 +493,8 @@ def explained_in_words(issue: Issue) -> str:
         )
     for one in issue.instead_of:
         words = f"{words} {one.supplier_id} can send {_plain(one.share)} of {_plain(one.wanted)}."
+    if issue.load is not None:
+        words = f"{words} {load_in_words(issue.load)}"
     if issue.promise is not None and issue.promise.short:
         short, wanted = _plain(issue.promise.short), _plain(issue.promise.wanted)
         words = f"{words} The supplier's promise leaves {short} of {wanted} uncovered."

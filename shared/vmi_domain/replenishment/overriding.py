@@ -22,6 +22,7 @@ class Override:
 def sized(quantity: Decimal, rules: OrderRules) -> Sized:
     """Return what to order for a wish: it goes before policy, minimum order and maximum, but packs stay whole."""
     free = replace(rules, minimum_order=NOTHING, largest_order=None, budget=None, maximum=None, load_step=None)
+    free = replace(free, truck_fill=None, truck_room=None)
     return to_order(missing=quantity, position=NOTHING, rules=free)
 
 

@@ -56,6 +56,8 @@ class Promise:
     """What of the available is for this proposal; others need the rest."""
     competing: int = 0
     """Others who need of the same supply."""
+    spare: Decimal = NOTHING
+    """What nobody needs of the available, in equal parts for all who draw on it: a truck may be filled up with it."""
     reliability: float | None = None
     """Of what it confirmed, the share that came in time and in full, where that was learned."""
 

@@ -41,6 +41,8 @@ class Constraint(StrEnum):
     """What the supplier can promise."""
     LOAD = "load"
     """Whole layers or pallets."""
+    TRUCKS = "trucks"
+    """Whole trucks: what fills them up, or what the agreed number of them leaves room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,10 @@ class OrderRules:
     """What the supplier can promise of this order, where it is not to exceed that."""
     load_step: Decimal | None = None
     """Base units in a layer or on a pallet, where orders are filled up to whole ones (S19)."""
+    truck_fill: Decimal | None = None
+    """What this item adds to fill up the trucks that its order goes on."""
+    truck_room: Decimal | None = None
+    """What of it these trucks hold, where no more of them are agreed."""
 
     def __post_init__(self) -> None:
         if self.multiple <= 0:
@@ -99,14 +105,17 @@ def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized
     expires and what there is space for, and no more than the supplier can promise; what these cut is
     rounded *down* to the multiple again. (Rounding first and raising to the minimum then
     would leave the multiple.) What is needed then is filled up to whole layers or pallets, where that
-    is agreed and no limit is in the way; it is kept apart as ``fill``.
+    is agreed and no limit is in the way, or by what was found to fill the order's trucks, for which
+    nothing need be missing; it is kept apart as ``fill``.
     """
-    if missing <= NOISE:
+    if missing <= NOISE and not rules.truck_fill:
         return Sized(NOTHING, Constraint.NEED, (Step(Constraint.NEED, NOTHING),))
+    if missing <= NOISE:
+        missing = NOTHING
     steps = [Step(Constraint.NEED, missing)]
     quantity = missing
 
-    if quantity < rules.minimum_order:
+    if 0 < quantity < rules.minimum_order:
         quantity = rules.minimum_order
         steps.append(Step(Constraint.MINIMUM_ORDER, quantity))
 
@@ -120,24 +129,31 @@ def to_order(*, missing: Decimal, position: Decimal, rules: OrderRules) -> Sized
         if most is not None and quantity > most:
             quantity = _down(max(most, NOTHING), rules.multiple)
             steps.append(Step(constraint, quantity))
-    fill = _fill(quantity, position, rules, room)
+    fill = _fill(quantity, position, rules)
     if fill:
         steps.append(Step(Constraint.LOAD, quantity + fill))
+    if rules.truck_fill:
+        fill += rules.truck_fill
+        steps.append(Step(Constraint.TRUCKS, quantity + fill))
     return Sized(quantity + fill, steps[-1].constraint, tuple(steps), fill)
 
 
-def _fill(quantity: Decimal, position: Decimal, rules: OrderRules, room: Decimal | None) -> Decimal:
-    """Return what fills an order up to whole layers or pallets, nothing where a limit leaves no room for all of it.
+def _fill(quantity: Decimal, position: Decimal, rules: OrderRules) -> Decimal:
+    """Return what fills an order up to whole layers or pallets, nothing where a limit leaves no room for all of it."""
+    if rules.load_step is None or not quantity:
+        return NOTHING
+    whole, most = _up(quantity, rules.load_step), most_to_fill(position, rules)
+    return NOTHING if most is not None and whole > most else whole - quantity
+
+
+def most_to_fill(position: Decimal, rules: OrderRules) -> Decimal | None:
+    """Return up to what an order may be filled up, None where nothing limits it.
 
     Need may pass a soft maximum, what only fills up may not.
     """
-    if rules.load_step is None or not quantity:
-        return NOTHING
-    whole = _up(quantity, rules.load_step)
-    limits = [room, *(most for _, most in _limits(position, rules, room))]
-    if any(most is not None and whole > most for most in limits):
-        return NOTHING
-    return whole - quantity
+    room = None if rules.maximum is None else max(rules.maximum - position, NOTHING)
+    limits = (room, *(most for _, most in _limits(position, rules, room)))
+    return min((most for most in limits if most is not None), default=None)
 
 
 def _limits(
@@ -151,6 +167,7 @@ def _limits(
         (Constraint.SHELF_LIFE, None if rules.sells_in_life is None else rules.sells_in_life - position),
         (Constraint.CAPACITY, None if rules.capacity is None else rules.capacity - position),
         (Constraint.SUPPLY, rules.available),
+        (Constraint.TRUCKS, rules.truck_room),
     )
 
 

@@ -8,15 +8,25 @@ from uuid import UUID
 
 from vmi_domain.replenishment import proposals
 from vmi_domain.replenishment.approving import Doubt, Tolerance, reason_to_look, usual_order
-from vmi_domain.replenishment.decisions import Decision, decide
+from vmi_domain.replenishment.decisions import Decision, decide, on_trucks, within_life
+from vmi_domain.replenishment.loading import Filled, Load, LoadLine, Truck, build
 from vmi_domain.replenishment.needs import Arrival, Expected, Need, Policy, Position
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, days_until
 from vmi_domain.replenishment.overriding import Override, net_of, sized
 from vmi_domain.replenishment.promising import Limit, PassedOver, Promise
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, HeldBecause, Progress, Proposal, Status, Wanted
-from vmi_domain.replenishment.quantities import NOTHING, OrderRules
+from vmi_domain.replenishment.quantities import NOTHING, OrderRules, most_to_fill, to_order
 from vmi_domain.replenishment.reliability import Reliability
-from vmi_domain.replenishment.steadiness import EVERY_CHANGE, MAY_BE_ASKED, Steadiness, asked, is_damped, is_frozen
+from vmi_domain.replenishment.sizing import least_position
+from vmi_domain.replenishment.steadiness import (
+    EVERY_CHANGE,
+    MAY_BE_ASKED,
+    Steadiness,
+    asked,
+    is_damped,
+    is_frozen,
+    is_quiet,
+)
 from vmi_domain.stock.position import Key
 
 
@@ -32,18 +42,6 @@ class Sourcing:
     source_share: Decimal = Decimal(1)
     source_priority: int = 1
     """Of several suppliers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pallets:
-    """How an item is loaded."""
-
-    pallet: Decimal
-    """Base units on one."""
-    step: Decimal
-    """Base units by which a load is filled up: a layer or a pallet."""
-    of_a_load: int
-    """Pallets of a full truck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,8 @@ class Terms:
     is_shadow: bool = False
     """Whether the agreement is only tried out: nothing is offered."""
     sourcing: Sourcing = Sourcing()
-    pallets: Pallets | None = None
+    truck: Truck | None = None
+    """What its orders go on, where that is agreed."""
     on_time_in_full: float | None = None
     """The share of orders that came so, where that was learned."""
     target_by_class: tuple[tuple[str, float], ...] = ()
@@ -144,6 +143,8 @@ class Issue:
     doubts: tuple[Doubt, ...] = ()
     promise: Promise | None = None
     instead_of: tuple[PassedOver, ...] = ()
+    load: Load | None = None
+    """The trucks that the whole order goes on, where proposals fill these."""
     is_private: bool = False
     """Whether nobody is to hear of it: the agreement is only tried out."""
 
@@ -157,17 +158,27 @@ class Review:
     """After this moment the key is to be looked at again, even if nothing happens."""
     decision: Decision | None
     """The decision for the opportunity, also where it changes nothing."""
+    load: Load | None = None
+    """The trucks that its order goes on, where proposals fill these."""
 
 
 def review(cases: Sequence[Case]) -> list[Review]:
-    """Return one review a case. A case that has been reviewed and saved gives no issues when reviewed again."""
+    """Return one review a case. Cases that have been reviewed and saved give no issues when reviewed again.
+
+    What fills a truck depends on all that goes on it: cases whose agreements fill trucks come with all others of their
+    location and supplier that do.
+    """
     settled = [_settled(case) for case in cases]
     open_cases = [place for place, case in enumerate(cases) if case.terms is not None and case.opportunity is not None]
     needs = [_need(cases[place], settled[place]) for place in open_cases]
     decisions: list[Decision | None] = [None] * len(cases)
     for place, decision in zip(open_cases, decide(needs), strict=True):
         decisions[place] = decision
-    return [_reviewed(*one) for one in zip(cases, settled, decisions, strict=True)]
+    aboard = _loaded(cases, settled, decisions)
+    return [
+        _reviewed(case, after, decision, aboard.get(place))
+        for place, (case, after, decision) in enumerate(zip(cases, settled, decisions, strict=True))
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,22 +334,156 @@ def _need(case: Case, settled: _Settled) -> Need:
     )
 
 
-def _reviewed(case: Case, settled: _Settled, decision: Decision | None) -> Review:
+# On trucks (S19)
+
+
+@dataclass(frozen=True, slots=True)
+class _Aboard:
+    """What of a case goes on its trucks."""
+
+    load: Load
+    filled: Filled
+
+
+def _loaded(
+    cases: Sequence[Case], settled: Sequence[_Settled], decisions: Sequence[Decision | None]
+) -> Mapping[int, _Aboard]:
+    """Return how the orders of cases whose agreements fill trucks are loaded, by the cases' places.
+
+    A truck takes what goes from a supplier to a location at one opportunity; what is withheld, or only tried out, goes
+    on none of those that are sent.
+    """
+    orders: dict[tuple[object, ...], list[tuple[int, LoadLine]]] = {}
+    for place, (case, after, decision) in enumerate(zip(cases, settled, decisions, strict=True)):
+        terms, at = case.terms, case.opportunity
+        if terms is None or terms.truck is None or not terms.truck.fills or at is None or decision is None:
+            continue
+        order = (*case.key[:2], terms.supplier_id, at.order_at, _held_because(case, terms))
+        orders.setdefault(order, []).append((place, _load_line(case, terms, terms.truck, at, after, decision)))
+    found = {}
+    for of_order in orders.values():
+        load = build([line for _, line in of_order])
+        for (place, _), filled in zip(of_order, load.lines, strict=True):
+            found[place] = _Aboard(load, filled)
+    return found
+
+
+def _load_line(
+    case: Case, terms: Terms, truck: Truck, at: Opportunity, settled: _Settled, decision: Decision
+) -> LoadLine:
+    """Return a case as a line of its order.
+
+    What a person has a say in is not changed by a truck: what is countered, declined or frozen, and what the customer
+    asked for.
+    """
+    parts = proposals.at_opportunity(settled.standing, terms.supplier_id, at.order_at)
+    last = parts[-1] if parts else None
+    line = load_line(
+        case.key.item_id,
+        decision,
+        truck,
+        aboard=sum((part.quantity for part in parts if part.status in BOUND), NOTHING),
+        spare=None if case.promise is None or case.promise.limit is not Limit.CAP else case.promise.spare,
+    )
+    if case.override is not None:
+        return replace(line, need=sized(net_of(case.override, parts).quantity, terms.rules).quantity, is_fixed=True)
+    if last is None:
+        return line
+    if last.countered_by:
+        return replace(line, need=last.quantity, is_fixed=True)
+    if proposals.is_declined(parts):
+        most = last.quantity if proposals.reopens(parts) else NOTHING
+        return replace(line, need=min(line.need, most), is_fixed=True)
+    if is_frozen(at.order_at, case.now, terms.steadiness) and last.status in MAY_BE_ASKED:
+        stands = last.is_open and (line.most is None or last.quantity <= max(line.need, line.most))
+        return replace(line, told=last.quantity if stands else None, is_fixed=True)
+    if not proposals.reopens(parts):
+        return line if line.need else replace(line, is_fixed=True)
+    return _as_told(line, case, terms, parts, decision)
+
+
+def load_line(
+    name: str, decision: Decision, truck: Truck, *, aboard: Decimal = NOTHING, spare: Decimal | None = None
+) -> LoadLine:
+    """Return what was decided as a line of an order that goes on trucks.
+
+    ``spare`` is what of the supplier's supply nobody needs, where supply limits the order.
+    """
+    need, rules = decision.need, within_life(decision.need)
+    position, expected = need.position.inventory_position, need.expected
+    until_next, daily = 0.0, 0.0
+    if expected is not None:
+        until_next = expected.until_next_arrival.mean
+        daily = expected.until_next_arrival.daily_mean or 0.0
+    limits = [most_to_fill(position, rules)]
+    if spare is not None:
+        limits.append(decision.quantity + spare)
+    if truck.cover_days is not None:
+        limits.append(Decimal(repr(daily * truck.cover_days)) - position)
+    return LoadLine(
+        name,
+        need=decision.quantity,
+        truck=truck,
+        position=position,
+        daily_demand=daily,
+        minimum=least_position(need.policy.minimum or NOTHING, until_next),
+        most=min((one for one in limits if one is not None), default=None),
+        least=rules.minimum_order,
+        filled=decision.sized.fill,
+        aboard=aboard,
+    )
+
+
+def _as_told(line: LoadLine, case: Case, terms: Terms, parts: Sequence[Proposal], decision: Decision) -> LoadLine:
+    """Return a line with what its standing proposal says, and how far that is to stay although the need has moved."""
+    last, told = parts[-1], parts[-1].quantity
+    line = replace(line, told=told)
+    if not _differs_in_quantity_only(last, _wanted(case, terms, decision, None)):
+        return line
+    quiet = is_quiet(last, quantity=line.need, missing=decision.missing, steadiness=terms.steadiness)
+    if not quiet and last.needed != decision.missing:
+        return line
+    then = to_order(missing=last.needed, position=line.position, rules=within_life(decision.need))
+    needed_then = min(then.quantity, told)
+    if line.most is not None and told > max(line.need, line.most, needed_then):
+        return line
+    line = replace(line, is_quiet=True)
+    # Of what was told more than is needed now may fill the truck; what is less stays by the rule for one item alone.
+    stays = quiet if told >= line.need else _is_damped(terms, last, line.need, decision.missing, decision)
+    return replace(line, damped=needed_then) if stays else line
+
+
+# What follows
+
+
+def _reviewed(case: Case, settled: _Settled, decision: Decision | None, aboard: _Aboard | None) -> Review:
     issues, standing = settled.issues, settled.standing
+    is_loaded = aboard is not None and (aboard.filled.fill >= 0 or aboard.load.exceeded)
+    if decision is not None and aboard is not None and is_loaded:
+        decision = on_trucks(decision, aboard.filled.fill - decision.sized.fill)
     if decision is not None and case.terms is not None and case.opportunity is not None:
         parts = proposals.at_opportunity(standing, case.terms.supplier_id, case.opportunity.order_at)
         override = None if case.override is None else net_of(case.override, parts)
-        wanted = _wanted(case, case.terms, case.opportunity, decision, override)
-        following = _following(case, case.terms, parts, wanted, decision)
+        wanted = _wanted(case, case.terms, decision, override)
+        following = _following(case, case.terms, parts, wanted, decision, is_loaded=is_loaded)
         if following is not None:
             supersedes = following.version - 1 or None
             private = _is_private(parts[-1] if parts else None, following)
             issue = Issue(
-                following, supersedes, decision, override, case.doubts, case.promise, case.instead_of, private
+                following,
+                supersedes,
+                decision,
+                override,
+                case.doubts,
+                case.promise,
+                case.instead_of,
+                None if aboard is None else aboard.load,
+                private,
             )
             issues = (*issues, issue)
             standing = (*(one for one in standing if one.proposal_id != following.proposal_id), following)
-    return Review(issues, _due_at(case.opportunity, standing), decision)
+    load = None if aboard is None else aboard.load
+    return Review(issues, _due_at(case.opportunity, standing), decision, load)
 
 
 def _is_private(last: Proposal | None, following: Proposal) -> bool:
@@ -352,9 +497,12 @@ def _is_private(last: Proposal | None, following: Proposal) -> bool:
 
 
 def _following(
-    case: Case, terms: Terms, parts: Sequence[Proposal], wanted: Wanted, decision: Decision
+    case: Case, terms: Terms, parts: Sequence[Proposal], wanted: Wanted, decision: Decision, *, is_loaded: bool
 ) -> Proposal | None:
-    """Return what is wanted of the opportunity's proposal as its next version, None where it stays as it is."""
+    """Return what is wanted of the opportunity's proposal as its next version, None where it stays as it is.
+
+    A truck that ``is_loaded`` with it keeps what was told already wherever that serves; else it is to change.
+    """
     assert case.opportunity is not None
     order_at, now = case.opportunity.order_at, case.now
     following = proposals.proposed(
@@ -366,15 +514,10 @@ def _following(
     told = wanted
     if last.status in BOUND:
         told = replace(wanted, quantity=last.quantity + wanted.quantity, needed=last.quantity + wanted.needed)
-    if last.requested is not None or (proposals.reopens(parts) and _differs_in_quantity_only(last, wanted)):
-        damps = is_damped(
-            last,
-            quantity=told.quantity,
-            missing=told.needed,
-            need=decision.need,
-            steadiness=terms.steadiness,
-            rules=terms.rules,
-        )
+    if last.requested is not None or (
+        not is_loaded and proposals.reopens(parts) and _differs_in_quantity_only(last, wanted)
+    ):
+        damps = _is_damped(terms, last, told.quantity, told.needed, decision)
     if damps:
         return None
     if not is_frozen(order_at, now, terms.steadiness) or last.status not in MAY_BE_ASKED:
@@ -387,9 +530,24 @@ def _following(
     return asked(last, quantity=told.quantity, missing=told.needed, now=now)
 
 
-def _wanted(
-    case: Case, terms: Terms, opportunity: Opportunity, decision: Decision, override: Override | None
-) -> Wanted:
+def _is_damped(terms: Terms, last: Proposal, quantity: Decimal, missing: Decimal, decision: Decision) -> bool:
+    return is_damped(
+        last,
+        quantity=quantity,
+        missing=missing,
+        need=decision.need,
+        steadiness=terms.steadiness,
+        rules=terms.rules,
+    )
+
+
+def _held_because(case: Case, terms: Terms) -> HeldBecause | None:
+    return HeldBecause.SHADOW if terms.is_shadow else case.held_because
+
+
+def _wanted(case: Case, terms: Terms, decision: Decision, override: Override | None) -> Wanted:
+    opportunity = case.opportunity
+    assert opportunity is not None
     if override is not None:
         quantity, needed = sized(override.quantity, terms.rules).quantity, override.quantity
     else:
@@ -404,7 +562,7 @@ def _wanted(
         needed=needed,
         deliver_at=opportunity.deliver_at,
         expires_at=_expires_at(terms, opportunity, case.now),
-        held_because=HeldBecause.SHADOW if terms.is_shadow else case.held_because,
+        held_because=_held_because(case, terms),
         review_because=reason_to_look(
             quantity,
             tolerance=tolerance,

@@ -40,16 +40,23 @@ def is_damped(
     quantities: a need that lies at the edge of a pack would turn over a whole pack at every unit sold.
     A quantity that the rules allow no more (a maximum in danger, another pack) never stays.
     """
-    told = told_last(standing)
-    threshold = max(steadiness.minimum_change, Decimal(str(steadiness.minimum_change_share)) * max(told, quantity))
-    if threshold <= 0:
+    if not is_quiet(standing, quantity=quantity, missing=missing, steadiness=steadiness):
         return False
-    moved = abs(missing - standing.needed)
-    turned_over = abs(quantity - told)
-    if moved >= threshold or turned_over >= threshold + rules.multiple:
+    turned_over = abs(quantity - told_last(standing))
+    if turned_over >= _threshold(standing, quantity, steadiness) + rules.multiple:
         return False
     allowed = to_order(missing=standing.quantity, position=need.position.inventory_position, rules=rules)
     return not standing.is_undecided or allowed.quantity == standing.quantity
+
+
+def is_quiet(standing: Proposal, *, quantity: Decimal, missing: Decimal, steadiness: Steadiness) -> bool:
+    """Return whether the need has moved by less since it was told than is agreed to matter."""
+    return abs(missing - standing.needed) < _threshold(standing, quantity, steadiness)
+
+
+def _threshold(standing: Proposal, quantity: Decimal, steadiness: Steadiness) -> Decimal:
+    share = Decimal(str(steadiness.minimum_change_share))
+    return max(steadiness.minimum_change, share * max(told_last(standing), quantity))
 
 
 def told_last(standing: Proposal) -> Decimal:
