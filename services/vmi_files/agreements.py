@@ -106,8 +106,8 @@ def read(path: str, as_of: date, warn: Warn) -> Agreements:
     if further:
         said = "a further supplier of the same series; proposals go to the first one"
         warn(f"{table.place(further[0], 'supplier_id')}: {said} ({len(further)} rows)")
-    if by_classes := sorted(LIVE_ONLY & table.columns.keys()):
-        warn(f"{path}: {', '.join(by_classes)}: for the live service, which knows an item's class; not used here")
+    if for_others := sorted(LIVE_ONLY & table.columns.keys()):
+        warn(f"{path}: {', '.join(for_others)}: for the live service, which chooses models week by week; not used here")
     return Agreements(rows, as_of)
 
 
@@ -137,7 +137,7 @@ def agreement(table: Table, row: int) -> AgreementMade:
 
 
 LISTS: Final = frozenset({"order_weekdays", "receiving_weekdays", "holidays", "forecast_models"})
-LIVE_ONLY: Final = frozenset({"service_target_by_class", "forecast_models", "forecast_models_by_class"})
+LIVE_ONLY: Final = frozenset({"forecast_models", "forecast_models_by_class"})
 MAPPINGS: Final = frozenset({"service_target_by_class", "forecast_models_by_class"})
 DATES: Final = frozenset({"effective_from", "effective_to"})
 

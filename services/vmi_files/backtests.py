@@ -19,6 +19,7 @@ from vmi_domain.replenishment.replaying import Replayed, World, replay
 from vmi_domain.replenishment.reviewing import Terms
 from vmi_files import agreements, forecasts, sales, tables
 from vmi_files.agreements import Agreed
+from vmi_files.classes import by_class
 from vmi_files.periods import Periods
 from vmi_files.tables import FileRefused, Warn
 
@@ -332,7 +333,7 @@ def _read(order: Order, warn: Warn) -> _Setting:
         raise FileRefused(f"{order.sales}: the replay begins on {order.begin}, outside of the history")
     start = periods.start(history.first + first)
     agreed = agreements.read(order.agreements, start, warn)
-    found = [agreed.of(one) for one in history.series]
+    found = by_class(history, first, order.period, [agreed.of(one) for one in history.series])
     rows = np.array([row for row, one in enumerate(found) if one is not None and history.begins[row] < first], np.int64)
     if not rows.size:
         raise FileRefused(f"{order.agreements}: none in force on {start} for any series that is sold before then")

@@ -32,6 +32,7 @@ from vmi_domain.replenishment.replaying import World
 from vmi_domain.replenishment.reviewing import load_line
 from vmi_files import agreements, calendars, forecasts, sales, stock, tables
 from vmi_files.agreements import Agreed
+from vmi_files.classes import by_class
 from vmi_files.periods import Periods
 from vmi_files.sales import ONLY_CUSTOMER, Series
 from vmi_files.stock import Arrival, Held
@@ -168,7 +169,7 @@ def read(order: Order, warn: Warn) -> tuple[list[Situation], Panel, tuple[list[S
     _warn_of(order.supply, "not in the stock file", sorted(set(supply) - set(held)), warn)
     sold = set(history.series)
     history = forecasts.with_new(history, list(held))
-    agreed_for = [agreed.of(one) for one in history.series]
+    agreed_for = by_class(history, history.demand.shape[1], periods.period, [agreed.of(one) for one in history.series])
     situations = [
         Situation(one, row, held[one], supply.get(one, ()), terms, _times(terms, as_of))
         for row, (one, terms) in enumerate(zip(history.series, agreed_for, strict=True))

@@ -15,7 +15,10 @@ from typer.testing import CliRunner
 
 from vmi_cli.__main__ import app
 from vmi_domain.forecasting.accuracy import Said, by_lag, by_week
+from vmi_domain.forecasting.panel import Period
 from vmi_domain.stock.position import Key
+from vmi_files.classes import value_classes
+from vmi_files.sales import Sales, Series
 from vmi_forecast import profiling
 from vmi_runtime.worker import Transaction
 from vmi_store import past_forecasts, profiles
@@ -95,6 +98,20 @@ async def test_a_class_chooses_the_service_target_where_that_is_agreed(shop: Sho
         targets[name] = (await shop.latest()).explanation["inputs"]["policy"]["target"]
 
     assert targets == {"own": 0.6, "default": 0.97, "agreed": 0.99}
+
+
+async def test_a_file_of_the_same_history_has_the_same_classes(shop: Shop) -> None:
+    sold = {"bread": [90] * 56, "milk": [10, 0, 0, 0, 0, 0, 0] * 8}
+    for item, quantities in sold.items():
+        await shop.sells(quantities, item=item)
+    await refresh(shop)
+    keys = [Key(shop.customer, STORE, item) for item in sold]
+    async with shop.engine.connect() as connection:
+        live = await profiles.value_classes(connection, keys)
+
+    demand = np.array(list(sold.values()), np.float64)
+    history = Sales([Series(*key) for key in keys], -56, np.zeros(2, np.int64), demand, None, None, {})
+    assert value_classes(history, 56, Period.DAY, [None, None]) == [live[key] for key in keys] == ["A", "C"]
 
 
 async def test_f40_errors_are_against_what_was_forecast_then_and_not_now(shop: Shop) -> None:

@@ -48,6 +48,23 @@ def test_more_service_takes_more_stock_and_the_target_is_met(files: list[str]) -
     assert [one["policy"] for one in found].count("ERP minimum/maximum") >= 4
 
 
+def test_what_is_agreed_by_class_is_replayed_by_the_classes_known_when_it_begins(
+    files: list[str], tmp_path: Path
+) -> None:
+    """Demand rises by three from item to item: five to seven make 80 % of it less one item, zero and one are C."""
+    header = "location_id,item_id,lead_time_days,review_days,service_target"
+    by_hand = {item: target for items, target in ((range(3, 8), 0.97), ((1, 2), 0.95), ((0,), 0.9)) for item in items}
+    named = [f"*,{item},2,7,{target}" for item, target in by_hand.items()]
+    (tmp_path / "named.csv").write_text("\n".join([header, *named]))
+    (tmp_path / "classes.csv").write_text(f"{header},service_target_by_class\n*,*,2,7,.5,default\n")
+
+    one, other = (
+        told(["backtest", *files[:2], "--agreements", str(tmp_path / name)])[0] for name in ("named.csv", "classes.csv")
+    )
+
+    assert one == other
+
+
 def test_a_shorter_review_period_lowers_the_stock_and_raises_the_orders(files: list[str]) -> None:
     found = told(["whatif", "review-period", *files, "--review-days", "1,7,14"])
 

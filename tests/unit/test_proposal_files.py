@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,32 @@ def test_what_only_the_live_service_goes_by_is_said_not_to_count_here(files: Fil
     files.propose()
 
     assert "agreements.csv: forecast_models: for the live service" in files.stderr
+
+
+def test_a_class_chooses_the_service_target_as_it_does_live(files: Files) -> None:
+    """By value of the last year among all of the customer's; what never sold has no class."""
+    sold = {"most": 50, "some": 8, "little": 2}
+    rows = [
+        f"l,{item},{AS_OF - timedelta(days=n)},{each + n % 2}" for item, each in sold.items() for n in range(1, 141)
+    ]
+    files.sales("location_id,item_id,date,quantity", *rows)
+    files.stock("location_id,item_id,on_hand", *(f"l,{item},5" for item in (*sold, "new")))
+    terms = "location_id,item_id,lead_time_days,review_days,service_target"
+
+    def levels() -> dict[str, str]:
+        return {row["item_id"]: row["order_up_to"] for row in files.propose("--all")}
+
+    files.agreements(terms, "*,most,3,7,.97", "*,some,3,7,.95", "*,little,3,7,.90", "*,*,3,7,.6")
+    each_by_name = levels()
+    files.agreements(f"{terms},service_target_by_class", "*,*,3,7,.6,default")
+    assert levels() == each_by_name
+    priced = f"{terms},service_target_by_class,unit_price"
+    files.agreements(priced, "*,*,3,7,.6,default,1", "*,little,3,7,.6,default,99")
+    dear = levels()
+
+    assert "warning" not in files.stderr
+    assert (dear["most"], dear["some"]) != (each_by_name["most"], each_by_name["some"])
+    assert Decimal(dear["little"]) > Decimal(each_by_name["little"]), "by value, not by units"
 
 
 def test_parquet_goes_in_and_out(files: Files, tmp_path: Path) -> None:
