@@ -106,9 +106,14 @@ def read(path: str, as_of: date, warn: Warn) -> Agreements:
     if further:
         said = "a further supplier of the same series; proposals go to the first one"
         warn(f"{table.place(further[0], 'supplier_id')}: {said} ({len(further)} rows)")
-    if for_others := sorted(LIVE_ONLY & table.columns.keys()):
-        warn(f"{path}: {', '.join(for_others)}: for the live service, which chooses models week by week; not used here")
     return Agreements(rows, as_of)
+
+
+def warn_of_models(path: str, agreed: Agreements, why: str, warn: Warn) -> None:
+    """Say that models are named, and why they do not count here."""
+    made = [one for of_names in agreed.rows.values() for one in of_names]
+    if names := [name for name in MODELS if any(getattr(one, name) for one in made)]:
+        warn(f"{path}: {', '.join(names)}: not used here, {why}")
 
 
 def agreement(table: Table, row: int) -> AgreementMade:
@@ -137,7 +142,7 @@ def agreement(table: Table, row: int) -> AgreementMade:
 
 
 LISTS: Final = frozenset({"order_weekdays", "receiving_weekdays", "holidays", "forecast_models"})
-LIVE_ONLY: Final = frozenset({"forecast_models", "forecast_models_by_class"})
+MODELS: Final = ("forecast_models", "forecast_models_by_class")
 MAPPINGS: Final = frozenset({"service_target_by_class", "forecast_models_by_class"})
 DATES: Final = frozenset({"effective_from", "effective_to"})
 

@@ -333,6 +333,7 @@ def _read(order: Order, warn: Warn) -> _Setting:
         raise FileRefused(f"{order.sales}: the replay begins on {order.begin}, outside of the history")
     start = periods.start(history.first + first)
     agreed = agreements.read(order.agreements, start, warn)
+    agreements.warn_of_models(order.agreements, agreed, "where forecasts of each day are replayed", warn)
     found = by_class(history, first, order.period, [agreed.of(one) for one in history.series])
     rows = np.array([row for row, one in enumerate(found) if one is not None and history.begins[row] < first], np.int64)
     if not rows.size:

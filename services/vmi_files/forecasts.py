@@ -42,6 +42,7 @@ def read(order: Order, warn: Warn) -> tuple[list[Series], Panel]:
     agreed = None
     if order.agreements is not None:
         terms = agreements.read(order.agreements, order.periods.as_of, warn)
+        agreements.warn_of_models(order.agreements, terms, "where a larger model forecasts", warn)
         customers = {one.customer_id for one in history.series}
         named = terms.named(customers.pop() if len(customers) == 1 else sales.ONLY_CUSTOMER)
         rates = agreements.rates([terms.of(one) for one in named])

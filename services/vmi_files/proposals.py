@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from vmi_contracts.inbound import AgreementMade
 from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting.ahead import DAYS_OF, Totals, totals_ahead
 from vmi_domain.forecasting.panel import Flags, Floats, Integers, Panel, Period
-from vmi_domain.forecasting.rehearsal import totals_by_day
+from vmi_domain.forecasting.rehearsal import Over, totals_by_day
 from vmi_domain.replenishment import calibrating, cover, decisions, explanations
 from vmi_domain.replenishment.decisions import (
     Basis,
@@ -30,9 +31,9 @@ from vmi_domain.replenishment.needs import UnmetDemand
 from vmi_domain.replenishment.opportunities import next_opportunity
 from vmi_domain.replenishment.replaying import World
 from vmi_domain.replenishment.reviewing import load_line
-from vmi_files import agreements, calendars, forecasts, sales, stock, tables
+from vmi_files import agreements, calendars, forecasts, models, sales, stock, tables
 from vmi_files.agreements import Agreed
-from vmi_files.classes import by_class
+from vmi_files.classes import by_class, value_classes
 from vmi_files.periods import Periods
 from vmi_files.sales import ONLY_CUSTOMER, Series
 from vmi_files.stock import Arrival, Held
@@ -96,6 +97,7 @@ class Situation:
     supply: Sequence[Arrival]
     agreed: Agreed
     times: Times
+    value_class: str | None = None
 
     @property
     def position(self) -> Position:
@@ -170,8 +172,9 @@ def read(order: Order, warn: Warn) -> tuple[list[Situation], Panel, tuple[list[S
     sold = set(history.series)
     history = forecasts.with_new(history, list(held))
     agreed_for = by_class(history, history.demand.shape[1], periods.period, [agreed.of(one) for one in history.series])
+    names = value_classes(history, history.demand.shape[1], periods.period, agreed_for)
     situations = [
-        Situation(one, row, held[one], supply.get(one, ()), terms, _times(terms, as_of))
+        Situation(one, row, held[one], supply.get(one, ()), terms, _times(terms, as_of), names[row])
         for row, (one, terms) in enumerate(zip(history.series, agreed_for, strict=True))
         if terms is not None and one in held
     ]
@@ -186,6 +189,9 @@ def read(order: Order, warn: Warn) -> tuple[list[Situation], Panel, tuple[list[S
     without_agreement = [one for one, terms in zip(history.series, agreed_for, strict=True) if terms is None]
     _warn_of(order.stock, "no stock row, so nothing is proposed", without_stock, warn)
     _warn_of(order.agreements, "no agreement in force, so nothing is proposed", without_agreement, warn)
+    if not _is_by_day(panel):
+        why = "where days are forecast with a plan, or weeks or months"
+        agreements.warn_of_models(order.agreements, agreed, why, warn)
     return situations, panel, (without_stock, without_agreement)
 
 
@@ -261,9 +267,8 @@ def expected(
     until = np.array([_periods_ahead(periods, one.times.next_arrives) for one in situations])
     horizon = max(int(np.ceil(until).max()), 1)
     ends = sorted({int(end) for both in (arrives, until) for side in (np.floor, np.ceil) for end in side(both)} - {0})
-    planned = panel.event is not None or panel.price is not None or panel.closed is not None
-    if panel.period is Period.DAY and not planned:
-        totals = totals_by_day(panel, horizon)
+    if _is_by_day(panel):
+        totals = totals_by_day(panel, horizon, _over(situations, panel, told))
     else:
         totals = totals_ahead(panel, horizon, ends or [1], told=told)
     rows = np.array([one.row for one in situations])
@@ -291,6 +296,21 @@ def expected(
         need = Need(one.position, terms.policy, terms.rules, forecast if something else None, arrivals)
         found.append(Demanded(one, need, float(daily[place]), float(out_after[place]), of_next[place]))
     return found
+
+
+def _is_by_day(panel: Panel) -> bool:
+    """Return whether the live worker's own state tells the demand."""
+    planned = panel.event is not None or panel.price is not None or panel.closed is not None
+    return panel.period is Period.DAY and not planned
+
+
+def _over(situations: Sequence[Situation], panel: Panel, told: Callable[[float], None]) -> Over | None:
+    """Return what agreed models lay over it."""
+    made: list[AgreementMade | None] = [None] * len(panel.demand)
+    names: list[str | None] = [None] * len(panel.demand)
+    for one in situations:
+        made[one.row], names[one.row] = one.agreed.agreement, one.value_class
+    return models.chosen(panel, made, names, told)
 
 
 def _at(totals: Totals, rows: Integers, periods: Floats) -> Demand:

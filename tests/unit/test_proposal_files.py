@@ -292,11 +292,31 @@ def test_unknown_columns_are_left_out_with_one_warning_a_file(files: Files) -> N
     assert "agreements.csv: not used: colour, mood" in files.stderr
 
 
-def test_what_only_the_live_service_goes_by_is_said_not_to_count_here(files: Files) -> None:
+def test_a_model_that_is_agreed_forecasts_here_too(files: Files) -> None:
+    """Sales double in the last two weeks: who goes by the season of a week ago knows of it at once."""
+    days = [(n, (20 if n <= 14 else 10) + n % 3) for n in range(1, 201)]
+    files.sales("location_id,item_id,date,quantity", *(f"l,i,{AS_OF - timedelta(days=n)},{sold}" for n, sold in days))
+    means = {}
+    for model in ("", "live", "seasonal_naive", "croston"):
+        files.agreements("location_id,item_id,lead_time_days,review_days,forecast_models", f"*,*,3,4,{model}")
+        means[model] = float(files.one()["forecast_mean"])
+    files.agreements(
+        "location_id,item_id,lead_time_days,review_days,forecast_models_by_class",
+        '*,*,3,4,"{""lumpy"": [""croston""], ""A"": [""seasonal_naive""]}"',
+    )
+
+    assert means["live"] == means[""]
+    assert means["seasonal_naive"] != means["live"] != means["croston"] != means["seasonal_naive"]
+    assert float(files.one()["forecast_mean"]) == means["seasonal_naive"], "it is the only item, so it is A"
+    assert "warning" not in files.stderr
+
+
+def test_a_model_that_is_agreed_is_said_not_to_count_where_weeks_are_forecast(files: Files) -> None:
     files.agreements("location_id,item_id,forecast_models", "*,*,sba tsb")
+    files.calendar("date,event", f"{AS_OF + timedelta(days=2)},fair")
     files.propose()
 
-    assert "agreements.csv: forecast_models: for the live service" in files.stderr
+    assert "agreements.csv: forecast_models: not used here, where days are forecast with a plan" in files.stderr
 
 
 def test_a_class_chooses_the_service_target_as_it_does_live(files: Files) -> None:

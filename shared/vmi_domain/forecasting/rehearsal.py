@@ -5,6 +5,7 @@ without boosting: light enough to be taken anew at every opportunity.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -38,10 +39,18 @@ def rehearsal(panel: Panel, until: int) -> Rehearsal:
     return Days(panel, until) if panel.period is Period.DAY else Periods(panel, until)
 
 
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What a choice of models lays over the live state of each series: it multiplies mean and standard deviation."""
+
+    mean: Floats
+    deviation: Floats
+
+
 class Days:
     """The live worker's state; a location's weekday profile is pooled once a week."""
 
-    def __init__(self, panel: Panel, until: int) -> None:
+    def __init__(self, panel: Panel, until: int, over: Over | None = None) -> None:
         self._day = panel.first_period
         agreed = np.full(len(panel.demand), np.nan) if panel.agreed is None else panel.agreed
         self._states = state.start(agreed)
@@ -51,6 +60,8 @@ class Days:
         )
         self._day += timedelta(days=until)
         self._pool()
+        if over is not None:
+            self._states = state.laid_over(self._states, over.mean, over.deviation, 1.0)
 
     def learn(self, demand: Floats, in_stock: Floats) -> None:
         self._states = learning.update(self._states, demand[:, None], self._day, in_stock=in_stock[:, None])
@@ -81,9 +92,10 @@ def _in_stock(panel: Panel, until: int) -> Floats | None:
     return np.where(early, 0.0, panel.in_stock[:, :until])
 
 
-def totals_by_day(panel: Panel, horizon: int) -> Totals:
-    """Return the demand of the sums of the next days as the live worker's state tells it after the whole history."""
-    forecasts = Days(panel, panel.periods)
+def totals_by_day(panel: Panel, horizon: int, over: Over | None = None) -> Totals:
+    """Return the demand of the sums of the next days as the live worker's state tells it after the whole history, and
+    as a choice of models that lies over it has it."""
+    forecasts = Days(panel, panel.periods, over)
     rows = np.arange(len(panel.demand))
     ends = sorted({*range(1, min(horizon, EACH_DAY) + 1), *range(EACH_DAY, horizon, WEEK), horizon})
     found = [forecasts.demand(rows, np.full(len(rows), end)) for end in ends]

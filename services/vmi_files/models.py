@@ -1,0 +1,86 @@
+"""The models that agreements name for series by the day, chosen among as the live worker's weekly pass would."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+
+from vmi_contracts.inbound import AgreementMade
+from vmi_domain.forecasting import selection
+from vmi_domain.forecasting.panel import Panel
+from vmi_domain.forecasting.pool import HORIZONS, Known
+from vmi_domain.forecasting.rehearsal import Over
+from vmi_domain.forecasting.selection import LIVE
+from vmi_domain.understanding.profiles import profile
+from vmi_forecast.terms import models, protection
+
+LOOKED_BACK_DAYS: Final = 400
+PROFILED_DAYS: Final = 3 * 365
+AT_ONCE: Final = 500
+
+
+def names_models(agreements: Sequence[AgreementMade | None]) -> bool:
+    return any(one is not None and (one.forecast_models or one.forecast_models_by_class) for one in agreements)
+
+
+def chosen(
+    panel: Panel,
+    agreements: Sequence[AgreementMade | None],
+    value_classes: Sequence[str | None],
+    told: Callable[[float], None],
+) -> Over | None:
+    """Return what the choice lays over the live state of each series, None where no agreement names a model.
+
+    Series are judged together that are at one location and are covered alike, as they are live. Of series whose
+    agreement names no model the live state stands, as it does everywhere in a file.
+    """
+    if not names_models(agreements):
+        return None
+    patterns = _patterns(panel)
+    pools = [
+        () if one is None else models((one,), patterns[row], value_classes[row] or "")
+        for row, one in enumerate(agreements)
+    ]
+    over = Over(np.ones(len(pools)), np.ones(len(pools)))
+    alike: dict[tuple[int, int, float], list[int]] = {}
+    for row, one in enumerate(agreements):
+        if one is not None and panel.begins[row] < panel.periods:
+            covered = protection((one,))
+            horizon = min(HORIZONS, key=lambda each: (abs(each - covered.days), each))
+            alike.setdefault((int(panel.location[row]), horizon, covered.service), []).append(row)
+    done = 0
+    for (_, horizon, quantile), rows in alike.items():
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            told(done / len(pools))
+            if any(pools[row] for row in some):
+                _choose(panel, some, horizon, quantile, patterns, pools, over)
+            done += len(some)
+    return over
+
+
+def _choose(
+    panel: Panel,
+    rows: Sequence[int],
+    horizon: int,
+    quantile: float,
+    patterns: Mapping[int, str],
+    pools: Sequence[tuple[str, ...]],
+    over: Over,
+) -> None:
+    since = max(panel.periods - LOOKED_BACK_DAYS, 0)
+    first = (panel.first_period + timedelta(days=since)).toordinal()
+    known = Known(panel.demand[rows, since:], np.maximum(panel.begins[rows] - since, 0), first)
+    found = selection.backtest(known, selection.whole_pool(horizon), horizon, quantile)
+    labels = np.array([patterns[row] for row in rows], object)
+    choices = selection.choose(found, [LIVE] * len(rows), labels, [pools[row] for row in rows])
+    for row, choice in zip(rows, choices, strict=True):
+        if pools[row]:
+            over.mean[row], over.deviation[row] = choice.mean_share, choice.spread_share
+
+
+def _patterns(panel: Panel) -> dict[int, str]:
+    since = max(panel.periods - PROFILED_DAYS, 0)
+    first = panel.first_period + timedelta(days=since)
+    return {row: profile(demand, first).pattern for row, demand in enumerate(panel.demand[:, since:])}
