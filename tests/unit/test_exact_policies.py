@@ -134,7 +134,7 @@ def test_a_fixed_quantity_has_its_own_best_reorder_point() -> None:
     assert [quantity(on_hand) for on_hand in (5, 4, 0)] == [0, 17, 17]
 
 
-def test_the_economic_quantity_of_waiting_demand_needs_a_larger_one() -> None:
+def test_the_economic_quantity_balances_what_orders_and_stock_cost() -> None:
     assert reordering.economic_order_quantity(demand_mean=1300, order_cost=8, holding_cost=0.225) == pytest.approx(
         304.0468
     )

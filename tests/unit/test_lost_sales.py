@@ -68,6 +68,23 @@ def test_the_golden_base_stocks_cost_what_the_book_says(level: int, cost: float)
     assert there.best_cost() == pytest.approx(4.395, abs=0.001)
 
 
+@pytest.mark.parametrize("shortage", [4.0, 9.0, 19.0])
+def test_where_demand_is_lost_no_base_stock_is_optimal_and_the_quantile_of_waiting_demand_overstocks(
+    shortage: float,
+) -> None:
+    """formulas.md 5.3 for L 2, R 1: the best base stock is 2 to 6 % dearer; here the quantile is 6 to 13 %."""
+    there = world(2, shortage)
+    quantile = int(stats.poisson.ppf(shortage / (shortage + 1.0), 15.0))
+    dearer = {
+        level: there.cost_of(level - there.states().sum(axis=1)) / there.best_cost() - 1.0
+        for level in range(quantile - 4, quantile + 2)
+    }
+
+    assert 0.02 <= min(dearer.values()) <= 0.06
+    assert 0.06 <= dearer[quantile] <= 0.13
+    assert min(dearer, key=lambda level: dearer[level]) < quantile
+
+
 @pytest.mark.parametrize("lead", [1, 2, 3])
 @pytest.mark.parametrize("shortage", [4.0, 9.0, 19.0])
 def test_what_is_ordered_in_view_of_the_landing_costs_next_to_nothing_above_the_optimum(

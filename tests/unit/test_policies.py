@@ -57,8 +57,17 @@ def test_the_order_up_to_level_covers_review_and_lead_time(lead_time_sd_days: fl
         cycle_service_level=CSL,
         lead_time_sd_days=lead_time_sd_days,
     )
+    safety = safety_stock(
+        demand_mean=MEAN,
+        demand_sd=SD,
+        protection_days=LEAD + 7,
+        cycle_service_level=CSL,
+        lead_time_sd_days=lead_time_sd_days,
+    )
 
     assert round(found, 2) == level
+    assert round(safety, 2) == round(level - 1700, 2)
+    assert round(found, 2) != 1104.03, "without the review it is the reorder point of a steady lead time"
 
 
 @pytest.mark.parametrize(("lead_time_sd_days", "level"), [(0.0, 1835.64), (2.0, 2055.84)])
@@ -95,10 +104,11 @@ def test_a_larger_order_needs_less_safety_for_the_same_fill_rate(
 
 
 @pytest.mark.parametrize(
-    ("review_days", "safety", "cycle_service"), [(1, 118, 0.962), (7, 82, 0.839), (14, 69, 0.758), (28, 51, 0.659)]
+    ("review_days", "safety", "stock", "cycle_service"),
+    [(1, 118, 168, 0.962), (7, 82, 432, 0.839), (14, 69, 769, 0.758), (28, 51, 1451, 0.659)],
 )
 def test_the_level_of_a_fill_rate_is_solved_from_the_distribution(
-    review_days: int, safety: float, cycle_service: float
+    review_days: int, safety: float, stock: float, cycle_service: float
 ) -> None:
     """formulas.md 5.9, the column of equal fill rate."""
     until_arrival = distributions.normal([LEAD * MEAN], [LEAD * SD**2])
@@ -108,6 +118,7 @@ def test_the_level_of_a_fill_rate_is_solved_from_the_distribution(
     level = level_for_fill_rate(Cycles(until_arrival, until_next, np.array([review_days])), 0.99)
 
     assert round(float(level[0]) - tau * MEAN) == safety
+    assert round(float(level[0]) - tau * MEAN + MEAN * review_days / 2) == stock
     assert round(float(until_next.cdf(level)[0]), 3) == cycle_service
     assert fill_rate_of_level(level=level, until_arrival=until_arrival, until_next_arrival=until_next)[
         0
@@ -147,6 +158,23 @@ def test_the_level_by_cost_of_a_long_review_averages_the_ends_of_its_periods(per
 
     assert ends.cdf(level).mean() >= 0.9 > ends.cdf(level - 1).mean()
     assert level < cycles.until_next_arrival.quantile(0.9)[0], "F_{L+R} alone overstocks"
+
+
+@pytest.mark.parametrize(("periods", "ratio"), [(7, 0.95), (7, 0.9), (28, 0.95), (28, 0.9)])
+def test_covering_the_last_period_by_the_critical_ratio_costs_an_eighth_to_a_third_more(
+    periods: int, ratio: float
+) -> None:
+    """formulas.md 5.3: 13 to 30 % at R 7 to 28; here of Poisson demand, 5 a period, L 2."""
+    ends = distributions.poisson(5.0 * (2.0 + np.arange(1, periods + 1)))
+    cycles = Cycles(distributions.poisson([10.0]), ends.at(slice(periods - 1, periods)), np.array([float(periods)]))
+
+    def cost(level: float) -> float:
+        held, short = ends.expected_stock(level), ends.expected_shortage(level)
+        return float(np.mean((1.0 - ratio) * held + ratio * short))
+
+    dearer = cost(float(cycles.until_next_arrival.quantile(ratio)[0])) / cost(float(level_for_cost(cycles, ratio)[0]))
+
+    assert 1.13 <= dearer <= 1.30
 
 
 def test_where_nothing_is_wanted_nothing_is_kept() -> None:

@@ -90,6 +90,21 @@ def test_the_fill_rate_of_an_order_up_to_level_is_the_formulas(review: int, fill
     assert round(float(found), 5) == fill_rate
 
 
+def test_so_it_is_of_erratic_demand() -> None:
+    """The case of a coefficient of variation of .8. Its L, R and service are not told; 5, 7 and .9 give its .98126."""
+    level = order_up_to_level(
+        demand_mean=MEAN, demand_sd=80.0, review_period_days=7, lead_time_days=5, cycle_service_level=0.9
+    )
+    until_arrival, until_next = (distributions.normal([days * MEAN], [days * 80.0**2]) for days in (5, 12))
+    demand = np.random.default_rng(5).normal(MEAN, 80.0, (100, 4000))
+
+    [found] = fill_rate_of_level(level=[level], until_arrival=until_arrival, until_next_arrival=until_next)
+    replayed = replay(world(demand, 5, 7), UpTo(level), np.full(100, level), 0)
+
+    assert round(float(found), 5) == 0.98126
+    assert replayed.served.sum() / replayed.wanted.sum() == pytest.approx(0.98131, abs=0.001)
+
+
 def level_of(review: int) -> float:
     return order_up_to_level(
         demand_mean=MEAN, demand_sd=SD, review_period_days=review, lead_time_days=LEAD, cycle_service_level=0.95

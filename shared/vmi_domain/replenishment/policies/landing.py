@@ -113,7 +113,7 @@ def _least(
             value = worth(lasts, at_ends, some)
             if spread is not None and not exactly:
                 value = over_spread(value, cell[some], spread.of(some))
-            quantity = (first_from_zero(value, digits=9) - (size - 1)) * cell[some]
+            quantity = (first_from_zero(value, digits=12) - (size - 1)) * cell[some]
             found[some] = np.where(counted[some], np.ceil(quantity - 1e-6), quantity)
     return found
 
