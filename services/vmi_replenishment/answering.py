@@ -17,10 +17,10 @@ from vmi_contracts.inbound import (
 from vmi_domain.replenishment import proposals as life
 from vmi_domain.replenishment.proposals import BOUND, Answer, AnswerKind, IllegalStep, Proposal
 from vmi_domain.replenishment.quantities import NOTHING
-from vmi_domain.replenishment.reviewing import Issue
+from vmi_domain.replenishment.reviewing import Issue, Issued
 from vmi_domain.stock.position import Key
 from vmi_replenishment.master_data import MasterData
-from vmi_replenishment.publishing import Issued, publish
+from vmi_replenishment.publishing import publish
 from vmi_replenishment.reading import Answers, Heard, read_answers, rejected
 from vmi_replenishment.reconsidering import bind, reconsider
 from vmi_replenishment.situations import nows

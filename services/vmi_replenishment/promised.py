@@ -9,7 +9,19 @@ from zoneinfo import ZoneInfo
 
 from vmi_domain.replenishment.promising import Limit, PassedOver, Promise
 from vmi_domain.replenishment.quantities import FINEST, NOTHING
-from vmi_domain.replenishment.reviewing import Case, Terms, Want, limited, may_fall_over, stays_with, wants
+from vmi_domain.replenishment.reviewing import (
+    Case,
+    Terms,
+    Want,
+    as_shared,
+    fixed_elsewhere,
+    limited,
+    may_fall_over,
+    shared,
+    splits,
+    stays_with,
+    wants,
+)
 from vmi_domain.replenishment.sharing import Claim, share_out
 from vmi_domain.stock.position import Key
 from vmi_replenishment import situations
@@ -35,35 +47,46 @@ class _Limited:
     order_day: date
 
 
-async def limit(found: Situations, transaction: Transaction, master_data: MasterData) -> Situations:
-    """Return the situations with what each key's supplier can send of what it needs.
+async def limit(
+    found: Situations, transaction: Transaction, master_data: MasterData
+) -> tuple[Situations, Mapping[int, Sequence[Case]]]:
+    """Return the situations with what each key's supplier can send of what it needs, and, by their places, the cases of
+    further sources that are asked for the rest.
 
     A supply that is short for several is shared out on need, by the need that each had when it was reviewed last; who
     gets another share by that is looked at again. Where a key has several suppliers and the one whose turn it is has
-    less than its need, the next one is asked instead. The caller has the turn at the keys' locations.
+    less than its need, the next one is asked instead, or for the rest. The caller has the turn at the keys' locations.
     """
     connection = transaction.connection
     stated = await promises.hold(connection, _supplies(found.cases))
     found = await _in_turn(found, stated, transaction, master_data)
-    some = _limited_ones(found.cases, stated)
-    ours = {one.case.key for one in some}
-    await promises.forget(connection, [case.key for case in found.cases if case.key not in ours])
+    found, further = await _split(found, stated, transaction, master_data)
+    sources = [(place, case) for place, cases in further.items() for case in cases]
+    some = _limited_ones([*found.cases, *(case for _, case in sources)], stated)
+    ours = {case.key for case in found.cases}
+    await promises.forget(connection, sorted(ours), kept=[(one.case.key, one.pool.supplier_id) for one in some])
     # What a key no longer asks of a source is for others there.
     pools = {one.pool for one in some} | {
         pool for pool in _supplies([case for case in found.cases if case.others]) if pool in stated
     }
     if not pools:
-        return found
-    division = await _divided(some, stated, pools, frozenset(ours), connection)
-    own, shares = division.own, division.shares
-    await promises.claim(connection, [replace(one, share=shares[key]) for key, one in sorted(own.items())])
+        return found, further
+    division = await _divided(some, stated, pools, ours, connection)
+    shares = division.shares
+    await promises.claim(connection, [replace(one, share=shares[name]) for name, one in sorted(division.own.items())])
     await due.bring_forward(
-        connection, [one.claim.name for one in division.others if shares[one.claim.name] != one.share], AT_ONCE
+        connection,
+        [one.claim.name for one in division.others if shares[one.pool, one.claim.name] != one.share],
+        AT_ONCE,
     )
-    cases = list(found.cases)
+    cases = [*found.cases, *(case for _, case in sources)]
     for one in some:
         cases[one.place] = limited(one.case, division.promise(one, stated))
-    return replace(found, cases=cases)
+    own = len(found.cases)
+    limited_further: dict[int, list[Case]] = {}
+    for (place, _), case in zip(sources, cases[own:], strict=True):
+        limited_further.setdefault(place, []).append(case)
+    return replace(found, cases=cases[:own]), limited_further
 
 
 def _supplies(cases: Sequence[Case]) -> list[Pool]:
@@ -112,7 +135,10 @@ async def _in_turn(
         several = [
             one
             for one in some
-            if one.case.others and one.case.key not in settled and one.terms.sourcing.limit is Limit.CAP
+            if one.case.others
+            and one.case.key not in settled
+            and one.terms.sourcing.limit is Limit.CAP
+            and not splits(one.case)
         ]
         if not several:
             return _with(found, passed)
@@ -149,9 +175,75 @@ def _going(several: Sequence[_Limited], division: "_Division", stated: Mapping[P
     going = []
     for one in sorted(several, key=lambda each: each.case.key):
         if one.case.key in short and missing[one.pool] > 0:
-            missing[one.pool] -= division.own[one.case.key].claim.need
+            missing[one.pool] -= division.own[one.pool, one.case.key].claim.need
             going.append(one)
     return going
+
+
+async def _split(
+    found: Situations, stated: Mapping[Pool, Stated], transaction: Transaction, master_data: MasterData
+) -> tuple[Situations, Mapping[int, Sequence[Case]]]:
+    """Return the situations with the cases of further sources for what a key's own cannot send, one after the other.
+
+    Only sources that have the same order opportunity share a need. What is fixed with one already stays with it.
+    """
+    cases = list(found.cases)
+    fixed = {place: fixed_elsewhere(case) for place, case in enumerate(cases) if splits(case)}
+    for place in fixed:
+        cases[place] = as_shared(cases[place])
+    further: dict[int, list[Case]] = {place: [] for place in fixed}
+    tried = {place: [_passed(cases[place])] for place in fixed}
+    waiting = set(fixed)
+    keys = frozenset(case.key for case in cases)
+    while waiting:
+        last = {place: (further[place] or [cases[place]])[-1] for place in waiting}
+        everyone = [*cases, *(case for some in further.values() for case in some)]
+        some = _limited_ones(everyone, stated)
+        promised: dict[tuple[Key, str], Promise] = {}
+        if some:
+            division = await _divided(some, stated, {one.pool for one in some}, keys, transaction.connection)
+            promised = {(one.case.key, one.terms.supplier_id): division.promise(one, stated) for one in some}
+        wanted = {}
+        for place, case in last.items():
+            assert case.terms is not None
+            promise = promised.get((case.key, case.terms.supplier_id))
+            names = {one.supplier_id for one in tried[place]}
+            if promise is not None:
+                tried[place][-1] = PassedOver(case.terms.supplier_id, promise.wanted, promise.share)
+            else:
+                [want] = wants([case])
+                tried[place][-1] = PassedOver(case.terms.supplier_id, want.quantity, want.quantity)
+            short = promise is not None and promise.limit is Limit.CAP and promise.short > 0
+            if (short or fixed[place].keys() - names) and set(cases[place].others) - names:
+                wanted[place] = names
+        if not wanted:
+            break
+        again = await situations.read(
+            sorted(cases[place].key for place in wanted),
+            transaction,
+            master_data,
+            instead_of={cases[place].key: names for place, names in wanted.items()},
+        )
+        by_key = {case.key: case for case in again.cases}
+        waiting = set()
+        for place, names in wanted.items():
+            own, source = cases[place], by_key.get(cases[place].key)
+            assert own.opportunity is not None
+            if source is None or source.terms is None or source.opportunity is None:
+                continue
+            if source.terms.supplier_id in names or source.opportunity.order_at != own.opportunity.order_at:
+                continue
+            sent = sum((min(one.share, one.wanted) for one in tried[place]), NOTHING)
+            cases[place], source = shared(own, source, [one for one in tried[place] if one.share < one.wanted])
+            further[place].append(replace(source, elsewhere=sent))
+            tried[place].append(_passed(source))
+            waiting.add(place)
+    return replace(found, cases=cases), {place: some for place, some in further.items() if some}
+
+
+def _passed(case: Case) -> PassedOver:
+    assert case.terms is not None
+    return PassedOver(case.terms.supplier_id, NOTHING, NOTHING)
 
 
 def _with(found: Situations, passed: Mapping[Key, Mapping[str, PassedOver]]) -> Situations:
@@ -174,13 +266,13 @@ def _with(found: Situations, passed: Mapping[Key, Mapping[str, PassedOver]]) -> 
 class _Division:
     """What can be sent of some supplies, and to whom."""
 
-    own: Mapping[Key, Claimed]
+    own: Mapping[tuple[Pool, Key], Claimed]
     others: Sequence[Claimed]
     available: Mapping[Pool, Mapping[date, Decimal]]
-    shares: Mapping[Key, Decimal]
+    shares: Mapping[tuple[Pool, Key], Decimal]
 
     def promise(self, one: _Limited, stated: Mapping[Pool, Stated]) -> Promise:
-        key = one.case.key
+        name = (one.pool, one.case.key)
         competing = [other for other in (*self.own.values(), *self.others) if other.pool == one.pool]
         available = self.available[one.pool][one.order_day]
         needed = sum((other.claim.need for other in competing), NOTHING)
@@ -188,8 +280,8 @@ class _Division:
             limit=one.terms.sourcing.limit,
             stated_at=stated[one.pool].statement.stated_at,
             available=available,
-            wanted=self.own[key].claim.need,
-            share=self.shares[key],
+            wanted=self.own[name].claim.need,
+            share=self.shares[name],
             spare=(max(available - needed, NOTHING) / len(competing)).quantize(FINEST, ROUND_FLOOR),
             reliability=one.terms.on_time_in_full,
             competing=sum(1 for other in competing if other.claim.need) - 1,
@@ -207,7 +299,8 @@ async def _divided(
 
     What any of ``keys`` claimed before counts no more.
     """
-    own = {one.case.key: _claimed(one, want) for one, want in zip(some, wants([one.case for one in some]), strict=True)}
+    wanted = wants([one.case for one in some])
+    own = {(one.pool, one.case.key): _claimed(one, want) for one, want in zip(some, wanted, strict=True)}
     others = [one for one in await promises.claims(connection, sorted(pools)) if one.claim.name not in keys]
     committed = await promises.committed(connection, {pool: stated[pool].statement.stated_at for pool in pools})
     by_pool: dict[Pool, list[Claimed]] = {pool: [] for pool in pools}
@@ -216,9 +309,9 @@ async def _divided(
     available = {
         pool: _available(stated[pool], claims, committed.get(pool, NOTHING)) for pool, claims in by_pool.items()
     }
-    shares: dict[Key, Decimal] = {}
+    shares: dict[tuple[Pool, Key], Decimal] = {}
     for pool, claims in by_pool.items():
-        shares |= _shares(stated[pool], claims, available[pool])
+        shares |= {(pool, key): share for key, share in _shares(stated[pool], claims, available[pool]).items()}
     return _Division(own, others, available, shares)
 
 

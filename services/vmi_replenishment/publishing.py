@@ -13,10 +13,9 @@ import orjson
 from vmi_contracts import topics
 from vmi_contracts.outbound import HeldBecause, ProposalLine, ProposalsIssued, ProposalStands, ProposalStatus
 from vmi_domain.replenishment.explanations import explained, explained_in_words, settled, settled_in_words
-from vmi_domain.replenishment.opportunities import Opportunity
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, Proposal, Status, consolidation_id, message_id
 from vmi_domain.replenishment.quantities import FINEST
-from vmi_domain.replenishment.reviewing import Issue
+from vmi_domain.replenishment.reviewing import Issue, Issued
 from vmi_replenishment.master_data import MasterData
 from vmi_runtime.worker import Transaction
 from vmi_store import order_numbers, outbox, proposals
@@ -31,14 +30,6 @@ NO_PACK: Final = Decimal(1)
 
 VersionName = tuple[str, UUID, int]
 """Customer, proposal id and version."""
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A new version, and the opportunity that was decided for where it was our decision."""
-
-    issue: Issue
-    opportunity: Opportunity | None = None
 
 
 async def publish(issued: Sequence[Issued], transaction: Transaction, master_data: MasterData) -> None:

@@ -1,16 +1,17 @@
 """Looking at keys again: what follows is issued, and when to look next is noted."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from vmi_domain.replenishment.proposals import Proposal, Status, message_id
-from vmi_domain.replenishment.reviewing import Review, review
+from vmi_domain.replenishment.reviewing import Case, Review, joined, review_shared
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply_facts import Accepted
 from vmi_replenishment import promised, situations
 from vmi_replenishment.loads import whole
 from vmi_replenishment.master_data import MasterData
-from vmi_replenishment.publishing import Issued, publish
+from vmi_replenishment.publishing import publish
 from vmi_replenishment.situations import Situations
 from vmi_replenishment.watching import watch
 from vmi_runtime.worker import Transaction
@@ -28,17 +29,22 @@ async def reconsider(keys: Iterable[Key], transaction: Transaction, master_data:
     found = await whole(await situations.read(ordered, transaction, master_data), transaction, master_data)
     if not found.cases:
         return
-    found = await promised.limit(found, transaction, master_data)
-    reviews = review(found.cases)
-    issued = [
-        Issued(issue, case.opportunity)
-        for case, result in zip(found.cases, reviews, strict=True)
-        for issue in result.issues
-    ]
+    found, further = await promised.limit(found, transaction, master_data)
+    reviews, issued = review_shared(found.cases, further)
     await publish(issued, transaction, master_data)
     await bind(transaction, _accepted_by_agreement(reviews))
-    watched = await watch(found, reviews, transaction)
+    watched = await watch(_as_one(found, further, reviews), reviews, transaction)
     await _note_due(found, reviews, watched, transaction)
+
+
+def _as_one(found: Situations, further: Mapping[int, Sequence[Case]], reviews: Sequence[Review]) -> Situations:
+    """Return the situations with what further sources are asked for taken into each key's own case."""
+    if not further:
+        return found
+    cases = list(found.cases)
+    for place, sources in further.items():
+        cases[place] = joined(cases[place], sources, reviews[place])
+    return replace(found, cases=cases)
 
 
 def _accepted_by_agreement(reviews: Sequence[Review]) -> list[Proposal]:

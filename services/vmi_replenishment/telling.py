@@ -11,7 +11,7 @@ from vmi_domain.replenishment.approving import Doubt
 from vmi_domain.replenishment.decisions import Decision, decide
 from vmi_domain.replenishment.explanations import Explanation, explain, in_words, need_of
 from vmi_domain.replenishment.proposals import BOUND, BY_ORDER, Proposal
-from vmi_domain.replenishment.reviewing import Case, Review, review
+from vmi_domain.replenishment.reviewing import Case, Review, as_shared, review, splits
 from vmi_domain.replenishment.telling import (
     Difference,
     Elsewhere,
@@ -133,6 +133,8 @@ def _as_it_stands(proposal: Proposal, case: Case | None, result: Review | None) 
         return None
     if proposal.order_at != case.opportunity.order_at:
         return None
+    if case.terms is None or proposal.supplier_id != case.terms.supplier_id:
+        return None
     if result is None or result.decision is None:
         return None
     told = explain(result.decision, case.opportunity, case.now)
@@ -175,7 +177,8 @@ async def _case(key: Key, transaction: Transaction) -> tuple[Case | None, Review
     unit = units[key.customer_id, key.item_id]
     if not found.cases or found.cases[0].key != key:
         return None, None, unit
-    return found.cases[0], review(found.cases)[0], unit
+    cases = [as_shared(case) if splits(case) else case for case in found.cases]
+    return cases[0], review(cases)[0], unit
 
 
 async def _open_about(key: Key, transaction: Transaction) -> list[str]:

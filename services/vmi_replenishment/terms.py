@@ -70,6 +70,7 @@ def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:
             priority=agreement.allocation_priority,
             source_share=agreement.supply_share,
             source_priority=agreement.supply_priority,
+            splits=agreement.supply_split,
         ),
         truck=_truck(agreement),
         target_by_class=_by_class(agreement),

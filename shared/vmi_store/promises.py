@@ -239,15 +239,15 @@ _CLAIM = text("""
         CAST(:pools AS text[]), CAST(:days AS date[]), CAST(:needs AS numeric[]), CAST(:reserved AS numeric[]),
         CAST(:targets AS numeric[]), CAST(:positions AS numeric[]), CAST(:quotas AS numeric[]),
         CAST(:priorities AS int[]), CAST(:packs AS numeric[]), CAST(:shares AS numeric[]))
-    ON CONFLICT (customer_id, location_id, item_id) DO UPDATE SET
-        supplier_id = excluded.supplier_id, pool = excluded.pool, order_day = excluded.order_day, need = excluded.need,
+    ON CONFLICT (customer_id, location_id, item_id, supplier_id) DO UPDATE SET
+        pool = excluded.pool, order_day = excluded.order_day, need = excluded.need,
         reserved = excluded.reserved, target = excluded.target, position = excluded.position, quota = excluded.quota,
         priority = excluded.priority, pack = excluded.pack, share = excluded.share
 """)
 
 
-async def forget(connection: AsyncConnection, keys: Sequence[Key]) -> None:
-    """Forget what keys needed: no statement limits them now."""
+async def forget(connection: AsyncConnection, keys: Sequence[Key], *, kept: Sequence[tuple[Key, str]]) -> None:
+    """Forget what keys needed, but for what they need of the suppliers ``kept`` with them."""
     if keys:
         await connection.execute(
             _FORGET,
@@ -255,6 +255,10 @@ async def forget(connection: AsyncConnection, keys: Sequence[Key]) -> None:
                 "customers": [key.customer_id for key in keys],
                 "locations": [key.location_id for key in keys],
                 "items": [key.item_id for key in keys],
+                "kept_customers": [key.customer_id for key, _ in kept],
+                "kept_locations": [key.location_id for key, _ in kept],
+                "kept_items": [key.item_id for key, _ in kept],
+                "kept_suppliers": [supplier for _, supplier in kept],
             },
         )
 
@@ -265,6 +269,13 @@ _FORGET = text("""
     ) AS done (customer_id, location_id, item_id)
     WHERE supply_claim.customer_id = done.customer_id AND supply_claim.location_id = done.location_id
       AND supply_claim.item_id = done.item_id
+      AND NOT EXISTS (
+        SELECT FROM unnest(
+            CAST(:kept_customers AS text[]), CAST(:kept_locations AS text[]), CAST(:kept_items AS text[]),
+            CAST(:kept_suppliers AS text[])
+        ) AS kept (customer_id, location_id, item_id, supplier_id)
+        WHERE kept.customer_id = supply_claim.customer_id AND kept.location_id = supply_claim.location_id
+          AND kept.item_id = supply_claim.item_id AND kept.supplier_id = supply_claim.supplier_id)
 """)
 
 

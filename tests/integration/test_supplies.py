@@ -118,9 +118,24 @@ class Chain:
                 (row.supplier_id, row.status) for row in await connection.execute(_STAND, {"customer": self.customer})
             }
 
+    async def issued(self) -> int:
+        """Return how many versions were told."""
+        async with self.engine.begin() as connection:
+            return len(list(await connection.execute(_ISSUED, {"customer": self.customer})))
+
+    async def said_of(self, supplier: str) -> ProposalLine:
+        """Return the latest line to a supplier."""
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_ISSUED, {"customer": self.customer})
+            documents = [ProposalsIssued.model_validate_json(row.payload) for row in rows]
+        return [line for one in documents if one.supplier_id == supplier for line in one.lines][-1]
+
     async def accepts(self, line: ProposalLine, store: str = "store-1") -> None:
+        await self.answers(line, "accept", store)
+
+    async def answers(self, line: ProposalLine, answer: str, store: str = "store-1") -> None:
         answered = builders.answer(
-            self.customer, [{"proposal_id": line.proposal_id, "version": line.version, "answer": "accept"}]
+            self.customer, [{"proposal_id": line.proposal_id, "version": line.version, "answer": answer}]
         ).model_copy(update={"location_id": store})
         async with self.engine.begin() as connection:
             await self.worker.follow_answers(read_answers([record(answered)]), Transaction(connection, EVENTS))
@@ -325,6 +340,121 @@ async def test_only_so_many_stores_go_to_the_next_source_as_makes_the_first_reac
     await chain.hears(*stores)
 
     assert sorted(await chain.asked_now()) == [("dairy", "store-1", 50), ("farm", "store-2", 50)]
+
+
+async def test_a_short_need_is_split_over_two_sources_as_two_proposals(chain: Chain) -> None:
+    await chain.agrees(supply_split=True)
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
+    await chain.states(available_to_promise="30")
+    await chain.holds(50)
+
+    dairy, farm = await chain.said_of("dairy"), await chain.said_of("farm")
+
+    assert sorted(await chain.asked_now()) == [("dairy", "store-1", 30), ("farm", "store-1", 20)]
+    assert dairy.order_at == farm.order_at
+    for line in (dairy, farm):
+        assert recompute(line.explanation) == line.quantity
+    assert dairy.explanation["rest_to"] == [{"supplier_id": "farm", "quantity": "20"}]
+    assert "farm is asked for 20" in dairy.reason
+    assert farm.explanation["instead_of"] == [{"supplier_id": "dairy", "wanted": "50", "share": "30"}]
+    assert farm.explanation["inputs"]["elsewhere"] == "30"
+    assert "dairy can send 30 of 50." in farm.reason
+    assert await chain.exceptions() == {}, "nothing is short of what both send"
+
+    issued = await chain.issued()
+    await chain.hears("store-1")
+    assert await chain.issued() == issued, "whoever looks again finds the same"
+    assert await chain.due_at_once() == []
+
+
+async def test_each_of_two_sources_answers_for_itself_and_what_is_bound_is_supply_for_the_other(chain: Chain) -> None:
+    await chain.agrees(supply_split=True)
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
+    await chain.states(available_to_promise="30")
+    await chain.holds(50, at=NOON + DAY / 24)
+    await chain.accepts(await chain.said_of("farm"))
+
+    assert await chain.statuses() == {("dairy", "proposed"), ("farm", "accepted")}
+    assert await chain.asked_now() == [("dairy", "store-1", 30)]
+
+    await chain.accepts(await chain.said_of("dairy"))
+
+    assert await chain.statuses() == {("dairy", "accepted"), ("farm", "accepted")}
+    assert await chain.asked_now() == [], "nothing is missing"
+
+
+async def test_what_one_of_two_sources_refuses_is_missing_and_not_asked_of_it_again(chain: Chain) -> None:
+    await chain.agrees(supply_split=True)
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
+    await chain.states(available_to_promise="30")
+    await chain.holds(50)
+    await chain.answers(await chain.said_of("farm"), "reject")
+    await chain.hears("store-1")
+
+    assert await chain.statuses() == {("dairy", "proposed"), ("farm", "rejected")}
+    assert await chain.asked_now() == [("dairy", "store-1", 30)]
+    assert "20" in (await chain.exceptions())["supply_short store-1"]
+
+
+async def test_a_source_that_can_send_all_again_takes_the_rest_back(chain: Chain) -> None:
+    await chain.agrees(supply_split=True)
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
+    await chain.states(available_to_promise="30")
+    await chain.holds(50)
+    await chain.states(at=NOON + DAY / 24, available_to_promise="40")
+    await chain.hears("store-1")
+    assert sorted(await chain.asked_now()) == [("dairy", "store-1", 40), ("farm", "store-1", 10)]
+
+    await chain.states(at=NOON + DAY / 12, available_to_promise="60")
+    await chain.hears("store-1")
+
+    assert await chain.asked_now() == [("dairy", "store-1", 50)]
+    assert await chain.statuses() == {("dairy", "proposed"), ("farm", "superseded")}
+
+
+async def test_three_sources_share_a_need_one_after_the_other_and_each_supply_fairly(chain: Chain) -> None:
+    stores = ("store-1", "store-2")
+    for store in stores:
+        await chain.agrees(store, supply_split=True)
+        await chain.agrees(store, supplier_id="farm", supply_priority=2)
+        await chain.agrees(store, supplier_id="ranch", supply_priority=3, supply_limit="none")
+    await chain.states(available_to_promise="60")
+    await chain.states(supplier_id="farm", available_to_promise="20")
+    for store in stores:
+        await chain.holds(50, store)
+    await chain.hears(*stores)
+    await chain.hears(*stores)
+
+    assert await chain.due_at_once() == [], "shares that have settled wake nobody"
+    assert sorted(await chain.asked_now()) == [
+        ("dairy", "store-1", 30),
+        ("dairy", "store-2", 30),
+        ("farm", "store-1", 10),
+        ("farm", "store-2", 10),
+        ("ranch", "store-1", 10),
+        ("ranch", "store-2", 10),
+    ]
+
+
+async def test_what_is_frozen_with_both_sources_stays_with_both(chain: Chain) -> None:
+    await chain.agrees(freeze_days=3, supply_split=True)
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none", freeze_days=3)
+    await chain.states(available_to_promise="30")
+    await chain.holds(50)
+    await chain.states(at=NOON + DAY / 24, available_to_promise="60")
+    await chain.hears("store-1")
+
+    assert sorted(await chain.asked_now()) == [("dairy", "store-1", 30), ("farm", "store-1", 20)]
+
+
+async def test_a_source_with_another_order_day_shares_no_need(chain: Chain) -> None:
+    await chain.agrees(supply_split=True)
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none", order_weekdays=(5,))
+    await chain.states(available_to_promise="30")
+    await chain.holds(50)
+
+    assert await chain.asked_now() == [("dairy", "store-1", 30)]
+    assert "20" in (await chain.exceptions())["supply_short store-1"]
 
 
 async def test_what_is_frozen_with_a_source_stays_with_it_though_it_is_short(chain: Chain) -> None:

@@ -112,8 +112,8 @@ def _decided(need: Need, size: Size) -> Decision:
         return Decision(need, size.source, None, None, NOTHING, nothing, ReasonForZero.DEMAND_UNKNOWN)
     point = size.reorder_point
     triggered = point is None or is_triggered(inventory_position=position, reorder_point=point)
-    missing = _missing(size, position) if triggered else NOTHING
-    sized = to_order(missing=missing, position=position, rules=within_life(need))
+    missing = max(_missing(size, position) - need.elsewhere, NOTHING) if triggered else NOTHING
+    sized = to_order(missing=missing, position=need.standing, rules=within_life(need))
     reason = None
     if not sized.quantity:
         reason = _reason_for_zero(sized, triggered=triggered)
@@ -128,7 +128,7 @@ def on_trucks(decision: Decision, fill: Decimal) -> Decision:
     rules = replace(rules, truck_fill=fill) if fill > 0 else replace(rules, truck_room=decision.quantity + fill)
     need, point = replace(decision.need, rules=rules), decision.reorder_point
     position = need.position.inventory_position
-    sized = to_order(missing=decision.missing, position=position, rules=within_life(need))
+    sized = to_order(missing=decision.missing, position=need.standing, rules=within_life(need))
     triggered = point is None or is_triggered(inventory_position=position, reorder_point=point)
     reason = None if sized.quantity else _reason_for_zero(sized, triggered=triggered)
     return replace(decision, need=need, sized=sized, reason_for_zero=reason)

@@ -68,6 +68,7 @@ def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) 
         },
         "inputs": {
             "position": _position(need.position),
+            **({"elsewhere": _plain(need.elsewhere)} if need.elsewhere else {}),
             "arrivals": [{"days": one.days, "quantity": _plain(one.quantity)} for one in need.arrivals],
             "demand": None if need.expected is None else _expected(need.expected),
             "policy": _policy(need.policy),
@@ -117,6 +118,8 @@ def recompute(explanation: Explanation) -> Decimal:
 def in_words(decision: Decision) -> str:
     """Return one sentence for a planner."""
     position = _plain(decision.need.position.inventory_position)
+    if decision.need.elsewhere:
+        position = f"{position} with {_plain(decision.need.elsewhere)} asked of other sources"
     if decision.reason_for_zero is not None:
         told = {"position": position, "level": _text(decision.level), "point": _point(decision)}
         return _ZERO[decision.reason_for_zero].format(**told)
@@ -281,7 +284,10 @@ def _steps(decision: Decision) -> list[dict[str, Any]]:
                 "value": decision.need.position.inventory_position <= decision.reorder_point,
             }
         )
-    steps.append({"step": "missing", "formula": "level − inventory position", "value": _plain(decision.missing)})
+    formula = "level − inventory position"
+    if decision.need.elsewhere:
+        formula = f"{formula} − {_plain(decision.need.elsewhere)} asked of other sources"
+    steps.append({"step": "missing", "formula": formula, "value": _plain(decision.missing)})
     steps.extend({"step": sized.constraint.value, "value": _plain(sized.quantity)} for sized in decision.sized.steps)
     return steps
 
@@ -326,6 +332,7 @@ def need_of(explanation: Explanation) -> Need:
         ),
         expected=None if demand is None else _read_expected(demand),
         arrivals=tuple(Arrival(one["days"], Decimal(one["quantity"])) for one in inputs.get("arrivals") or ()),
+        elsewhere=Decimal(inputs.get("elsewhere") or "0"),
     )
 
 
@@ -391,6 +398,8 @@ def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
             {"supplier_id": one.supplier_id, "wanted": _plain(one.wanted), "share": _plain(one.share)}
             for one in issue.instead_of
         ]
+    if issue.rest_to:
+        explanation["rest_to"] = [{"supplier_id": name, "quantity": _plain(some)} for name, some in issue.rest_to]
     if issue.load is not None:
         explanation["load"] = _load(issue.load)
     if issue.doubts:
@@ -498,6 +507,8 @@ def explained_in_words(issue: Issue) -> str:
     if issue.promise is not None and issue.promise.short:
         short, wanted = _plain(issue.promise.short), _plain(issue.promise.wanted)
         words = f"{words} The supplier's promise leaves {short} of {wanted} uncovered."
+    for name, some in issue.rest_to:
+        words = f"{words} Of that {name} is asked for {_plain(some)}."
     if proposal.review_because:
         words = f"{words} A person must look at it: {proposal.review_because}."
     if proposal.held_because is not None:

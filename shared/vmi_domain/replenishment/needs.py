@@ -240,3 +240,10 @@ class Need:
     expected: Expected | None = None
     arrivals: tuple[Arrival, ...] = ()
     """When what is on its way arrives, as far as it is known; the rest is spread evenly until this order's arrival."""
+    elsewhere: Decimal = Decimal(0)
+    """What other sources are asked for at the same opportunity: of what is missing only the rest is asked here."""
+
+    @property
+    def standing(self) -> Decimal:
+        """Return the inventory position that an order comes on top of."""
+        return self.position.inventory_position + self.elsewhere

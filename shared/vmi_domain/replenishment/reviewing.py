@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from vmi_domain.replenishment import proposals
@@ -42,6 +43,8 @@ class Sourcing:
     source_share: Decimal = Decimal(1)
     source_priority: int = 1
     """Of several suppliers."""
+    splits: bool = False
+    """Whether what it cannot send is asked of the next source; else the whole need goes there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,10 @@ class Case:
     """What the supplier can send for it; None where it said nothing, or nothing is agreed on that."""
     instead_of: tuple[PassedOver, ...] = ()
     """Sources whose turn it was before, and who are short."""
+    elsewhere: Decimal = NOTHING
+    """What other sources are asked for at the same opportunity."""
+    bound_here: Decimal = NOTHING
+    """What any source of a shared need has agreed to at this opportunity already; it counts here, not as on order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +152,18 @@ class Issue:
     instead_of: tuple[PassedOver, ...] = ()
     load: Load | None = None
     """The trucks that the whole order goes on, where proposals fill these."""
+    rest_to: tuple[tuple[str, Decimal], ...] = ()
+    """Further sources, and what of the need each is asked for at the same opportunity."""
     is_private: bool = False
     """Whether nobody is to hear of it: the agreement is only tried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new version, and the opportunity that was decided for where it was our decision."""
+
+    issue: Issue
+    opportunity: Opportunity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +225,7 @@ def _want(case: Case, settled: "_Settled", decision: Decision) -> Want:
         parts = proposals.at_opportunity(settled.standing, case.terms.supplier_id, case.opportunity.order_at)
         quantity = sized(net_of(case.override, parts).quantity, case.terms.rules).quantity
     level = position.inventory_position + quantity if decision.level is None else decision.level
-    return Want(quantity, level, position.inventory_position, position.proposed_open)
+    return Want(quantity, level, decision.need.standing, position.proposed_open)
 
 
 def limited(case: Case, promise: Promise) -> Case:
@@ -224,6 +241,10 @@ def stays_with(case: Case) -> str | None:
     if case.opportunity is None:
         return None
     order_at = case.opportunity.order_at
+    if case.terms is not None and case.terms.sourcing.splits:
+        own = proposals.at_opportunity(case.live, case.terms.supplier_id, order_at)
+        if any(part.is_undecided for part in own):
+            return None
     for proposal in case.live:
         terms = case.others.get(proposal.supplier_id)
         if terms is not None and _is_fixed(case, terms, proposal) and proposal.order_at == order_at:
@@ -247,6 +268,123 @@ def may_fall_over(case: Case, promise: Promise) -> bool:
     assert case.opportunity is not None
     parts = proposals.at_opportunity(case.live, case.terms.supplier_id, case.opportunity.order_at)
     return not any(_is_fixed(case, case.terms, part) for part in parts)
+
+
+# A need that several sources share
+
+
+def splits(case: Case) -> bool:
+    """Return whether what the supplier cannot send is asked of the next source; a customer's wish goes to one."""
+    if case.terms is None or case.opportunity is None or case.override is not None:
+        return False
+    return case.terms.sourcing.splits and case.terms.sourcing.limit is Limit.CAP and bool(case.others)
+
+
+def fixed_elsewhere(case: Case) -> Mapping[str, Decimal]:
+    """Return what stands with further sources at this opportunity, and is not ours to change, by their names."""
+    assert case.opportunity is not None
+    found: dict[str, Decimal] = {}
+    for one in case.live:
+        terms = case.others.get(one.supplier_id)
+        if terms is None or one.order_at != case.opportunity.order_at:
+            continue
+        if _is_fixed(case, terms, one) or one.countered_by:
+            found[one.supplier_id] = found.get(one.supplier_id, NOTHING) + one.quantity
+    return found
+
+
+def as_shared(case: Case) -> Case:
+    """Return a case whose sources share a need, as the whole need of the opportunity: what one of them has agreed to
+    is a part of it, and must not keep the others' parts below a reorder point. What stands fixed with others, likewise.
+    """
+    assert case.opportunity is not None
+    here = [one for one in case.live if one.order_at == case.opportunity.order_at]
+    here = [one for one in here if one.is_undecided or one.status in BOUND]
+    bound = NOTHING
+    if any(one.is_undecided for one in here):
+        bound = sum((one.quantity for one in here if one.status in _ON_ORDER), NOTHING)
+        bound = min(bound, case.position.on_order)
+    position = replace(case.position, on_order=case.position.on_order - bound)
+    fixed = sum(fixed_elsewhere(case).values(), NOTHING)
+    return replace(case, position=position, bound_here=bound, elsewhere=fixed)
+
+
+_ON_ORDER: Final = frozenset({Status.ACCEPTED, Status.CHANGED, Status.ORDERED})
+
+
+def shared(case: Case, further: Case, passed: Sequence[PassedOver]) -> tuple[Case, Case]:
+    """Return a case and one of a further source of it as two that are decided one after the other.
+
+    Each has its own proposals of the opportunity; all that is older stays with the first, and is supply for both.
+    """
+    assert case.opportunity is not None
+    assert further.terms is not None
+    settled = _settled(case)
+    proposed_open = proposals.open_elsewhere(settled.standing, case.opportunity.order_at) + settled.taken_up
+    own = proposals.at_opportunity(case.live, further.terms.supplier_id, case.opportunity.order_at)
+    return (
+        replace(case, live=tuple(one for one in case.live if one not in own)),
+        replace(
+            further,
+            live=tuple(own),
+            position=replace(
+                further.position,
+                on_order=max(further.position.on_order - case.bound_here, NOTHING),
+                proposed_open=proposed_open,
+            ),
+            bound_here=case.bound_here,
+            instead_of=tuple(passed),
+            terms=replace(further.terms, truck=None),  # it goes on a truck that is filled without it
+        ),
+    )
+
+
+def review_shared(cases: Sequence[Case], further: Mapping[int, Sequence[Case]]) -> tuple[list[Review], list[Issued]]:
+    """Return the reviews of cases, those with further sources counting what these are asked for; and all that follows.
+
+    ``further`` holds cases of further sources by the place of the first one, in the order in which they are asked.
+    """
+    reviews = review(cases)
+    issued = {
+        place: [Issued(one, case.opportunity) for one in result.issues]
+        for place, (case, result) in enumerate(zip(cases, reviews, strict=True))
+    }
+    for place, sources in further.items():
+        first, asked, rest, after = reviews[place], _asked(cases[place], reviews[place]), [], []
+        for source in sources:
+            assert source.terms is not None
+            [result] = review([replace(source, elsewhere=asked)])
+            some = _asked(source, result)
+            asked += some
+            if some:
+                rest.append((source.terms.supplier_id, some))
+            after.append((source, result))
+        own = tuple(one if one.decision is None else replace(one, rest_to=tuple(rest)) for one in first.issues)
+        issued[place] = [Issued(one, cases[place].opportunity) for one in own]
+        issued[place] += [Issued(one, source.opportunity) for source, result in after for one in result.issues]
+        dues = [at for at in (first.due_at, *(result.due_at for _, result in after)) if at is not None]
+        every = (*own, *(one for _, result in after for one in result.issues))
+        reviews[place] = replace(first, issues=every, due_at=min(dues, default=None))
+    return reviews, [one for of_place in issued.values() for one in of_place]
+
+
+def joined(case: Case, further: Sequence[Case], result: Review) -> Case:
+    """Return a case with its further sources' proposals, short of what none of them sends."""
+    live = (*case.live, *(one for source in further for one in source.live))
+    if case.promise is None:
+        return replace(case, live=live)
+    rest = sum((_asked(replace(source, live=live), result) for source in further), NOTHING)
+    return replace(case, live=live, promise=replace(case.promise, share=case.promise.share + rest))
+
+
+def _asked(case: Case, result: Review) -> Decimal:
+    """Return what the supplier of a case is asked for at its opportunity, and has not agreed to, after a review."""
+    if case.terms is None or case.opportunity is None:
+        return NOTHING
+    after = {one.proposal_id: one for one in case.live}
+    after |= {issue.proposal.proposal_id: issue.proposal for issue in result.issues}
+    parts = proposals.at_opportunity(after.values(), case.terms.supplier_id, case.opportunity.order_at)
+    return sum((part.quantity for part in parts if part.is_undecided), NOTHING)
 
 
 def _is_fixed(case: Case, terms: Terms, proposal: Proposal) -> bool:
@@ -331,6 +469,7 @@ def _need(case: Case, settled: _Settled) -> Need:
         rules=case.terms.rules,
         expected=case.expected,
         arrivals=case.arrivals,
+        elsewhere=case.elsewhere + case.bound_here,
     )
 
 
@@ -410,7 +549,7 @@ def load_line(
     ``spare`` is what of the supplier's supply nobody needs, where supply limits the order.
     """
     need, rules = decision.need, within_life(decision.need)
-    position, expected = need.position.inventory_position, need.expected
+    position, expected = need.standing, need.expected
     until_next, daily = 0.0, 0.0
     if expected is not None:
         until_next = expected.until_next_arrival.mean
@@ -478,7 +617,7 @@ def _reviewed(case: Case, settled: _Settled, decision: Decision | None, aboard: 
                 case.promise,
                 case.instead_of,
                 None if aboard is None else aboard.load,
-                private,
+                is_private=private,
             )
             issues = (*issues, issue)
             standing = (*(one for one in standing if one.proposal_id != following.proposal_id), following)

@@ -45,7 +45,7 @@ def is_damped(
     turned_over = abs(quantity - told_last(standing))
     if turned_over >= _threshold(standing, quantity, steadiness) + rules.multiple:
         return False
-    allowed = to_order(missing=standing.quantity, position=need.position.inventory_position, rules=rules)
+    allowed = to_order(missing=standing.quantity, position=need.standing, rules=rules)
     return not standing.is_undecided or allowed.quantity == standing.quantity
 
 
