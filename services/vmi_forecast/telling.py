@@ -39,7 +39,12 @@ async def tell(transaction: Transaction, learned: Sequence[Learned]) -> None:
     is_news = forecasting.matter(now, told)
     written = [_forecast(*one) for one in zip(learned, np.where(is_news, now, told).tolist(), strict=True)]
     await forecasts.write(transaction.connection, written)
-    news = [forecast for forecast, matters in zip(written, is_news.tolist(), strict=True) if matters]
+    lowered = now < told
+    news = [
+        (forecast, is_less)
+        for forecast, matters, is_less in zip(written, is_news.tolist(), lowered.tolist(), strict=True)
+        if matters
+    ]
     await outbox.add(transaction.connection, list(_messages(news)))
 
 
@@ -54,14 +59,17 @@ def _forecast(learned: Learned, told_level: float) -> Forecast:
     )
 
 
-def _messages(news: Sequence[Forecast]) -> Iterator[OutboxMessage]:
+def _messages(news: Sequence[tuple[Forecast, bool]]) -> Iterator[OutboxMessage]:
     """Return one message a location, more only where it would get too long."""
 
-    def location(forecast: Forecast) -> tuple[str, str]:
-        return (forecast.key.customer_id, forecast.key.location_id)
+    def location(one: tuple[Forecast, bool]) -> tuple[str, str]:
+        return (one[0].key.customer_id, one[0].key.location_id)
 
     for (customer_id, location_id), group in groupby(news, key=location):
-        lines = [ForecastLine(item_id=one.key.item_id, version=one.version, through=one.through) for one in group]
+        lines = [
+            ForecastLine(item_id=one.key.item_id, version=one.version, through=one.through, lowered=is_less)
+            for one, is_less in group
+        ]
         for start in range(0, len(lines), MOST_LINES):
             yield _message(customer_id, location_id, lines[start : start + MOST_LINES])
 

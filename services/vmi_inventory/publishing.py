@@ -43,12 +43,7 @@ def _message(place: LocationKey, changed: Sequence[Changed], reached_at: datetim
             "location_id": place[1],
             "revision": 0,
             "reached_at": reached_at,
-            "lines": [
-                {"item_id": key.item_id, "version": version}
-                if demand_from is None
-                else {"item_id": key.item_id, "version": version, "demand_from": demand_from}
-                for key, version, demand_from, _ in changed
-            ],
+            "lines": [_line(one) for one in changed],
         }
     )
     return OutboxMessage(
@@ -62,3 +57,12 @@ def _message(place: LocationKey, changed: Sequence[Changed], reached_at: datetim
         payload=payload,
         time=reached_at,
     )
+
+
+def _line(changed: Changed) -> dict[str, object]:
+    line: dict[str, object] = {"item_id": changed.key.item_id, "version": changed.version}
+    if changed.demand_from is not None:
+        line["demand_from"] = changed.demand_from
+    if changed.is_confirmed:
+        line["confirmed"] = True
+    return line

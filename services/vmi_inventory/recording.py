@@ -75,7 +75,8 @@ class Facts:
         if elsewhere := accepted.corrected_at - sites.keys():
             sites = {**sites, **(await self._master_data.of(connection, elsewhere, {})).sites}
         changed: Sequence[Changed] = await folding.fold(connection, entered, sites)
-        await noted.note(connection, entered, {one.key: one.counted_at for one in changed})
+        confirmed = {one.key for one in changed if one.is_confirmed}
+        await noted.note(connection, entered, {one.key: one.counted_at for one in changed}, confirmed)
         if planned.plans:
             changed = _once([*changed, *await planning.enter(connection, planned)])
         await _follow_supply(connection, accepted, entered)
@@ -130,7 +131,9 @@ def _once(changed: Sequence[Changed]) -> Sequence[Changed]:
     for one in changed:
         before = found.get(one.key)
         days = [day for day in (one.demand_from, before and before.demand_from) if day is not None]
-        found[one.key] = one if before is None else one._replace(demand_from=min(days, default=None))
+        found[one.key] = (
+            one if before is None else one._replace(demand_from=min(days, default=None), is_confirmed=False)
+        )
     return [found[key] for key in sorted(found)]
 
 

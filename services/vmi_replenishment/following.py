@@ -1,18 +1,19 @@
 """What makes the worker look at keys: messages about them, and time that passes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
+from vmi_domain.exceptions.rules import OF_AN_ITEM
 from vmi_domain.stock.position import Key
 from vmi_replenishment.answering import take_answers, take_answers_again
-from vmi_replenishment.master_data import MasterData
+from vmi_replenishment.master_data import MasterData, Site
 from vmi_replenishment.reading import Answers, Changes, read_changes
 from vmi_replenishment.reconsidering import reconsider
 from vmi_replenishment.situations import nows
 from vmi_runtime import retrying
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import due, quarantine, turns
+from vmi_store import due, exceptions, proposals, quarantine, turns
 from vmi_store.quarantine import Held, Rejected
 from vmi_store.turns import Work
 
@@ -27,11 +28,17 @@ class Replenishment:
         self._master_data = MasterData()
 
     async def follow_changes(self, changes: Changes, transaction: Transaction) -> None:
-        """Decide again on the keys that changed, each once however often it was named."""
+        """Decide again on the keys that changed, each once however often it was named.
+
+        Where less may be wanted, and not more, they are looked at if something is proposed, or a person is to act on
+        something.
+        """
         await quarantine.add(transaction.connection, changes.rejected)
-        await turns.take(transaction.connection, Work.REPLENISHING, {key[:2] for key in changes.keys})
-        passed = await self._passed(changes.keys, transaction)
-        await reconsider(changes.keys.union(passed), transaction, self._master_data)
+        sites = {key[:2] for key in changes.keys | changes.lessened}
+        await turns.take(transaction.connection, Work.REPLENISHING, sites)
+        unsettled = await _unsettled(changes.lessened, transaction)
+        passed = await self._passed(sites, transaction)
+        await reconsider(changes.keys.union(unsettled, passed), transaction, self._master_data)
 
     async def follow_answers(self, answers: Answers, transaction: Transaction) -> None:
         """Take in what suppliers and customers say to proposals."""
@@ -57,9 +64,20 @@ class Replenishment:
         await reconsider(waiting, transaction, self._master_data)
         return len(waiting) == KEYS_AT_ONCE
 
-    async def _passed(self, changed: set[Key], transaction: Transaction) -> list[Key]:
+    async def _passed(self, sites: Collection[Site], transaction: Transaction) -> list[Key]:
         """By the events' clock time passes with the facts of a site: what is due there is looked at with them."""
-        if transaction.clock.mode is ClockMode.WALL or not changed:
+        if transaction.clock.mode is ClockMode.WALL or not sites:
             return []
-        now = await nows(sorted({key[:2] for key in changed}), transaction)
-        return await due.at_locations(transaction.connection, now)
+        return await due.at_locations(transaction.connection, await nows(sorted(sites), transaction))
+
+
+async def _unsettled(keys: Collection[Key], transaction: Transaction) -> set[Key]:
+    """Return the keys of which something is proposed that may still change, or which a person is to act on."""
+    if not keys:
+        return set()
+    ordered = sorted(keys)
+    active = await exceptions.active(transaction.connection, ordered, OF_AN_ITEM)
+    return {
+        *await proposals.changeable(transaction.connection, ordered),
+        *(Key(one.subject.customer_id, one.subject.location_id, one.subject.item_id) for one in active),
+    }

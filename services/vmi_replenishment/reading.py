@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from vmi_contracts import envelope
 from vmi_contracts.envelope import Envelope, UnreadableEnvelope
 from vmi_contracts.inbound import OrderNumbersAssigned, ProposalAnswered, ReplenishmentRequested
-from vmi_contracts.internal import ForecastsChanged, PositionsChanged
+from vmi_contracts.internal import ForecastsChanged, PositionLine, PositionsChanged
 from vmi_domain.stock.position import Key
 from vmi_runtime import rejections
 from vmi_runtime.rejections import document_error, good_lines
@@ -38,6 +38,11 @@ class Changes:
     """The keys that a batch of messages names, each once."""
 
     keys: set[Key] = field(default_factory=set)
+    lessened: set[Key] = field(default_factory=set)
+    """Those of which less may be wanted now, and not more: a count found what was expected, or less is expected.
+
+    (Where demand is lost, what is left at the landing is rounded: time alone may add a unit to a need that is open.)
+    """
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -77,9 +82,11 @@ def read_changes(records: Sequence[Record]) -> Changes:
         except ValidationError as error:
             changes.rejected.append(rejected(record, *document_error(error)))
         else:
-            changes.keys.update(
-                Key(document.customer_id, document.location_id, line.item_id) for line in document.lines
-            )
+            for line in document.lines:
+                key = Key(document.customer_id, document.location_id, line.item_id)
+                asks_for_less = line.confirmed if isinstance(line, PositionLine) else line.lowered
+                (changes.lessened if asks_for_less else changes.keys).add(key)
+    changes.lessened -= changes.keys
     return changes
 
 

@@ -17,6 +17,9 @@ class PositionLine(Line):
     demand_from: date | None = None
     """The earliest of the site's days whose demand changed; none where only stock or supply did."""
 
+    confirmed: bool = False
+    """Whether a report or count said just what the position said already: nothing of it changed but its time."""
+
 
 class PositionsChanged(Document):
     """Items of one location whose position changed in one batch."""
@@ -34,6 +37,9 @@ class ForecastLine(Line):
     version: int
     through: date
     """The last closed day the forecast has learned from."""
+
+    lowered: bool = False
+    """Whether less covers the demand to come than when it was told last."""
 
 
 class ForecastsChanged(Document):

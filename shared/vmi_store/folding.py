@@ -26,6 +26,8 @@ class Changed(NamedTuple):
     """The earliest of the site's days whose demand changed."""
     counted_at: datetime | None = None
     """As of when the last count was before the change."""
+    is_confirmed: bool = False
+    """Whether a count said what the facts had said already, and nothing else happened."""
 
 
 async def fold(
@@ -48,10 +50,16 @@ async def fold(
         standing = await _last_counts(connection, voided)
         anchors |= standing
         await _unanchor(connection, [key for key in voided if key not in standing])
-    if anchors:
-        await _refold(connection, anchors, sites)
+    confirmed = await _refold(connection, anchors, sites) if anchors else set()
+    confirmed -= {change.key for change in changes if change.days or change.is_voided}
     return [
-        Changed(change.key, locked[change.key].version + 1, change.demand_from, locked[change.key].counted_at)
+        Changed(
+            change.key,
+            locked[change.key].version + 1,
+            change.demand_from,
+            locked[change.key].counted_at,
+            change.key in confirmed,
+        )
         for change in changes
     ]
 
@@ -191,11 +199,14 @@ _APPLY = text(f"""
 
 async def _refold(
     connection: AsyncConnection, anchors: Mapping[Key, datetime], sites: Mapping[LocationKey, SiteCalendar]
-) -> None:
-    """Fold keys anew from the counts as of these times. The caller holds their locks; the lines are in the journal."""
+) -> set[Key]:
+    """Fold keys anew from the counts as of these times; return those whose quantities are what they were before.
+
+    The caller holds their locks; the lines are in the journal.
+    """
     keys = sorted(anchors)
     days = [sites[key[:2]].day_up_to(anchors[key]) for key in keys]
-    await connection.execute(
+    result = await connection.execute(
         _REFOLD,
         {
             **_columns(keys),
@@ -204,6 +215,7 @@ async def _refold(
             "day_ends": [sites[key[:2]].end_of(day) for key, day in zip(keys, days, strict=True)],
         },
     )
+    return {Key(*row[:3]) for row in result if row.is_confirmed}
 
 
 # Of several counts at one instant the order of vmi_domain.stock.position.Count holds.
@@ -236,6 +248,7 @@ _REFOLD = text(f"""
               AND supply.item_id = anchor.item_id AND supply.stage = 'shipped'
               AND supply.expected_at <= anchor.occurred_at) END
     FROM anchor
+    JOIN position AS before USING (customer_id, location_id, item_id)
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(balance.moved), 0) AS moved, coalesce(sum(balance.received), 0) AS received,
                coalesce(sum(balance.held_back), 0) AS held_back, coalesce(sum(balance.titled), 0) AS titled
@@ -258,6 +271,14 @@ _REFOLD = text(f"""
     ) AS same_day
     WHERE position.customer_id = anchor.customer_id AND position.location_id = anchor.location_id
       AND position.item_id = anchor.item_id
+    RETURNING position.customer_id, position.location_id, position.item_id,
+              before.counted_at IS NOT NULL AND before.received = 0 AND position.received = 0
+              AND position.counted + position.moved = before.counted + before.moved
+              AND position.unavailable + position.held_back = before.unavailable + before.held_back
+              AND position.unavailable = before.unavailable AND position.reserved = before.reserved
+              AND position.backlog = before.backlog AND position.titled = before.titled
+              AND position.supplier_owned IS NOT DISTINCT FROM before.supplier_owned
+              AND position.probably_received = before.probably_received AS is_confirmed
 """)  # noqa: S608 - our own words
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vmi_domain.replenishment.proposals import (
     BOUND,
     FINISHED,
+    MAY_CHANGE,
     Answer,
     AnswerKind,
     HeldBecause,
@@ -260,6 +261,28 @@ _WAITING = text(f"""
       AND (CAST(:location AS text) IS NULL OR location_id = :location)
     ORDER BY order_at, customer_id, location_id, item_id LIMIT :at_most
 """)  # noqa: S608 - the names of our own columns
+
+
+async def changeable(connection: AsyncConnection, keys: Sequence[Key]) -> set[Key]:
+    """Return those of the keys that have a proposal without goods, of which less may be wanted."""
+    values = {
+        "customers": columns.texts([key.customer_id for key in keys]),
+        "locations": columns.texts([key.location_id for key in keys]),
+        "items": columns.texts([key.item_id for key in keys]),
+        "statuses": sorted(MAY_CHANGE),
+    }
+    return {Key(*row) for row in await connection.execute(_CHANGEABLE, values)}
+
+
+_CHANGEABLE = text("""
+    SELECT DISTINCT customer_id, location_id, item_id
+    FROM unnest(
+        string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+        string_to_array(CAST(:items AS text), chr(10))
+    ) AS wanted (customer_id, location_id, item_id)
+    JOIN proposal USING (customer_id, location_id, item_id)
+    WHERE NOT finished AND status = ANY (CAST(:statuses AS text[]))
+""")
 
 
 @dataclass(frozen=True, slots=True)

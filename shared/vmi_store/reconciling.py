@@ -5,7 +5,7 @@ row is taken, or waits until it was derived and then makes it due again. Who der
 may hold one row and wait for another: what is not to be had is left for the next time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,10 +13,11 @@ from decimal import Decimal
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from vmi_domain.exceptions.lifecycle import Kind as ExceptionKind
 from vmi_domain.stock.drift import Cause
 from vmi_domain.stock.position import ABSOLUTE, MOVING, Key, Kind
 from vmi_store import journal
-from vmi_store.journal import OfKeys
+from vmi_store.journal import JournalLine, OfKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +41,35 @@ class Booked:
     transferred: Decimal
 
 
-async def note(connection: AsyncConnection, entered: OfKeys, counted_at: Mapping[Key, datetime | None]) -> None:
+async def note(
+    connection: AsyncConnection,
+    entered: OfKeys,
+    counted_at: Mapping[Key, datetime | None],
+    confirmed: Container[Key] = frozenset(),
+) -> None:
     """Note what lines that were just entered change: counts, and counts after late facts.
 
-    ``counted_at`` is each key's last count before they came. The caller holds the keys' locks.
+    ``counted_at`` is each key's last count before they came. A report that did nothing but say again what was there
+    (``confirmed``) is booked at once: that is most of what comes. The caller holds the keys' locks.
     """
     counts: dict[tuple[Key, datetime], None] = {}
     late: dict[tuple[Key, datetime], None] = {}
+    found: list[JournalLine] = []
     for key, lines in entered.items():
+        if key in confirmed and len(lines) == 1 and lines[0].kind is Kind.REPORT:
+            found += lines
+            continue
         last = counted_at.get(key)
         for line in lines:
             if line.kind in ABSOLUTE or (line.kind is Kind.VOID and last is not None and line.occurred_at <= last):
                 counts[key, line.occurred_at] = None
             elif last is not None and line.occurred_at <= last and line.kind in MOVING:
                 late[key, line.occurred_at] = None
+    if found:
+        await connection.execute(
+            _NOTE_FOUND,
+            _columns([(line.key, line.occurred_at) for line in found]) | {"counted": [line.quantity for line in found]},
+        )
     if counts:
         await connection.execute(_NOTE_COUNTS, _columns(list(counts)))
     if late:
@@ -68,6 +84,46 @@ _NOTE_COUNTS = text(f"""
     INSERT INTO reconciliation (customer_id, location_id, item_id, as_of, due)
     SELECT customer_id, location_id, item_id, at, true FROM {_WANTED}
     ORDER BY customer_id, location_id, item_id, at
+    ON CONFLICT (customer_id, location_id, item_id, as_of) DO UPDATE SET due = true
+""")  # noqa: S608 - our own words
+# What moved since the count before; the names are those of ``_DERIVE``.
+_MOVED = f"""
+    SELECT count(*)::int AS facts, coalesce(sum(quantity), 0) AS quantity,
+           coalesce(-sum(quantity) FILTER (WHERE kind = {Kind.SALE:d}), 0) AS sold,
+           coalesce(sum(quantity) FILTER (WHERE kind = {Kind.RECEIPT:d}), 0) AS received,
+           coalesce(sum(quantity) FILTER (WHERE kind = {Kind.ADJUSTMENT:d}), 0) AS adjusted,
+           coalesce(sum(quantity) FILTER (WHERE kind = {Kind.TRANSFER:d}), 0) AS transferred
+    FROM journal AS line
+    WHERE line.customer_id = target.customer_id AND line.location_id = target.location_id
+      AND line.item_id = target.item_id AND line.occurred_at > before.as_of AND line.occurred_at <= target.as_of
+      AND line.kind IN ({Kind.SALE:d}, {Kind.ADJUSTMENT:d}, {Kind.TRANSFER:d}, {Kind.RECEIPT:d})
+"""  # noqa: S608 - our own words
+# Only what is as expected is booked so: where anything is in doubt, or was wrong, it is noted to be derived.
+_NOTE_FOUND = text(f"""
+    INSERT INTO reconciliation (
+        customer_id, location_id, item_id, as_of, due, cause, counted, set_apart, since, expected, facts, sold,
+        received, adjusted, transferred)
+    SELECT target.customer_id, target.location_id, target.item_id, target.as_of,
+           before.due IS DISTINCT FROM false OR before.counted + moved.quantity <> target.counted
+           OR EXISTS (
+               SELECT FROM exception
+               WHERE exception.customer_id = target.customer_id AND exception.location_id = target.location_id
+                 AND exception.item_id = target.item_id AND status <> 'closed'
+                 AND exception.kind = '{ExceptionKind.DRIFT.value}'),
+           '{Cause.SNAPSHOT_RECONCILE.value}', target.counted, coalesce(before.set_apart, 0), before.as_of,
+           before.counted + moved.quantity, moved.facts, moved.sold, moved.received, moved.adjusted, moved.transferred
+    FROM unnest(
+        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:ats AS timestamptz[]),
+        CAST(:counted AS numeric[])
+    ) AS target (customer_id, location_id, item_id, as_of, counted)
+    LEFT JOIN LATERAL (
+        SELECT as_of, due, counted, set_apart FROM reconciliation AS count
+        WHERE count.customer_id = target.customer_id AND count.location_id = target.location_id
+          AND count.item_id = target.item_id AND count.as_of < target.as_of
+        ORDER BY as_of DESC LIMIT 1
+    ) AS before ON true
+    CROSS JOIN LATERAL ({_MOVED}) AS moved
+    ORDER BY target.customer_id, target.location_id, target.item_id
     ON CONFLICT (customer_id, location_id, item_id, as_of) DO UPDATE SET due = true
 """)  # noqa: S608 - our own words
 _NOTE_LATE = text(f"""
@@ -215,18 +271,7 @@ _DERIVE = text(f"""
               AND count.item_id = target.item_id AND count.as_of < target.as_of AND count.cause <> ''
             ORDER BY as_of DESC LIMIT 1
         ) AS before ON true
-        CROSS JOIN LATERAL (
-            SELECT count(*)::int AS facts, coalesce(sum(quantity), 0) AS quantity,
-                   coalesce(-sum(quantity) FILTER (WHERE kind = {Kind.SALE:d}), 0) AS sold,
-                   coalesce(sum(quantity) FILTER (WHERE kind = {Kind.RECEIPT:d}), 0) AS received,
-                   coalesce(sum(quantity) FILTER (WHERE kind = {Kind.ADJUSTMENT:d}), 0) AS adjusted,
-                   coalesce(sum(quantity) FILTER (WHERE kind = {Kind.TRANSFER:d}), 0) AS transferred
-            FROM journal AS line
-            WHERE line.customer_id = target.customer_id AND line.location_id = target.location_id
-              AND line.item_id = target.item_id AND line.occurred_at > before.as_of
-              AND line.occurred_at <= target.as_of
-              AND line.kind IN ({Kind.SALE:d}, {Kind.ADJUSTMENT:d}, {Kind.TRANSFER:d}, {Kind.RECEIPT:d})
-        ) AS moved
+        CROSS JOIN LATERAL ({_MOVED}) AS moved
     )
     UPDATE reconciliation AS count SET
         due = false, since = derived.since, expected = derived.expected,

@@ -325,8 +325,18 @@ async def test_a_change_that_matters_is_told_with_its_version(site: Site) -> Non
     first, second = await site.told()
 
     assert [line["item_id"] for line in first["lines"]] == ["bread", "milk"]
-    assert second["lines"] == [{"item_id": "milk", "version": 2, "through": day(109).isoformat()}]
+    assert second["lines"] == [{"item_id": "milk", "version": 2, "through": day(109).isoformat(), "lowered": False}]
     assert second["customer_id"] == site.customer
+
+
+async def test_that_less_is_expected_is_told_as_such(site: Site) -> None:
+    await site.sells("milk", [20] * 90 + [2] * 30)
+    await site.reaches(day(90))
+    await site.hears({"milk": FIRST})
+    await site.reaches(day(120))
+    await site.hears({"milk": None})
+
+    assert [[line["lowered"] for line in message["lines"]] for message in await site.told()] == [[False], [True]]
 
 
 async def test_an_agreed_rate_serves_until_there_is_history(site: Site) -> None:

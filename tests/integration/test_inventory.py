@@ -346,6 +346,39 @@ async def test_what_changed_is_told_once_a_location_and_batch(desk: Desk) -> Non
     assert {one.reached_at for one in told} == {NOON}
 
 
+async def test_a_report_that_says_what_was_known_is_told_as_a_confirmation(desk: Desk) -> None:
+    await desk.tell(stock(desk.customer, {"milk": 10}, at(8)), sale(desk.customer, {"milk": 3}, at(9)))
+    assert not await confirmed(desk), "it was the first report"
+
+    await desk.tell(stock(desk.customer, {"milk": 7}, at(10)))
+    assert await confirmed(desk)
+    await desk.tell(stock(desk.customer, {"milk": 6}, at(11)))
+    assert not await confirmed(desk), "one is missing"
+    await desk.tell(stock(desk.customer, {"milk": 6}, at(12)), sale(desk.customer, {"milk": 2}, at(13)))
+    assert not await confirmed(desk), "something was sold beside it"
+    await desk.tell(received(desk.customer, 5, at(14)))
+    await desk.tell(stock(desk.customer, {"milk": 9}, at(15)))
+    assert not await confirmed(desk), "what was received is confirmed by it"
+    await desk.tell(holding_back(desk.customer, 9, at(16), unavailable=1))
+    assert not await confirmed(desk), "one of them is not for sale any more"
+    await desk.tell(holding_back(desk.customer, 9, at(17), unavailable=1))
+    assert await confirmed(desk)
+    await desk.tell(stock(desk.customer, {"milk": 9}, at(7)))
+    assert not await confirmed(desk), "an old report confirms nothing"
+
+
+async def confirmed(desk: Desk) -> bool:
+    [line] = (await desk.published())[-1].lines
+    return line.confirmed
+
+
+def holding_back(customer: str, on_hand: int, as_of: datetime, *, unavailable: int) -> StockReported:
+    line = {"item_id": "milk", "on_hand": on_hand, "unavailable": unavailable}
+    return StockReported.model_validate(
+        {"customer_id": customer, "location_id": "store-1", "as_of": as_of, "lines": [line]}
+    )
+
+
 async def test_a_new_agreement_is_told_so_that_a_first_proposal_can_be_made(desk: Desk) -> None:
     await desk.define(agreement(desk.customer))
 
@@ -435,12 +468,13 @@ def test_what_is_told_is_what_its_contract_would_write() -> None:
     changed = [
         Changed(Key("c", "l", "a"), 3, date(2025, 3, 4)),
         Changed(Key("c", "l", 'b "quoted" ü'), 4, None),
+        Changed(Key("c", "l", "d"), 5, None, is_confirmed=True),
     ]
 
     [message] = publishing._messages(changed, {("c", "l"): NOON})
 
     told = PositionsChanged.model_validate_json(message.payload)
-    assert [(line.item_id, line.version, line.demand_from) for line in told.lines] == [
-        (one.key.item_id, one.version, one.demand_from) for one in changed
+    assert [(line.item_id, line.version, line.demand_from, line.confirmed) for line in told.lines] == [
+        (one.key.item_id, one.version, one.demand_from, one.is_confirmed) for one in changed
     ]
     assert (told.customer_id, told.location_id, told.reached_at, message.key) == ("c", "l", NOON, told.key)

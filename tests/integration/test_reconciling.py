@@ -137,11 +137,14 @@ async def test_a_late_sale_explains_the_drift_of_the_count_after_it_and_ends_the
 async def test_facts_in_any_order_book_what_the_reference_books(engine: AsyncEngine, customer: str) -> None:
     dice = random.Random(20250304)
     facts: list[Count | Movement] = []
-    for hour in dice.sample(range(400), 60):
+    there = Decimal(0)
+    for hour in sorted(dice.sample(range(400), 60)):
         quantity = Decimal(dice.randint(1, 40))
         if hour % 5 == 0:
-            facts.append(Count(at(hour / 4), quantity, kind=Said.COUNT if hour % 2 else Said.REPORT))
+            there = there if there >= 0 and dice.random() < 0.6 else 10 * quantity  # half of them find what is expected
+            facts.append(Count(at(hour / 4), there, kind=Said.COUNT if hour % 2 else Said.REPORT))
         else:
+            there -= quantity
             facts.append(Movement(at(hour / 4), -quantity))
     counts = [one for one in facts if isinstance(one, Count)]
     movements = [one for one in facts if isinstance(one, Movement)]
@@ -165,6 +168,21 @@ def _document(customer: str, fact: Count | Movement) -> Any:
         return builders.sale(customer, {"milk": -fact.quantity}, fact.occurred_at)
     made = builders.count if fact.kind is Said.COUNT else builders.stock
     return made(customer, {"milk": fact.quantity}, fact.as_of)
+
+
+async def test_a_report_of_what_was_expected_is_booked_at_once(shop: Shop) -> None:
+    await shop.opens()
+    await shop.tells(builders.stock(shop.customer, {"milk": 100}, at(8)))
+    await shop.reconciles()
+    await shop.tells(builders.sale(shop.customer, {"milk": 5}, at(9)))
+    await shop.tells(builders.stock(shop.customer, {"milk": 95}, at(10)))
+
+    at_once = await shop.booked()
+    assert (at_once[-1].expected, at_once[-1].drift, at_once[-1].sold, at_once[-1].facts) == (95, 0, 5, 1)
+    await shop.tells(builders.sale(shop.customer, {"milk": 2}, at(9)))
+    await shop.reconciles()
+    late = (await shop.booked())[-1]
+    assert (late.as_of, late.expected, late.drift, late.facts) == (at(10), 93, 2, 2), "a late sale derives it again"
 
 
 async def test_what_was_found_by_counts_is_found_again_when_it_is_lost(shop: Shop) -> None:

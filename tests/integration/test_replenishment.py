@@ -24,10 +24,11 @@ from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
 from vmi_replenishment import telling
 from vmi_replenishment.following import Replenishment
 from vmi_replenishment.reading import read_answers, read_changes
+from vmi_replenishment.situations import LOOKED_AHEAD
 from vmi_runtime import retrying
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import agreements, catalogue, positions, quarantine, supply, trials
+from vmi_store import agreements, catalogue, positions, proposals, quarantine, supply, trials
 from vmi_store.quarantine import Selection
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
@@ -82,9 +83,9 @@ class Store:
             await supply.record(connection, [(self.key(item), fact) for fact in facts])
             await supply.refold(connection, [self.key(item)])
 
-    async def hears(self, *items: str, worker: Replenishment | None = None) -> None:
+    async def hears(self, *items: str, worker: Replenishment | None = None, confirmed: bool = False) -> None:
         """Give the worker a message that these items changed."""
-        lines = tuple(PositionLine(item_id=item, version=1) for item in items or ("milk",))
+        lines = tuple(PositionLine(item_id=item, version=1, confirmed=confirmed) for item in items or ("milk",))
         document = PositionsChanged(customer_id=self.customer, location_id=STORE, reached_at=NOON, lines=lines)
         written = writing.record(document, source="vmi/inventory", message_id=str(uuid4()))
         async with self.engine.begin() as connection:
@@ -158,6 +159,12 @@ class Store:
         async with self.engine.begin() as connection:
             [row] = await positions.read(connection, [self.key(item)])
         return row
+
+    async def due_at(self, item: str = "milk") -> datetime | None:
+        """Return when the key is looked at again though nothing happens."""
+        async with self.engine.begin() as connection:
+            standing = await proposals.standing(connection, [(self.key(item), None)])
+        return standing[self.key(item)].due_at
 
     async def quarantined(self) -> list[str]:
         async with self.engine.begin() as connection:
@@ -295,6 +302,40 @@ async def test_an_unanswered_proposal_expires_and_its_need_is_planned_again_once
     assert (expired.status, expired.quantity) == (ProposalStatus.EXPIRED, 0)
     assert (again.status, again.quantity, again.order_at) == (ProposalStatus.PROPOSED, 70, THURSDAY + 14 * DAY)
     assert again.proposal_id != expired.proposal_id
+
+
+async def test_a_count_that_confirms_what_was_known_lowers_what_is_proposed_and_proposes_nothing(store: Store) -> None:
+    await store.agrees("bread", expected_daily_demand=10, unmet_demand="backordered")
+    await store.holds(8, "bread")
+    await store.hears("bread")
+    await store.reaches(NOON + 10 * HOUR)
+    await store.hears("bread", confirmed=True)
+
+    before, after = await store.issued("bread")
+    assert after.quantity < before.quantity, "hours in which nothing was sold"
+
+    await store.holds(30)  # which leads to a proposal when it is looked at
+    await store.hears(confirmed=True)
+    assert await store.issued() == []
+    await store.hears()
+    assert len(await store.issued()) == 1
+
+
+async def test_a_key_that_wants_nothing_for_days_is_left_alone_as_long(store: Store) -> None:
+    await store.agrees("bread", expected_daily_demand=1, lead_time_days=1)
+    await store.holds(4, "bread")
+    await store.hears("bread")
+    soon = await store.due_at("bread")
+    await store.holds(400, "bread")
+    await store.hears("bread")
+    await store.hears("bread")
+    late = await store.due_at("bread")
+
+    assert soon is not None
+    assert late == soon + LOOKED_AHEAD * DAY
+    await store.reaches(late + HOUR)
+    await store.hears("another")
+    assert await store.due_at("bread") > late
 
 
 async def test_a_change_of_the_agreement_is_followed_at_once(store: Store) -> None:

@@ -77,6 +77,8 @@ version may have been offered; a promise goes before a refusal, so what was reje
 
 UNDECIDED: Final = frozenset({Status.HELD, Status.PROPOSED})
 """Nobody has agreed to it or refused it: its quantity follows the need."""
+MAY_CHANGE: Final = UNDECIDED | PROMISES
+"""Nothing is ordered or on its way: less of it may still be proposed, or asked for."""
 BOUND: Final = PROMISES | _GOODS
 """What somebody has agreed to send: it counts as supply by its own facts, no longer as a proposal."""
 TERMINAL: Final = frozenset(status for status, following in STEPS.items() if not following)
