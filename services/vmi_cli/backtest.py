@@ -1,7 +1,7 @@
 """``vmi backtest`` and ``vmi whatif``: a history replayed through the code that runs live."""
 
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -220,6 +220,13 @@ def _run(order: "Order") -> "Report":
         return backtests.run(order, warn=warn, told=told)
 
 
+LEGEND: Final = """\
+review: days from order to order; fill: units from stock over units wanted; cycles: those without a stock-out;
+stock: units at a period's end; cover: the same in days of demand; orders: of a series and year; bullwhip: variance of
+orders over that of demand; to ERP: our stock against the ERP band's at the same fill.
+ERP: a minimum and maximum; its target is the minimum over mean demand of lead time and review."""
+
+
 def _show(report: "Report") -> None:
     from vmi_files.backtests import ERP
 
@@ -228,7 +235,7 @@ def _show(report: "Report") -> None:
         same = None if one.policy == ERP else report.erp_stock_at(one.fill_rate, one.review_days)
         rows.append(
             (
-                one.policy,
+                "ERP" if one.policy == ERP else one.policy,
                 "" if one.target is None else f"{one.target:g}",
                 f"{one.review_days:g}",
                 f"{one.fill_rate:.1%}",
@@ -244,11 +251,15 @@ def _show(report: "Report") -> None:
             )
         )
     columns = (
-        "policy", "target", "review days", "fill rate", "by value", "cycle service", "average stock", "days of cover",
-        "orders a year", "unmet", "cost", "bullwhip", "stock to ERP at that fill",
+        "policy", "target", "review", "fill", "by value", "cycles", "stock", "cover", "orders", "unmet", "cost",
+        "bullwhip", "to ERP",
     )  # fmt: skip
+    costless = columns.index("cost") if all(one.cost is None for one in report.outcomes) else len(columns)
     print_rows(
-        f"{report.series:,} series, {report.periods} periods from {report.first_period}", columns, rows, nothing=""
+        f"{report.series:,} series, {report.periods} periods from {report.first_period}",
+        [name for place, name in enumerate(columns) if place != costless],
+        [[cell for place, cell in enumerate(row) if place != costless] for row in rows],
+        nothing="",
     )
     if report.calibrated:
         told = [one.as_row() for one in report.calibrated]
@@ -258,7 +269,7 @@ def _show(report: "Report") -> None:
             [tuple(f"{one:.3f}" if isinstance(one, float) else one for one in row.values()) for row in told],
             nothing="",
         )
-    err.print("ERP minimum/maximum: its target is the minimum over mean demand of lead time and review.", markup=False)
+    err.print(LEGEND, markup=False)
 
 
 def _day(moment: datetime | None) -> date | None:

@@ -224,6 +224,8 @@ async def _archived(customer: str | None, location: str | None, item: str | None
         by_week(np.stack([one.wanted for one in outcomes])),
         np.array([one.last_week for one in outcomes]),
     )
+    if not np.isfinite(said.wanted).any():
+        raise Refused("no week has closed since a forecast was archived: how right they are shows then")
     levels, label = np.array([one.said.quantiles[-1] for one in outcomes]), np.array(names, object)
     shares = {name: coverage(said.wanted[label == name, 0], levels[label == name]) for name in dict.fromkeys(names)}
     return groups(said, names, shares)

@@ -49,7 +49,7 @@ def profile(
     rows = [_row(one, names) for one in series]
     if rows or not customers:
         heads = (*(name.removesuffix("_id") for name in names), *COLUMNS)
-        print_rows("Demand", heads, rows, nothing="no profiles yet")
+        print_rows("Demand", heads, rows, nothing="No profile is kept yet: one is when a location has closed a week.")
 
 
 def _from_file(path: str, as_of: datetime | None, period: Period) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -115,13 +115,16 @@ def test_the_frontier_is_a_table_and_a_picture(files: list[str], tmp_path: Path)
     pytest.importorskip("matplotlib")
     table, picture = tmp_path / "table.csv", tmp_path / "frontier.png"
     result = CliRunner().invoke(
-        app, ["backtest", *files, "--targets", ".9", "--out", str(table), "--plot", str(picture)]
+        app,
+        ["backtest", *files, "--targets", ".9", "--out", str(table), "--plot", str(picture)],
+        env={"COLUMNS": "140"},
     )
 
     assert result.exit_code == 0, result.output
     assert table.read_text().startswith("policy,target,review_days,fill_rate,value_fill_rate,cycle_service,")
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert "stock to ERP" in result.stdout.replace("\n", " ") or "ERP" in result.stdout
+    assert "to ERP" in result.stdout
+    assert "to ERP: our stock against" in result.stderr
 
 
 @pytest.mark.parametrize(
