@@ -1,19 +1,24 @@
 """What is agreed: words that stand, words that ask the other party, who owns the band, and its answers (F78)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 from typing import Final
 from uuid import UUID
 
 from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade
+from vmi_contracts.values import plain
+from vmi_domain.exceptions.lifecycle import Kind, Observation, Subject
 from vmi_domain.stock.position import Key
+from vmi_inventory.agreed import nows
 from vmi_inventory.rejecting import rejected
+from vmi_runtime import raising
 from vmi_runtime.rejections import Reason
-from vmi_runtime.worker import Record, recorded_at
+from vmi_runtime.worker import Record, Transaction, recorded_at
 from vmi_store import agreement_requests, agreements
-from vmi_store.agreement_requests import Status
+from vmi_store.agreement_requests import Request, Status
 from vmi_store.engine import Connection
 from vmi_store.quarantine import Rejected
 
@@ -37,8 +42,8 @@ class Outcome:
     """What stands by them."""
     changed: set[Key] = field(default_factory=set)
     """The keys whose agreements are others now."""
-    requests: set[UUID] = field(default_factory=set)
-    """Those that were asked for, answered or overtaken."""
+    requests: dict[UUID, Key] = field(default_factory=dict)
+    """Those that were asked for, answered or overtaken, and their keys."""
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -89,6 +94,52 @@ async def _make(connection: Connection, words: Sequence[Word], outcome: Outcome,
     outcome.changed |= set(await agreements.make(connection, made))
     outcome.requests |= await agreement_requests.ask(connection, requested)
     outcome.requests |= await agreement_requests.overtake(connection, made)
+
+
+async def tell_owners(transaction: Transaction, keys: Collection[Key]) -> None:
+    """Let who owns a band know of each change of it that waits for an answer, and of each that waits no longer.
+
+    It is an exception, as everything that a person must act on. The caller has the customers' turn.
+    """
+    if not keys:
+        return
+    connection, ordered = transaction.connection, sorted(keys)
+    of_keys = await agreements.of_keys(connection, ordered)
+    waiting = [
+        _waits(one, before)
+        for one in await agreement_requests.open_of(connection, ordered)
+        if (before := _before(one.agreement, of_keys.get(_key(one.agreement), ()))) is not None
+    ]
+    now = await nows({key[:2] for key in ordered}, transaction)
+    await raising.settle(connection, ordered, (Kind.BAND_CHANGE_REQUESTED,), waiting, now)
+
+
+def _waits(request: Request, before: AgreementMade) -> Observation:
+    asked = request.agreement
+    changes = {name: (_told(was), _told(now)) for name, (was, now) in asked.band_changes(before).items()}
+    words = ", ".join(f"{name} {was or 'none'} → {now or 'none'}" for name, (was, now) in changes.items())
+    name = str(request.request_id)
+    return Observation(
+        Subject(Kind.BAND_CHANGE_REQUESTED, *_key(asked), name),
+        True,
+        f"The {asked.made_by} asks the {before.band_owner} for another band with {asked.supplier_id} from "
+        f"{asked.effective_from} on: {words}. To answer it: vmi agreements answer {name[:8]} accept, or reject.",
+        {
+            "request_id": name,
+            "asked_by": str(asked.made_by),
+            "owner": str(before.band_owner),
+            "supplier_id": asked.supplier_id,
+            "effective_from": asked.effective_from.isoformat(),
+            **{name: now for name, (_, now) in changes.items()},
+            **{f"{name}_before": was for name, (was, _) in changes.items()},
+        },
+    )
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return ""
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 async def _standing(connection: Connection, words: Sequence[Word]) -> Standing:
@@ -150,7 +201,7 @@ async def _answer(connection: Connection, one: Answer, outcome: Outcome, standin
         outcome.changed |= set(await agreements.make(connection, [(request.agreement, at)]))
         if standing is not None:
             standing[request.agreement.identity] = request.agreement
-    outcome.requests.add(request.request_id)
+    outcome.requests[request.request_id] = _key(request.agreement)
     await agreement_requests.answer(
         connection, request, _STATUSES[answered.answer], at=at, by=answered.party, reason=answered.reason
     )

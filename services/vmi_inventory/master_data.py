@@ -100,6 +100,7 @@ async def take_in(entries: Entries, transaction: Transaction, agree: Agree = agr
     )
     concerned = {*agreed, *counted_anew, *await agreements.keys_of(connection, locations=locations, items=items)}
     await tell(transaction, sorted(concerned), counted_anew, _latest(entries))
+    await agreeing.tell_owners(transaction, set(outcome.requests.values()))
     await liveness.follow_agreements(connection, outcome.made)
     return outcome.rejected
 

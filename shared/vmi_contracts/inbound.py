@@ -785,7 +785,12 @@ class AgreementMade(Part):
         """Whether it changes a band that the other party owns by what stands (F78)."""
         if standing is None or self.made_by is None or standing.band_owner in (None, self.made_by):
             return False
-        return any(getattr(self, name) != getattr(standing, name) for name in _BAND)
+        return bool(self.band_changes(standing))
+
+    def band_changes(self, standing: Self) -> dict[str, tuple[object, object]]:
+        """Return what it says otherwise of the band, by field: as it stands, and as it would be."""
+        told = {name: (getattr(standing, name), getattr(self, name)) for name in _BAND}
+        return {name: both for name, both in told.items() if both[0] != both[1]}
 
     @model_validator(mode="after")
     def _terms_fit_together(self) -> Self:

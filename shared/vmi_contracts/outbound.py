@@ -204,6 +204,8 @@ class ExceptionKind(StrEnum):
     """More has gone than ever came, and late facts have not explained it."""
     UNANSWERED = "proposal_unanswered"
     SUPPLY_SHORT = "supply_short"
+    BAND_CHANGE_REQUESTED = "band_change_requested"
+    """One party asks for another band than the one that the other owns, and waits for its answer."""
 
 
 class ExceptionStatus(StrEnum):
@@ -232,7 +234,7 @@ class ExceptionLine(Line):
     item_id: ItemId | None = None
     """Missing where it concerns the location as a whole."""
     subject: str | None = None
-    """What of it: a shipment, an order, a supplier, a kind of document."""
+    """What of it: a shipment, an order, a supplier, a kind of document, a request."""
 
     opened_at: Instant
     closed_at: Instant | None = None

@@ -1,6 +1,6 @@
 """Changes of agreements that one party asks for: open until the other one answers, or the agreement is made anew."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts.inbound import AgreementMade
+from vmi_domain.stock.position import Key
 
 NAMESPACE: Final = UUID("6d0a3d0e-6c34-5a5e-8a3b-2f3f5f0f7a11")
 
@@ -35,11 +36,11 @@ def request_id(agreement: AgreementMade, recorded_at: datetime) -> UUID:
     return uuid5(NAMESPACE, f"{agreement.key}|{recorded_at.isoformat()}")
 
 
-async def ask(connection: AsyncConnection, requests: Sequence[tuple[AgreementMade, datetime]]) -> set[UUID]:
-    """Note requests, each with its record's append time; return the new ones and those whose place they take: an open
-    one of the same party gives way to a later one."""
+async def ask(connection: AsyncConnection, requests: Sequence[tuple[AgreementMade, datetime]]) -> dict[UUID, Key]:
+    """Note requests, each with its record's append time; return the new ones and those whose place they take (an open
+    one of the same party gives way to a later one), with their keys."""
     if not requests:
-        return set()
+        return {}
     said = {request_id(one, at): (one, at) for one, at in requests}
     values = {
         **_columns(list(said.values())),
@@ -47,8 +48,12 @@ async def ask(connection: AsyncConnection, requests: Sequence[tuple[AgreementMad
         "parties": [one.made_by for one, _ in said.values()],
         "terms": [one.model_dump_json(exclude_defaults=True) for one, _ in said.values()],
     }
-    noted = {row.request_id for row in await connection.execute(_ASK, values)}
-    return noted | {row.request_id for row in await connection.execute(_GIVE_WAY, values)}
+    noted = _keys(await connection.execute(_ASK, values))
+    return noted | _keys(await connection.execute(_GIVE_WAY, values))
+
+
+def _keys(rows: Iterable[Any]) -> dict[UUID, Key]:
+    return {row.request_id: Key(row.customer_id, row.location_id, row.item_id) for row in rows}
 
 
 _NAMED = """
@@ -73,7 +78,7 @@ _ASK = text("""
     ) AS said (customer_id, request_id, location_id, item_id, supplier_id, effective_from, requested_by, recorded_at,
                terms)
     ON CONFLICT (customer_id, request_id) DO NOTHING
-    RETURNING request_id
+    RETURNING request_id, customer_id, location_id, item_id
 """)
 _GIVE_WAY = text(f"""
     UPDATE agreement_request AS gone SET status = 'superseded', answered_at = later.at, answered_by = requested_by
@@ -88,23 +93,24 @@ _GIVE_WAY = text(f"""
         GROUP BY request.customer_id, request.request_id
     ) AS later
     WHERE gone.customer_id = later.customer_id AND gone.request_id = later.request_id
-    RETURNING gone.request_id
+    RETURNING gone.request_id, gone.customer_id, gone.location_id, gone.item_id
 """)  # noqa: S608 - our own words
 
 
-async def overtake(connection: AsyncConnection, made: Sequence[tuple[AgreementMade, datetime]]) -> set[UUID]:
-    """Close what was asked for of agreements before they were made anew: that is the answer to it. Return which."""
+async def overtake(connection: AsyncConnection, made: Sequence[tuple[AgreementMade, datetime]]) -> dict[UUID, Key]:
+    """Close what was asked for of agreements before they were made anew: that is the answer to it. Return which, with
+    their keys."""
     if not made:
-        return set()
+        return {}
     latest = {one.identity: (one, at) for one, at in sorted(made, key=lambda pair: pair[1])}
     values = _columns([latest[identity] for identity in sorted(latest)])
-    return {row.request_id for row in await connection.execute(_OVERTAKE, values)}
+    return _keys(await connection.execute(_OVERTAKE, values))
 
 
 _OVERTAKE = text(f"""
     UPDATE agreement_request AS request SET status = 'superseded', answered_at = said.at
     FROM {_NAMED} WHERE {_OF_THEM} AND request.recorded_at <= said.at
-    RETURNING request.request_id
+    RETURNING request.request_id, request.customer_id, request.location_id, request.item_id
 """)  # noqa: S608 - our own words
 
 
@@ -145,6 +151,30 @@ _ANSWER = text("""
     UPDATE agreement_request SET status = :status, answered_at = :at, answered_by = :by, reason = :reason
     WHERE customer_id = :customer AND request_id = :request
 """)
+
+
+async def open_of(connection: AsyncConnection, keys: Sequence[Key]) -> list[Request]:
+    """Return what is asked for of these keys and not answered, the earliest first."""
+    return [
+        _request(row)
+        for row in await connection.execute(
+            _OPEN_OF,
+            {
+                "customers": [key.customer_id for key in keys],
+                "locations": [key.location_id for key in keys],
+                "items": [key.item_id for key in keys],
+            },
+        )
+    ]
+
+
+_OPEN_OF = text(f"""
+    SELECT {_COLUMNS}
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+        AS wanted (customer_id, location_id, item_id)
+    JOIN agreement_request USING (customer_id, location_id, item_id)
+    WHERE status = 'open' ORDER BY recorded_at, request_id
+""")  # noqa: S608 - our own words
 
 
 async def read(connection: AsyncConnection, *, customer_id: str | None = None, open_only: bool = True) -> list[Request]:

@@ -53,7 +53,8 @@ _RECONCILIATIONS = text("""
 
 
 async def delete_exceptions(connection: AsyncConnection, *, keep: timedelta, at_most: int) -> int:
-    """Delete exceptions about overdue shipments that closed longer than ``keep`` ago; return how many.
+    """Delete exceptions about overdue shipments, and about requests, that closed longer than ``keep`` ago; return how
+    many.
 
     The others stay: they are as many as there are items, suppliers and feeds, and open again, with versions that go on
     (what a person settled of a receipt must not be asked again).
@@ -64,7 +65,7 @@ async def delete_exceptions(connection: AsyncConnection, *, keep: timedelta, at_
 _EXCEPTIONS = text("""
     DELETE FROM exception USING (
         SELECT customer_id, exception_id FROM exception
-        WHERE status = 'closed' AND NOT suppressed AND kind = 'shipment_overdue'
+        WHERE status = 'closed' AND NOT suppressed AND kind IN ('shipment_overdue', 'band_change_requested')
           AND changed_at < statement_timestamp() - CAST(:keep AS interval)
         LIMIT :at_most
     ) AS old

@@ -8,11 +8,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
 from vmi_cli.__main__ import app
 from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade
+from vmi_contracts.outbound import ExceptionLine, ExceptionsChanged
 from vmi_domain.stock.position import Key
 from vmi_inventory.master_data import read_master_data, record_master_data
 from vmi_runtime.clock import Clock
@@ -57,6 +59,16 @@ class Table:
     async def requests(self) -> list[Request]:
         async with self.desk.engine.connect() as connection:
             return await agreement_requests.read(connection, customer_id=self.desk.customer, open_only=False)
+
+    async def exceptions(self) -> list[ExceptionLine]:
+        """Return what is told of exceptions, in its order; of one message what closes before what opens."""
+        async with self.desk.engine.connect() as connection:
+            found = await connection.execute(
+                text("SELECT payload FROM outbox WHERE customer_id = :customer AND type = :type ORDER BY sequence"),
+                {"customer": self.desk.customer, "type": ExceptionsChanged.message_type},
+            )
+            documents = [ExceptionsChanged.model_validate_json(row.payload) for row in found]
+        return [line for one in documents for line in sorted(one.lines, key=lambda line: line.status)]
 
     async def statuses(self) -> list[str]:
         return [one.status for one in await self.requests()]
@@ -134,6 +146,25 @@ async def test_who_asked_does_not_answer_and_an_answer_to_nothing_is_set_aside(t
 
     assert await table.band() == (20, 60)
     assert [one.rejected.reason for one in await table.desk.quarantined()] == ["own_request", "unknown_request"]
+
+
+async def test_who_owns_the_band_is_told_of_a_request_until_it_is_answered(table: Table) -> None:
+    await table.agrees(made_by="supplier", maximum="90")
+    await table.agrees(made_by="supplier", maximum="80", minimum="30")
+    await table.answers("accept")
+
+    told = [(one.kind.value, one.status.value, one.details["maximum"]) for one in await table.exceptions()]
+    assert told == [
+        ("band_change_requested", "open", "90"),
+        ("band_change_requested", "closed", "90"),
+        ("band_change_requested", "open", "80"),
+        ("band_change_requested", "closed", "80"),
+    ]
+    [*_, last] = await table.exceptions()
+    assert last.reason.startswith(
+        "The supplier asks the customer for another band with dairy from 1970-01-01 on: minimum 20 → 30, maximum"
+    )
+    assert (last.details["owner"], last.details["minimum_before"]) == ("customer", "20")
 
 
 async def test_a_later_request_and_a_later_word_of_the_owner_take_an_open_requests_place(table: Table) -> None:

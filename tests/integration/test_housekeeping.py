@@ -114,6 +114,7 @@ async def test_an_overdue_shipment_is_forgotten_long_after_it_closed_and_what_ma
         ("shipment_overdue", "open", 500),
         ("shipment_overdue", "closed", 10),
         ("receipt_mismatch", "closed", 500),
+        ("band_change_requested", "closed", 500),
     ):
         async with desk.engine.begin() as connection:
             await connection.execute(

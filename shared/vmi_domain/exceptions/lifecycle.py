@@ -36,6 +36,8 @@ class Kind(StrEnum):
     UNANSWERED = "proposal_unanswered"
     SUPPLY_SHORT = "supply_short"
     """The supplier sends less than was proposed, or has not got what was."""
+    BAND_CHANGE_REQUESTED = "band_change_requested"
+    """One party asks for another band than the one that the other owns, and waits for its answer (F78)."""
 
 
 SETTLED_BY_A_PERSON: Final = frozenset({Kind.RECEIPT_MISMATCH})
