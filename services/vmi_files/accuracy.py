@@ -22,7 +22,7 @@ def report(
     order: Order, origins: int, by: str, *, warn: Warn, told: Callable[[float], None]
 ) -> tuple[list[Group], int]:
     """Return errors by lag of forecasts from ``origins`` origins before the as-of day, a horizon apart."""
-    series, panel = read(order, warn)
+    series, panel, _ = read(order, warn)
     starts = [panel.periods - order.horizon * (step + 1) for step in range(origins)]
     starts = [start for start in starts if start >= FEWEST_PERIODS]
     if not starts:

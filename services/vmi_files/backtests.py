@@ -9,7 +9,7 @@ import numpy as np
 
 from vmi_domain.forecasting.ahead import DAYS_OF
 from vmi_domain.forecasting.panel import Floats, Integers, Panel, Period
-from vmi_domain.forecasting.rehearsal import rehearsal
+from vmi_domain.forecasting.rehearsal import Over, rehearsal
 from vmi_domain.replenishment import calibrating
 from vmi_domain.replenishment.calibrating import Calibration, Group
 from vmi_domain.replenishment.needs import PolicyKind, ServiceMeasure, UnmetDemand
@@ -17,9 +17,9 @@ from vmi_domain.replenishment.rehearsing import Agreed as AgreedOrders
 from vmi_domain.replenishment.rehearsing import Rules, erp_band
 from vmi_domain.replenishment.replaying import Replayed, World, replay
 from vmi_domain.replenishment.reviewing import Terms
-from vmi_files import agreements, forecasts, sales, tables
+from vmi_files import agreements, forecasts, models, sales, tables
 from vmi_files.agreements import Agreed
-from vmi_files.classes import by_class
+from vmi_files.classes import by_class, value_classes
 from vmi_files.periods import Periods
 from vmi_files.tables import FileRefused, Warn
 
@@ -239,6 +239,8 @@ class _Setting:
     days: float
     """Days of a period."""
     value: Floats
+    over: Over | None
+    """What agreed models, chosen when the replay begins, lay over the forecasts."""
 
     def world(self, review_days: int | None) -> World:
         every = [one.terms.calendar.every_days if review_days is None else review_days for one in self.agreed]
@@ -254,7 +256,7 @@ class _Setting:
     def replayed(self, terms: Sequence[Terms], world: World, known_demand: bool) -> Replayed:
         orders = AgreedOrders(
             terms,
-            rehearsal(self.panel, self.first),
+            rehearsal(self.panel, self.first, self.over),
             lead_time=world.lead_time,
             review_period=world.review_period,
             period_days=self.days,
@@ -333,8 +335,11 @@ def _read(order: Order, warn: Warn) -> _Setting:
         raise FileRefused(f"{order.sales}: the replay begins on {order.begin}, outside of the history")
     start = periods.start(history.first + first)
     agreed = agreements.read(order.agreements, start, warn)
-    agreements.warn_of_models(order.agreements, agreed, "where forecasts of each day are replayed", warn)
-    found = by_class(history, first, order.period, [agreed.of(one) for one in history.series])
+    if order.period is not Period.DAY:
+        agreements.warn_of_models(order.agreements, agreed, "where weeks or months are replayed", warn)
+    found = [agreed.of(one) for one in history.series]
+    names = value_classes(history.series, history.demand[:, :first], order.period, found)
+    found = by_class(found, names)
     rows = np.array([row for row, one in enumerate(found) if one is not None and history.begins[row] < first], np.int64)
     if not rows.size:
         raise FileRefused(f"{order.agreements}: none in force on {start} for any series that is sold before then")
@@ -342,6 +347,11 @@ def _read(order: Order, warn: Warn) -> _Setting:
         warn(f"{len(history.series) - len(rows)} series left out: new since {start}, or without an agreement then")
     panel = forecasts.panel_of(history, periods, None, np.array(agreements.rates(found), np.float64)).at(rows)
     kept = [one for row in rows.tolist() if (one := found[row]) is not None]
+    over = None
+    if order.period is Period.DAY:
+        before = replace(panel, demand=panel.demand[:, :first], in_stock=None)
+        chosen = models.chosen(before, [one.agreement for one in kept], [names[row] for row in rows.tolist()])
+        over = None if chosen is None else chosen.over
     days = DAYS_OF[order.period]
     lead = [one.terms.calendar.lead_time_days if order.lead_time_days is None else order.lead_time_days for one in kept]
     in_periods = np.array(lead) / days
@@ -355,7 +365,7 @@ def _read(order: Order, warn: Warn) -> _Setting:
     value = np.where(price > 0, price, price[price > 0].mean() if (price > 0).any() else 1.0)
     terms = [one.terms for one in kept]
     lead_time = np.round(in_periods).astype(np.int64)
-    return _Setting(panel, first, start, count - first, kept, terms, lead_time, days, value)
+    return _Setting(panel, first, start, count - first, kept, terms, lead_time, days, value, over)
 
 
 def _with(terms: Terms, target: float | None, measure: ServiceMeasure | None) -> Terms:

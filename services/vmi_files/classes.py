@@ -7,26 +7,27 @@ from typing import Final
 import numpy as np
 
 from vmi_domain.forecasting.ahead import DAYS_OF
-from vmi_domain.forecasting.panel import Period
+from vmi_domain.forecasting.panel import Floats, Period
 from vmi_domain.understanding import classes
 from vmi_files.agreements import Agreed
-from vmi_files.sales import Sales
+from vmi_files.sales import Series
 
 VALUED_DAYS: Final = 366
 """Of the last year, both ends counted."""
 
 
-def value_classes(history: Sales, until: int, period: Period, agreed: Sequence[Agreed | None]) -> list[str | None]:
-    """Return A, B or C of each series among its customer's, by what the history says before period ``until``.
+def value_classes(
+    series: Sequence[Series], demand: Floats, period: Period, agreed: Sequence[Agreed | None]
+) -> list[str | None]:
+    """Return A, B or C of each series among its customer's, by what its history says.
 
     Its worth is the demand of the last year by the agreed price, in base units without one. What has had no demand yet
     has no class.
     """
-    since = max(until - round(VALUED_DAYS / DAYS_OF[period]), 0)
     price = np.array([1.0 if one is None else float(one.agreement.unit_price or 1) for one in agreed])
-    value = history.demand[:, since:until].sum(axis=1) * price
-    known = np.any(history.demand[:, :until] > 0, axis=1)
-    customers = np.array([one.customer_id for one in history.series], object)
+    value = demand[:, -round(VALUED_DAYS / DAYS_OF[period]) :].sum(axis=1) * price
+    known = np.any(demand > 0, axis=1)
+    customers = np.array([one.customer_id for one in series], object)
     found: list[str | None] = [None] * len(customers)
     for customer in dict.fromkeys(customers.tolist()):
         rows = np.flatnonzero(customers == customer)
@@ -35,11 +36,8 @@ def value_classes(history: Sales, until: int, period: Period, agreed: Sequence[A
     return found
 
 
-def by_class(history: Sales, until: int, period: Period, agreed: Sequence[Agreed | None]) -> list[Agreed | None]:
+def by_class(agreed: Sequence[Agreed | None], names: Sequence[str | None]) -> list[Agreed | None]:
     """Return what is agreed, with the service targets that the classes choose where that is agreed."""
-    if not any(one is not None and one.terms.target_by_class for one in agreed):
-        return list(agreed)
-    names = value_classes(history, until, period, agreed)
     return [
         None if one is None else replace(one, terms=one.terms.of_class(name))
         for one, name in zip(agreed, names, strict=True)

@@ -8,8 +8,12 @@ import numpy as np
 
 from vmi_domain.forecasting.ahead import DAYS_OF, Ahead, ahead
 from vmi_domain.forecasting.panel import Floats, Panel
-from vmi_files import agreements, calendars, sales, tables
+from vmi_domain.forecasting.rehearsal import ahead_by_day
+from vmi_files import agreements, calendars, models, sales, tables
+from vmi_files.agreements import Agreements
 from vmi_files.calendars import Plan
+from vmi_files.classes import value_classes
+from vmi_files.models import Chosen
 from vmi_files.periods import Periods
 from vmi_files.sales import Sales, Series
 from vmi_files.tables import Warn
@@ -30,19 +34,21 @@ class Order:
 def run(order: Order, out: str, *, warn: Warn, told: Callable[[float], None]) -> int:
     """Write the forecasts and return the number of series."""
     tables.check_writable(out)
-    series, panel = read(order, warn)
+    series, panel, terms = read(order, warn)
+    chosen = None if terms is None else _chosen(order, series, panel, terms, warn, told)
     found = ahead(panel, order.horizon, order.quantiles, told=told)
+    if chosen is not None:
+        found = _as_agreed(found, panel, order, chosen)
     tables.write(out, _columns(order, series, found))
     return len(series)
 
 
-def read(order: Order, warn: Warn) -> tuple[list[Series], Panel]:
+def read(order: Order, warn: Warn) -> tuple[list[Series], Panel, Agreements | None]:
     """Return the series and what the files say of them."""
     history = sales.read(order.sales, order.periods, warn)
-    agreed = None
+    agreed, terms = None, None
     if order.agreements is not None:
         terms = agreements.read(order.agreements, order.periods.as_of, warn)
-        agreements.warn_of_models(order.agreements, terms, "where a larger model forecasts", warn)
         customers = {one.customer_id for one in history.series}
         named = terms.named(customers.pop() if len(customers) == 1 else sales.ONLY_CUSTOMER)
         rates = agreements.rates([terms.of(one) for one in named])
@@ -53,7 +59,45 @@ def read(order: Order, warn: Warn) -> tuple[list[Series], Panel]:
         plan = calendars.read(order.calendar, history, order.periods, order.horizon, warn)
     elif history.promotion:
         warn_of_promotions(order.sales, warn)
-    return history.series, panel_of(history, order.periods, plan, agreed)
+    return history.series, panel_of(history, order.periods, plan, agreed), terms
+
+
+def _chosen(
+    order: Order, series: Sequence[Series], panel: Panel, terms: Agreements, warn: Warn, told: Callable[[float], None]
+) -> Chosen | None:
+    """Return what is chosen of the models that are agreed, None where none are, or do not count."""
+    assert order.agreements is not None
+    if not models.is_by_day(panel):
+        agreements.warn_of_models(order.agreements, terms, models.NOT_BY_DAY, warn)
+        return None
+    found = [terms.of(one) for one in series]
+    names = value_classes(series, panel.demand, order.periods.period, found)
+    return models.chosen(panel, [None if one is None else one.agreement for one in found], names, told)
+
+
+def _as_agreed(found: Ahead, panel: Panel, order: Order, chosen: Chosen) -> Ahead:
+    """Return the forecasts with those of agreed models in their places, as the live service would tell them."""
+    rows = np.flatnonzero(chosen.is_agreed)
+    if not rows.size:
+        return found
+    agreed = ahead_by_day(panel, rows, order.horizon, np.asarray(order.quantiles, np.float64), chosen.over)
+    model, reason = list(found.model), list(found.reason)
+    for row in rows.tolist():
+        model[row], reason[row] = chosen.model[row], chosen.why[row]
+
+    def put(figures: Floats, others: Floats) -> Floats:
+        both = figures.copy()
+        both[rows] = others
+        return both
+
+    return Ahead(
+        put(found.mean, agreed.mean),
+        put(found.quantiles, agreed.quantiles),
+        put(found.cumulative_mean, agreed.cumulative_mean),
+        put(found.cumulative_quantiles, agreed.cumulative_quantiles),
+        model,
+        reason,
+    )
 
 
 def warn_of_promotions(path: str, warn: Warn) -> None:

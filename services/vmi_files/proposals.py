@@ -12,7 +12,7 @@ import numpy as np
 from vmi_contracts.inbound import AgreementMade
 from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting.ahead import DAYS_OF, Totals, totals_ahead
-from vmi_domain.forecasting.panel import Flags, Floats, Integers, Panel, Period
+from vmi_domain.forecasting.panel import Flags, Floats, Integers, Panel
 from vmi_domain.forecasting.rehearsal import Over, totals_by_day
 from vmi_domain.replenishment import calibrating, cover, decisions, explanations
 from vmi_domain.replenishment.decisions import (
@@ -171,8 +171,9 @@ def read(order: Order, warn: Warn) -> tuple[list[Situation], Panel, tuple[list[S
     _warn_of(order.supply, "not in the stock file", sorted(set(supply) - set(held)), warn)
     sold = set(history.series)
     history = forecasts.with_new(history, list(held))
-    agreed_for = by_class(history, history.demand.shape[1], periods.period, [agreed.of(one) for one in history.series])
-    names = value_classes(history, history.demand.shape[1], periods.period, agreed_for)
+    agreed_for = [agreed.of(one) for one in history.series]
+    names = value_classes(history.series, history.demand, periods.period, agreed_for)
+    agreed_for = by_class(agreed_for, names)
     situations = [
         Situation(one, row, held[one], supply.get(one, ()), terms, _times(terms, as_of), names[row])
         for row, (one, terms) in enumerate(zip(history.series, agreed_for, strict=True))
@@ -189,9 +190,8 @@ def read(order: Order, warn: Warn) -> tuple[list[Situation], Panel, tuple[list[S
     without_agreement = [one for one, terms in zip(history.series, agreed_for, strict=True) if terms is None]
     _warn_of(order.stock, "no stock row, so nothing is proposed", without_stock, warn)
     _warn_of(order.agreements, "no agreement in force, so nothing is proposed", without_agreement, warn)
-    if not _is_by_day(panel):
-        why = "where days are forecast with a plan, or weeks or months"
-        agreements.warn_of_models(order.agreements, agreed, why, warn)
+    if not models.is_by_day(panel):
+        agreements.warn_of_models(order.agreements, agreed, models.NOT_BY_DAY, warn)
     return situations, panel, (without_stock, without_agreement)
 
 
@@ -267,7 +267,7 @@ def expected(
     until = np.array([_periods_ahead(periods, one.times.next_arrives) for one in situations])
     horizon = max(int(np.ceil(until).max()), 1)
     ends = sorted({int(end) for both in (arrives, until) for side in (np.floor, np.ceil) for end in side(both)} - {0})
-    if _is_by_day(panel):
+    if models.is_by_day(panel):
         totals = totals_by_day(panel, horizon, _over(situations, panel, told))
     else:
         totals = totals_ahead(panel, horizon, ends or [1], told=told)
@@ -298,19 +298,14 @@ def expected(
     return found
 
 
-def _is_by_day(panel: Panel) -> bool:
-    """Return whether the live worker's own state tells the demand."""
-    planned = panel.event is not None or panel.price is not None or panel.closed is not None
-    return panel.period is Period.DAY and not planned
-
-
 def _over(situations: Sequence[Situation], panel: Panel, told: Callable[[float], None]) -> Over | None:
     """Return what agreed models lay over it."""
     made: list[AgreementMade | None] = [None] * len(panel.demand)
     names: list[str | None] = [None] * len(panel.demand)
     for one in situations:
         made[one.row], names[one.row] = one.agreed.agreement, one.value_class
-    return models.chosen(panel, made, names, told)
+    chosen = models.chosen(panel, made, names, told)
+    return None if chosen is None else chosen.over
 
 
 def _at(totals: Totals, rows: Integers, periods: Floats) -> Demand:

@@ -18,7 +18,7 @@ from vmi_domain.forecasting.accuracy import Said, by_lag, by_week
 from vmi_domain.forecasting.panel import Period
 from vmi_domain.stock.position import Key
 from vmi_files.classes import value_classes
-from vmi_files.sales import Sales, Series
+from vmi_files.sales import Series
 from vmi_forecast import profiling
 from vmi_runtime.worker import Transaction
 from vmi_store import past_forecasts, profiles
@@ -110,8 +110,8 @@ async def test_a_file_of_the_same_history_has_the_same_classes(shop: Shop) -> No
         live = await profiles.value_classes(connection, keys)
 
     demand = np.array(list(sold.values()), np.float64)
-    history = Sales([Series(*key) for key in keys], -56, np.zeros(2, np.int64), demand, None, None, {})
-    assert value_classes(history, 56, Period.DAY, [None, None]) == [live[key] for key in keys] == ["A", "C"]
+    series = [Series(*key) for key in keys]
+    assert value_classes(series, demand, Period.DAY, [None, None]) == [live[key] for key in keys] == ["A", "C"]
 
 
 async def test_f40_errors_are_against_what_was_forecast_then_and_not_now(shop: Shop) -> None:

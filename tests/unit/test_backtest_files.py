@@ -65,6 +65,17 @@ def test_what_is_agreed_by_class_is_replayed_by_the_classes_known_when_it_begins
     assert one == other
 
 
+def test_an_agreed_model_is_replayed(files: list[str], tmp_path: Path) -> None:
+    header = "location_id,item_id,lead_time_days,review_days,forecast_models"
+    outcomes = {}
+    for model in ("", "live", "seasonal_naive"):
+        agreed = tmp_path / f"agreed-{model}.csv"
+        agreed.write_text(f"{header}\n*,*,2,7,{model}\n")
+        outcomes[model] = told(["backtest", *files[:2], "--agreements", str(agreed)])[0]
+
+    assert outcomes["live"] == outcomes[""] != outcomes["seasonal_naive"]
+
+
 def test_a_shorter_review_period_lowers_the_stock_and_raises_the_orders(files: list[str]) -> None:
     found = told(["whatif", "review-period", *files, "--review-days", "1,7,14"])
 

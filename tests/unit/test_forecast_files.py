@@ -62,6 +62,32 @@ def test_a_row_for_each_series_and_period_with_the_sum_beside_it(tmp_path: Path)
     assert float(found[2]["cumulative_mean"]) == pytest.approx(sum(float(row["mean"]) for row in found), rel=1e-6)
 
 
+def test_a_series_goes_by_the_model_that_is_agreed_and_the_others_as_they_would(tmp_path: Path) -> None:
+    """Sales double in the last two weeks; of two customers one has agreed on the season of a week ago."""
+    as_of = MONDAY + timedelta(days=200)
+    rows = [
+        f"{customer},l,i,{MONDAY + timedelta(days=n)},{(20 if n >= 186 else 10) + n % 3}"
+        for n in range(200)
+        for customer in "ab"
+    ]
+    agreements = tmp_path / "agreed.csv"
+    agreements.write_text(
+        "customer_id,location_id,item_id,lead_time_days,review_days,forecast_models\na,*,*,2,1,seasonal_naive\nb,*,*,2,1,\n"
+    )
+    run(tmp_path, rows, as_of=as_of)
+    usual = forecasts(tmp_path)
+    run(tmp_path, rows, "--agreements", str(agreements), as_of=as_of)
+    found = forecasts(tmp_path)
+
+    assert [row for row in found if row["customer_id"] == "b"] == [row for row in usual if row["customer_id"] == "b"]
+    ours = [row for row in found if row["customer_id"] == "a"]
+    assert {(row["model"], row["reason"]) for row in ours} == {("seasonal naive", "it is agreed")}
+    assert float(ours[2]["cumulative_mean"]) == pytest.approx(sum(float(row["mean"]) for row in ours), rel=0.02)
+    for row in ours:
+        assert float(row["mean"]) != float(usual[0]["mean"])
+        assert float(row["q0.5"]) <= float(row["q0.9"]) <= float(row["q0.95"])
+
+
 def test_weeks_begin_on_the_weekday_of_the_file(tmp_path: Path) -> None:
     thursday = MONDAY + timedelta(days=3)
     run(tmp_path, days(30, every=7, begin=thursday), "--period", "week", as_of=thursday + timedelta(weeks=30))

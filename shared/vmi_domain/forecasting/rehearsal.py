@@ -13,7 +13,7 @@ import numpy as np
 
 from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting import censoring, learning, outlook, state, windows
-from vmi_domain.forecasting.ahead import Totals
+from vmi_domain.forecasting.ahead import Ahead, Totals
 from vmi_domain.forecasting.batch import at_probabilities, usual_combination
 from vmi_domain.forecasting.panel import A_YEAR, Flags, Floats, Integers, Panel, Period
 from vmi_domain.forecasting.windows import Past, Window
@@ -21,6 +21,7 @@ from vmi_domain.forecasting.windows import Past, Window
 WEEK: Final = 7
 EACH_DAY: Final = 28
 """Days ahead up to which each is told; farther ones a week apart, evenly between."""
+LIVE: Final = "live"
 EVENLY: Final = (np.arange(50) + 0.5) / 50
 
 
@@ -34,9 +35,9 @@ class Rehearsal(Protocol):
         """Return the demand of so many periods from now on, of some series."""
 
 
-def rehearsal(panel: Panel, until: int) -> Rehearsal:
-    """Return forecasts that know the first ``until`` periods of a history."""
-    return Days(panel, until) if panel.period is Period.DAY else Periods(panel, until)
+def rehearsal(panel: Panel, until: int, over: "Over | None" = None) -> Rehearsal:
+    """Return forecasts that know the first ``until`` periods of a history; a choice may lie over those of days."""
+    return Days(panel, until, over) if panel.period is Period.DAY else Periods(panel, until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,10 @@ class Days:
 
     def demand(self, rows: Integers, periods: Integers) -> Demand:
         return outlook.demands_over(self._states[rows], self._day, periods.astype(np.float64))
+
+    def on_day(self, rows: Integers, ahead: int) -> Demand:
+        """Return the demand of the day after so many days from now, of some series."""
+        return outlook.demands_over(self._states[rows], self._day + timedelta(days=ahead), 1.0)
 
     def counted(self) -> Flags:
         """Return for each series whether its demand comes in whole units."""
@@ -113,9 +118,22 @@ def totals_by_day(panel: Panel, horizon: int, over: Over | None = None) -> Total
         at_each([one.mean for one in found]),
         at_each([one.variance for one in found]),
         forecasts.counted(),
-        ["live" if one else "none" for one in sold],
+        [LIVE if one else "none" for one in sold],
         ["learned day by day" if one else "no demand in the history" for one in sold],
     )
+
+
+def ahead_by_day(panel: Panel, rows: Integers, horizon: int, probabilities: Floats, over: Over) -> Ahead:
+    """Return the demand of the next days of some series as the live worker's state, with a choice over it, tells it."""
+    forecasts = Days(panel, panel.periods, over)
+    singles = [forecasts.on_day(rows, ahead) for ahead in range(horizon)]
+    sums = [forecasts.demand(rows, np.full(len(rows), ahead + 1)) for ahead in range(horizon)]
+
+    def figures(told: Sequence[Demand]) -> tuple[Floats, Floats]:
+        quantiles = [np.stack([one.quantile(each) for each in probabilities.tolist()], axis=-1) for one in told]
+        return np.stack([one.mean for one in told], axis=1), np.stack(quantiles, axis=1)
+
+    return Ahead(*figures(singles), *figures(sums), [LIVE] * len(rows), [""] * len(rows))
 
 
 class Periods:
