@@ -55,12 +55,14 @@ async def limit(
 
     A supply that is short for several is shared out on need, by the need that each had when it was reviewed last; who
     gets another share by that is looked at again. Where a key has several suppliers and the one whose turn it is has
-    less than its need, the next one is asked instead, or for the rest. The caller has the turn at the keys' locations.
+    less than its need, the next one is asked for the rest, or instead. The caller has the turn at the keys' locations.
     """
     connection = transaction.connection
     stated = await promises.hold(connection, _supplies(found.cases))
-    found = await _in_turn(found, stated, transaction, master_data)
-    found, further = await _split(found, stated, transaction, master_data)
+    found, staying = await _staying(found, transaction, master_data)
+    found, further = await _split(found, staying, stated, transaction, master_data)
+    settled = staying | {found.cases[place].key for place in further}
+    found = await _in_turn(found, settled, stated, transaction, master_data)
     sources = [(place, case) for place, cases in further.items() for case in cases]
     some = _limited_ones([*found.cases, *(case for _, case in sources)], stated)
     ours = {case.key for case in found.cases}
@@ -113,32 +115,40 @@ def _limited_ones(cases: Sequence[Case], stated: Mapping[Pool, Stated]) -> list[
 # Whose turn it is
 
 
+async def _staying(
+    found: Situations, transaction: Transaction, master_data: MasterData
+) -> tuple[Situations, frozenset[Key]]:
+    """Return the situations with keys at the source that their need is fixed with, whoever's turn it is, and which."""
+    wanted = {case.key: all_but(case, name) for case in found.cases if (name := stays_with(case)) is not None}
+    if not wanted:
+        return found, frozenset()
+    again = await situations.read(sorted(wanted), transaction, master_data, instead_of=wanted)
+    return replaced(found, again), frozenset(wanted)
+
+
 async def _in_turn(
-    found: Situations, stated: Mapping[Pool, Stated], transaction: Transaction, master_data: MasterData
+    found: Situations,
+    staying: Collection[Key],
+    stated: Mapping[Pool, Stated],
+    transaction: Transaction,
+    master_data: MasterData,
 ) -> Situations:
     """Return the situations with each key at its first source, by priority and share, that can send all that it needs.
 
-    Where none of them can, it is the one that can send most. A need goes to one source as a whole. Of several keys
+    Where none of them can, it is the one that can send most. A need goes to one source as a whole: it is not to be
+    split, or no other source has the same order opportunity; or it is fixed and ``staying``. Of several keys
     that are short of one supply only so many go elsewhere as makes it reach for the others, in the order of their
     names, so that the same ones go whenever they are looked at.
     """
     passed: dict[Key, dict[str, PassedOver]] = {}
-    settled: set[Key] = set()
+    settled = set(staying)
     keys = frozenset(case.key for case in found.cases)
-    wanted = {case.key: all_but(case, name) for case in found.cases if (name := stays_with(case)) is not None}
     while True:
-        if wanted:
-            again = await situations.read(sorted(wanted), transaction, master_data, instead_of=wanted)
-            found = replaced(found, again)
-            settled |= {key for key in wanted if key not in passed}
         some = _limited_ones(found.cases, stated)
         several = [
             one
             for one in some
-            if one.case.others
-            and one.case.key not in settled
-            and one.terms.sourcing.limit is Limit.CAP
-            and not splits(one.case)
+            if one.case.others and one.case.key not in settled and one.terms.sourcing.limit is Limit.CAP
         ]
         if not several:
             return _with(found, passed)
@@ -160,6 +170,8 @@ async def _in_turn(
                 wanted[one.case.key] = all_but(one.case, best.supplier_id)
         if not wanted:
             return _with(found, passed)
+        again = await situations.read(sorted(wanted), transaction, master_data, instead_of=wanted)
+        found = replaced(found, again)
 
 
 def _going(several: Sequence[_Limited], division: "_Division", stated: Mapping[Pool, Stated]) -> list[_Limited]:
@@ -181,18 +193,25 @@ def _going(several: Sequence[_Limited], division: "_Division", stated: Mapping[P
 
 
 async def _split(
-    found: Situations, stated: Mapping[Pool, Stated], transaction: Transaction, master_data: MasterData
+    found: Situations,
+    staying: Container[Key],
+    stated: Mapping[Pool, Stated],
+    transaction: Transaction,
+    master_data: MasterData,
 ) -> tuple[Situations, Mapping[int, Sequence[Case]]]:
     """Return the situations with the cases of further sources for what a key's own cannot send, one after the other.
 
     Only sources that have the same order opportunity share a need. What is fixed with one already stays with it.
     """
     cases = list(found.cases)
-    fixed = {place: fixed_elsewhere(case) for place, case in enumerate(cases) if splits(case)}
+    fixed = {
+        place: fixed_elsewhere(case) for place, case in enumerate(cases) if splits(case) and case.key not in staying
+    }
     for place in fixed:
         cases[place] = as_shared(cases[place])
     further: dict[int, list[Case]] = {place: [] for place in fixed}
     tried = {place: [_passed(cases[place])] for place in fixed}
+    elsewhen: dict[int, set[str]] = {place: set() for place in fixed}
     waiting = set(fixed)
     keys = frozenset(case.key for case in cases)
     while waiting:
@@ -207,7 +226,7 @@ async def _split(
         for place, case in last.items():
             assert case.terms is not None
             promise = promised.get((case.key, case.terms.supplier_id))
-            names = {one.supplier_id for one in tried[place]}
+            names = elsewhen[place].union(one.supplier_id for one in tried[place])
             if promise is not None:
                 tried[place][-1] = PassedOver(case.terms.supplier_id, promise.wanted, promise.share)
             else:
@@ -231,7 +250,11 @@ async def _split(
             assert own.opportunity is not None
             if source is None or source.terms is None or source.opportunity is None:
                 continue
-            if source.terms.supplier_id in names or source.opportunity.order_at != own.opportunity.order_at:
+            if source.terms.supplier_id in names:
+                continue
+            if source.opportunity.order_at != own.opportunity.order_at:
+                elsewhen[place].add(source.terms.supplier_id)
+                waiting.add(place)
                 continue
             sent = sum((min(one.share, one.wanted) for one in tried[place]), NOTHING)
             cases[place], source = shared(own, source, [one for one in tried[place] if one.share < one.wanted])

@@ -703,9 +703,10 @@ class AgreementMade(Part):
     supply_priority: Annotated[int, Field(ge=1, le=99)] = 1
     """Of several suppliers: lower goes before, and the shares count among the first ones alone. The next one is asked
     where the agreement of one ends, or its stated supply is short and ``supply_limit`` caps it."""
-    supply_split: bool = False
-    """Whether of a need that it can only send in part, by its stated supply and ``supply_limit``, the rest is asked of
-    the next source at the same opportunity, as a proposal of its own; else the whole need goes to the next one."""
+    supply_split: bool = True
+    """Of several suppliers: whether of a need that it can only send in part, by its stated supply where
+    ``supply_limit`` caps it, the rest is asked of the next one with the same order opportunity, as a proposal of its
+    own. Else, and where no other has that opportunity, the whole need goes to the next one."""
     allocation_quota: Annotated[Quantity, Field(gt=0)] = Decimal(1)
     """Of supply that is short for several and shared by quota: against the others' quotas."""
     allocation_priority: Annotated[int, Field(ge=1, le=99)] = 1

@@ -287,7 +287,7 @@ async def test_what_one_supplier_has_not_answered_yet_stands_while_it_is_the_oth
 
 
 async def test_a_source_that_is_short_falls_over_to_the_next_by_priority_and_back(chain: Chain) -> None:
-    await chain.agrees()
+    await chain.agrees(supply_split=False)
     await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
     await chain.states(available_to_promise="30")
     await chain.holds(50)
@@ -303,7 +303,7 @@ async def test_a_source_that_is_short_falls_over_to_the_next_by_priority_and_bac
 
 
 async def test_why_tells_of_the_source_that_was_asked_and_not_of_the_one_whose_turn_it_was(chain: Chain) -> None:
-    await chain.agrees()
+    await chain.agrees(supply_split=False)
     await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none", unit_price="2", maximum="150")
     await chain.states(available_to_promise="30")
     await chain.holds(50)
@@ -316,8 +316,8 @@ async def test_why_tells_of_the_source_that_was_asked_and_not_of_the_one_whose_t
 
 
 async def test_of_sources_that_are_all_short_the_one_that_can_send_most_is_asked(chain: Chain) -> None:
-    await chain.agrees()
-    await chain.agrees(supplier_id="farm", supply_priority=2)
+    await chain.agrees(supply_split=False)
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_split=False)
     await chain.states(available_to_promise="30")
     await chain.states(supplier_id="farm", available_to_promise="20")
     await chain.holds(50)
@@ -331,7 +331,7 @@ async def test_of_sources_that_are_all_short_the_one_that_can_send_most_is_asked
 async def test_only_so_many_stores_go_to_the_next_source_as_makes_the_first_reach_for_the_others(chain: Chain) -> None:
     stores = ("store-1", "store-2")
     for store in stores:
-        await chain.agrees(store)
+        await chain.agrees(store, supply_split=False)
         await chain.agrees(store, supplier_id="farm", supply_priority=2, supply_limit="none")
     await chain.states(available_to_promise="60")
     for store in stores:
@@ -343,7 +343,7 @@ async def test_only_so_many_stores_go_to_the_next_source_as_makes_the_first_reac
 
 
 async def test_a_short_need_is_split_over_two_sources_as_two_proposals(chain: Chain) -> None:
-    await chain.agrees(supply_split=True)
+    await chain.agrees()
     await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
     await chain.states(available_to_promise="30")
     await chain.holds(50)
@@ -368,7 +368,7 @@ async def test_a_short_need_is_split_over_two_sources_as_two_proposals(chain: Ch
 
 
 async def test_each_of_two_sources_answers_for_itself_and_what_is_bound_is_supply_for_the_other(chain: Chain) -> None:
-    await chain.agrees(supply_split=True)
+    await chain.agrees()
     await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
     await chain.states(available_to_promise="30")
     await chain.holds(50, at=NOON + DAY / 24)
@@ -384,7 +384,7 @@ async def test_each_of_two_sources_answers_for_itself_and_what_is_bound_is_suppl
 
 
 async def test_what_one_of_two_sources_refuses_is_missing_and_not_asked_of_it_again(chain: Chain) -> None:
-    await chain.agrees(supply_split=True)
+    await chain.agrees()
     await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
     await chain.states(available_to_promise="30")
     await chain.holds(50)
@@ -397,7 +397,7 @@ async def test_what_one_of_two_sources_refuses_is_missing_and_not_asked_of_it_ag
 
 
 async def test_a_source_that_can_send_all_again_takes_the_rest_back(chain: Chain) -> None:
-    await chain.agrees(supply_split=True)
+    await chain.agrees()
     await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
     await chain.states(available_to_promise="30")
     await chain.holds(50)
@@ -415,7 +415,7 @@ async def test_a_source_that_can_send_all_again_takes_the_rest_back(chain: Chain
 async def test_three_sources_share_a_need_one_after_the_other_and_each_supply_fairly(chain: Chain) -> None:
     stores = ("store-1", "store-2")
     for store in stores:
-        await chain.agrees(store, supply_split=True)
+        await chain.agrees(store)
         await chain.agrees(store, supplier_id="farm", supply_priority=2)
         await chain.agrees(store, supplier_id="ranch", supply_priority=3, supply_limit="none")
     await chain.states(available_to_promise="60")
@@ -437,7 +437,7 @@ async def test_three_sources_share_a_need_one_after_the_other_and_each_supply_fa
 
 
 async def test_what_is_frozen_with_both_sources_stays_with_both(chain: Chain) -> None:
-    await chain.agrees(freeze_days=3, supply_split=True)
+    await chain.agrees(freeze_days=3)
     await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none", freeze_days=3)
     await chain.states(available_to_promise="30")
     await chain.holds(50)
@@ -447,14 +447,25 @@ async def test_what_is_frozen_with_both_sources_stays_with_both(chain: Chain) ->
     assert sorted(await chain.asked_now()) == [("dairy", "store-1", 30), ("farm", "store-1", 20)]
 
 
-async def test_a_source_with_another_order_day_shares_no_need(chain: Chain) -> None:
-    await chain.agrees(supply_split=True)
+async def test_where_no_other_source_has_the_same_order_day_the_whole_need_goes_to_the_next(chain: Chain) -> None:
+    await chain.agrees()
     await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none", order_weekdays=(5,))
     await chain.states(available_to_promise="30")
     await chain.holds(50)
 
-    assert await chain.asked_now() == [("dairy", "store-1", 30)]
-    assert "20" in (await chain.exceptions())["supply_short store-1"]
+    assert await chain.asked_now() == [("farm", "store-1", 50)]
+    assert await chain.exceptions() == {}
+
+
+async def test_a_source_with_another_order_day_is_passed_over_for_the_rest(chain: Chain) -> None:
+    await chain.agrees()
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none", order_weekdays=(5,))
+    await chain.agrees(supplier_id="ranch", supply_priority=3, supply_limit="none")
+    await chain.states(available_to_promise="30")
+    await chain.holds(50)
+    await chain.hears("store-1")
+
+    assert sorted(await chain.asked_now()) == [("dairy", "store-1", 30), ("ranch", "store-1", 20)]
 
 
 async def test_what_is_frozen_with_a_source_stays_with_it_though_it_is_short(chain: Chain) -> None:
