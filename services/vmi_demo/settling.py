@@ -12,7 +12,7 @@ from vmi_demo.wire import Reader, Received
 from vmi_runtime.clock import monotonic
 from vmi_runtime.pipeline import Backlog
 
-LOOK_EVERY_SECONDS: Final = 0.1
+LOOK_EVERY_SECONDS: Final = 0.25
 READ_EVERY_LOOKS: Final = 4
 """Reading costs as much as looking, and only the last of it is waited for."""
 STUCK_AFTER_SECONDS: Final = 120.0

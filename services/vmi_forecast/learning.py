@@ -121,13 +121,23 @@ async def learn(
 
 
 async def _weeks(transaction: Transaction, tasks: Sequence[Task], sites: Mapping[Location, Site]) -> dict[Key, Weeks]:
-    """Return how those series are counted that are reported by the week."""
-    reported = await demand.reported_by_week(transaction.connection, [task.key for task in tasks])
+    """Return how those series are counted that are reported by the week.
+
+    One that was reported by the day is, until it is reported otherwise.
+    """
+    since = [(task.key, task.before.through if task.before and _goes_on_by_days(task) else None) for task in tasks]
+    reported = await demand.reported_by_week(transaction.connection, since)
     return {
         key: Weeks(calendar.day_of(starts_at), calendar.day_up_to(ended_at))
         for key, (starts_at, ended_at) in reported.items()
         for calendar in [sites[Location(*key[:2])].calendar]
     }
+
+
+def _goes_on_by_days(task: Task) -> bool:
+    """Whether the series was reported by the day, and only what is reported since is new to it."""
+    state = None if task.before is None else task.before.state
+    return state is not None and bool(state[PERIOD] <= 1) and not task.from_scratch and task.checkpoint is None
 
 
 def _by_its_period(task: Task, weekly: bool) -> Task:

@@ -221,12 +221,17 @@ _ZERO_COUNTS = text(f"""
 """)  # noqa: S608 - our own words
 
 
-async def reported_by_week(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, tuple[datetime, datetime]]:
+async def reported_by_week(
+    connection: AsyncConnection, since: Sequence[tuple[Key, date | None]]
+) -> dict[Key, tuple[datetime, datetime]]:
     """Return the keys whose sales come by the week: a day on which such a week begins, and when the last one ended.
 
-    The last line about sales tells: its period is of six to eight days.
+    The last line about sales tells: its period is of six to eight days. Where a day stands with a key, only lines from
+    the day before it on are asked for (whatever the site's days): one that sells seldom has all its reports before
+    them.
     """
-    result = await connection.execute(_BY_WEEK, _columns(keys))
+    asked = {**_columns([key for key, _ in since]), "begins": [day and day - timedelta(days=1) for _, day in since]}
+    result = await connection.execute(_BY_WEEK, asked)
     return {
         Key(row.customer_id, row.location_id, row.item_id): (row.starts_at, row.occurred_at)
         for row in result
@@ -237,11 +242,12 @@ async def reported_by_week(connection: AsyncConnection, keys: Sequence[Key]) -> 
 _BY_WEEK = text(f"""
     SELECT wanted.customer_id, wanted.location_id, wanted.item_id, last.occurred_at,
            CAST(last.details ->> 'period_start' AS timestamptz) AS starts_at
-    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
-         AS wanted (customer_id, location_id, item_id)
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:begins AS date[]))
+         AS wanted (customer_id, location_id, item_id, begins)
     CROSS JOIN LATERAL (
         SELECT occurred_at, details FROM journal AS line
         WHERE {_OF_THE_KEY} AND {STANDS} AND kind = {Kind.SALE:d}
+          AND occurred_at >= coalesce(wanted.begins, '-infinity')
         ORDER BY occurred_at DESC LIMIT 1
     ) AS last
     WHERE last.details ? 'period_start'
