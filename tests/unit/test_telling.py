@@ -72,6 +72,14 @@ def test_one_pack_less_or_more_moves_service_shortage_and_stock_the_right_way() 
     assert [one.packs for one in told(200).packs] == [0, 1], "there is nothing less than nothing"
 
 
+def test_what_a_pack_would_do_knows_of_a_lead_time_that_varies_as_the_level_does() -> None:
+    counted = Expected(Basis.HISTORY, Outlook(12.0, 24.0, 24.0**0.5, Family.POISSON))
+    sure = told(12, 12, expected=counted).packs
+    unsure = told(12, 12, expected=replace(counted, lead_time_sd_days=3.0)).packs
+
+    assert [one.short for one in unsure] > [one.short for one in sure]
+
+
 def test_supply_that_comes_too_late_is_to_be_expedited() -> None:
     line = SupplyLine(Stage.SHIPPED, Decimal(50), order_id="PO-1", shipment_id="A-1", expected_at=NOW + 4 * DAY)
 

@@ -490,8 +490,8 @@ def _cycles(needs: Sequence[Need]) -> Cycles:
     nothing = Outlook(0.0, 0.0, 0.0, Family.POISSON)
     periods = [_review_days(need) / one.period_days for need, one in zip(needs, expected, strict=True)]
     return Cycles(
-        _demand([one.until_arrival or nothing for one in expected], expected),
-        _demand([one.until_next_arrival for one in expected], expected),
+        demand_of([one.until_arrival or nothing for one in expected], expected),
+        demand_of([one.until_next_arrival for one in expected], expected),
         np.maximum(periods, 1.0),
     )
 
@@ -506,7 +506,7 @@ def _review_days(need: Need) -> float:
     return need.expected.until_next_arrival.days - _days_until_arrival(need)
 
 
-def _demand(outlooks: Sequence[Outlook], expected: Sequence[Expected]) -> Demand:
+def demand_of(outlooks: Sequence[Outlook], expected: Sequence[Expected]) -> Demand:
     """Return the demand of the outlooks, widened by the spread of the lead time."""
     mean = np.array([outlook.mean for outlook in outlooks])
     days = np.array([outlook.days for outlook in outlooks])

@@ -7,13 +7,11 @@ from decimal import ROUND_FLOOR, Decimal
 from math import sqrt
 from typing import Any, Final
 
-import numpy as np
-
-from vmi_domain.distributions import Demand
 from vmi_domain.replenishment.approving import Doubt
 from vmi_domain.replenishment.decisions import Decision
 from vmi_domain.replenishment.explanations import Explanation
 from vmi_domain.replenishment.needs import Basis, Expected
+from vmi_domain.replenishment.sizing import demand_of
 from vmi_domain.stock.supply import Stage, SupplyLine
 
 DAY: Final = timedelta(days=1)
@@ -121,10 +119,9 @@ def tell(subject: Subject) -> Telling:
 
 def _rate(expected: Expected | None) -> tuple[float | None, float]:
     """Return mean and standard deviation of one day's demand."""
-    if expected is None or expected.until_next_arrival.days <= 0:
+    if expected is None or (mean := expected.until_next_arrival.daily_mean) is None:
         return None, 0.0
-    outlook = expected.until_next_arrival
-    return outlook.mean / outlook.days, outlook.sd / sqrt(outlook.days)
+    return mean, expected.until_next_arrival.sd / sqrt(expected.until_next_arrival.days)
 
 
 def _cover(quantity: Decimal, rate: float | None) -> float | None:
@@ -159,11 +156,7 @@ def _lasts(stock: float, rate: float, spread: float) -> float:
 def _packs(subject: Subject, expected: Expected | None) -> tuple[PackEffect, ...]:
     if expected is None:
         return ()
-    outlook = expected.until_next_arrival
-    variance = outlook.sd**2
-    if outlook.days > 0:
-        variance += (outlook.mean / outlook.days * expected.lead_time_sd_days) ** 2
-    demand = Demand(np.array([outlook.mean]), np.array([variance]), np.array([outlook.family], np.int8))
+    demand = demand_of([expected.until_next_arrival], [expected])
     effects = []
     for packs in (-1, 0, 1):
         quantity = subject.quantity + packs * subject.pack
