@@ -61,9 +61,9 @@ def rebuild(
     With --from-topics the journal itself is made anew first, by the code that
     takes documents in, from all records that the workers have read: lines that
     are missing are entered, what is there stays as it is, also where the topics
-    no longer hold it. Catalogue, agreements and suppliers' statements come back
-    too, and proposals that were told, with what was accepted of them; where no
-    location is named also inbox, corrections, plans, quarantine and what was
+    no longer hold it. Catalogue, agreements, requests to change them and
+    suppliers' statements come back too, and proposals that were told, with who
+    accepted them; where no location is named also inbox, corrections, plans, quarantine and what was
     answered. What somebody discarded from quarantine stays discarded; archived
     lines stay archived.
 

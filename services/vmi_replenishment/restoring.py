@@ -53,7 +53,7 @@ class Restored:
     versions: int = 0
     """Of proposals."""
     documents: int = 0
-    """Answers, requests and order numbers."""
+    """Answers, requests and order numbers; also those of which a word was refused."""
 
     @property
     def is_same(self) -> bool:
