@@ -63,9 +63,9 @@ def rebuild(
     are missing are entered, what is there stays as it is, also where the topics
     no longer hold it. Catalogue, agreements, requests to change them and
     suppliers' statements come back too, and proposals that were told, with who
-    accepted them; where no location is named also inbox, corrections, plans, quarantine and what was
-    answered. What somebody discarded from quarantine stays discarded; archived
-    lines stay archived.
+    accepted them; where no location is named also inbox, corrections, plans,
+    quarantine and what was answered. What somebody discarded from quarantine
+    stays discarded; archived lines stay archived.
 
         vmi rebuild --dry-run
         vmi rebuild retailer-1

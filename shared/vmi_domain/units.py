@@ -42,3 +42,15 @@ def to_base(quantity: Decimal, unit: str | None, *, base_unit: str, units: Mappi
     if int(product.as_tuple().exponent) < -6:
         product = product.quantize(RESOLUTION, context=_EXACT)
     return product
+
+
+def plain(quantity: Decimal) -> str:
+    """Return a quantity in words: no exponent, no zeros at its end.
+
+    >>> plain(Decimal("12.500")), plain(Decimal("1E+2")), plain(Decimal("-0.0"))
+    ('12.5', '100', '0')
+    """
+    if not quantity:
+        return "0"
+    text = format(quantity, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

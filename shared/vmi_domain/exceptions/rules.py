@@ -9,6 +9,7 @@ from typing import Final
 from vmi_domain.exceptions.lifecycle import Kind, Observation, Subject
 from vmi_domain.replenishment.proposals import BOUND, Proposal, Status
 from vmi_domain.stock.position import NOTHING, Key
+from vmi_domain.units import plain
 
 OF_AN_ITEM: Final = frozenset(
     {
@@ -122,7 +123,7 @@ def of_item(item: Item) -> list[Observation]:
         seen += _of_stock(item)
     seen += _overdue(item)
     if item.is_negative:
-        what = f"Stock has been below zero ({_plain(item.physical)}): more has gone than ever came."
+        what = f"Stock has been below zero ({plain(item.physical)}): more has gone than ever came."
         seen.append(
             _wrong(item, Kind.NEGATIVE_STOCK, what, must_last=item.thresholds.negative_after, physical=item.physical)
         )
@@ -179,7 +180,7 @@ def _below(item: Item, minimum: Decimal) -> Iterator[Observation]:
         within = "The lowest stock until the lead time's end"
     if value >= float(minimum) * (1 + item.thresholds.recovery_margin):
         return
-    what = f"{within} is {value:.6g}, the agreed minimum {_plain(minimum)}."
+    what = f"{within} is {value:.6g}, the agreed minimum {plain(minimum)}."
     is_wrong = True if value < minimum else None
     yield _seen(
         item, Kind.BELOW_MINIMUM, is_wrong, what, minimum=minimum, projected=round(value, 6), usable=item.usable
@@ -193,7 +194,7 @@ def _above(item: Item, maximum: Decimal) -> Iterator[Observation]:
     if position <= maximum + item.overshoot:
         return
     limit = maximum * (1 + Decimal(str(item.thresholds.above_maximum_tolerance))) + item.overshoot
-    what = f"{_plain(position)} stands there or is on its way; the agreed maximum is {_plain(maximum)}."
+    what = f"{plain(position)} stands there or is on its way; the agreed maximum is {plain(maximum)}."
     is_wrong = True if position > limit else None
     yield _seen(item, Kind.ABOVE_MAXIMUM, is_wrong, what, maximum=maximum, position=position, usable=item.usable)
 
@@ -240,7 +241,7 @@ def _overdue(item: Item) -> Iterator[Observation]:
     for name, arrivals in late.items():
         quantity = sum((one.quantity for one in arrivals), NOTHING)
         at = min(one.at for one in arrivals)
-        what = f"{_plain(quantity)} of {name} was expected at {at:%Y-%m-%d %H:%M} UTC; no receipt. It is doubtful."
+        what = f"{plain(quantity)} of {name} was expected at {at:%Y-%m-%d %H:%M} UTC; no receipt. It is doubtful."
         yield _wrong(item, Kind.SHIPMENT_OVERDUE, what, name=name, doubtful=quantity, expected_at=at)
 
 
@@ -261,7 +262,7 @@ def _unanswered(item: Item) -> Iterator[Observation]:
             continue
         first = min(overdue, key=lambda one: one.order_at)
         what = (
-            f"{supplier} has not answered the proposal of {_plain(first.quantity)} for {first.order_at:%Y-%m-%d %H:%M} "
+            f"{supplier} has not answered the proposal of {plain(first.quantity)} for {first.order_at:%Y-%m-%d %H:%M} "
             "UTC."
         )
         yield _wrong(item, Kind.UNANSWERED, what, name=supplier, proposal_id=first.proposal_id, order_at=first.order_at)
@@ -270,7 +271,7 @@ def _unanswered(item: Item) -> Iterator[Observation]:
 def _short(item: Item) -> Iterator[Observation]:
     """The supplier's last word counts: what it declined, or what its promise does not cover."""
     if item.promised_short > 0:
-        what = f"{item.supplier_id} has promised {_plain(item.promised_short)} less than is proposed."
+        what = f"{item.supplier_id} has promised {plain(item.promised_short)} less than is proposed."
         yield _wrong(item, Kind.SUPPLY_SHORT, what, name=item.supplier_id, short=item.promised_short)
         return
     answered = [
@@ -282,7 +283,7 @@ def _short(item: Item) -> Iterator[Observation]:
     if last is not None and last.answer is not None and last.answer.declines:
         answer = last.answer
         because = f": {answer.reason}" if answer.reason else ""
-        what = f"{last.supplier_id} sends {_plain(answer.quantity)} of {_plain(answer.offered)} proposed{because}."
+        what = f"{last.supplier_id} sends {plain(answer.quantity)} of {plain(answer.offered)} proposed{because}."
         yield _wrong(
             item,
             Kind.SUPPLY_SHORT,
@@ -319,10 +320,5 @@ def _told(figures: dict[str, object]) -> dict[str, str]:
 
 def _text(value: object) -> str:
     if isinstance(value, Decimal):
-        return _plain(value)
+        return plain(value)
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _plain(quantity: Decimal) -> str:
-    text = format(quantity, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text

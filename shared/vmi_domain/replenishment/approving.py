@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from vmi_domain.replenishment.needs import Expected
+from vmi_domain.units import plain
 
 
 class Doubt(StrEnum):
@@ -57,20 +58,20 @@ def reason_to_look(
     if tolerance is None or not quantity:
         return ""
     if tolerance.quantity is not None and quantity > tolerance.quantity:
-        return f"the quantity {_plain(quantity)} is above {_plain(tolerance.quantity)}"
+        return f"the quantity {plain(quantity)} is above {plain(tolerance.quantity)}"
     if tolerance.value is not None:
         if unit_price is None:
             return "no price is agreed by which its value could be judged"
         value = quantity * unit_price
         if value > tolerance.value:
-            return f"the value {_plain(value)} is above {_plain(tolerance.value)}"
+            return f"the value {plain(value)} is above {plain(tolerance.value)}"
     if tolerance.deviation is not None:
         if usual is None or not usual:
             return "no demand is known by which its size could be judged"
         deviation = abs(float(quantity / usual) - 1.0)
         if deviation > tolerance.deviation:
             return (
-                f"it differs by {deviation:.0%} from the usual {_plain(round(usual, 1))}, "
+                f"it differs by {deviation:.0%} from the usual {plain(round(usual, 1))}, "
                 f"more than {tolerance.deviation:.0%}"
             )
     return ""
@@ -84,8 +85,3 @@ def is_the_same_ground(reason: str, other: str) -> bool:
     if reason == other or not (reason and other):
         return reason == other
     return not any(one.startswith(tuple(_DOUBTS.values())) for one in (reason, other))
-
-
-def _plain(quantity: Decimal) -> str:
-    text = format(quantity, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text

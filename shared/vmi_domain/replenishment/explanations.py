@@ -31,6 +31,7 @@ from vmi_domain.replenishment.promising import Promise
 from vmi_domain.replenishment.proposals import Answer, HeldBecause, Proposal, Status
 from vmi_domain.replenishment.quantities import Constraint, OrderRules, Rounding
 from vmi_domain.replenishment.reviewing import Issue
+from vmi_domain.units import plain as _plain
 
 Explanation = Mapping[str, Any]
 """Texts, numbers and lists as JSON has them; quantities are texts, as everywhere on the wire."""
@@ -290,13 +291,6 @@ def _steps(decision: Decision) -> list[dict[str, Any]]:
     steps.append({"step": "missing", "formula": formula, "value": _plain(decision.missing)})
     steps.extend({"step": sized.constraint.value, "value": _plain(sized.quantity)} for sized in decision.sized.steps)
     return steps
-
-
-def _plain(quantity: Decimal) -> str:
-    if not quantity:
-        return "0"
-    text = format(quantity, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _text(quantity: Decimal | None) -> str | None:

@@ -13,6 +13,7 @@ from vmi_domain.replenishment.explanations import Explanation
 from vmi_domain.replenishment.needs import Basis, Expected
 from vmi_domain.replenishment.sizing import demand_of
 from vmi_domain.stock.supply import Stage, SupplyLine
+from vmi_domain.units import plain
 
 DAY: Final = timedelta(days=1)
 LONGEST: Final = 3650.0
@@ -190,7 +191,7 @@ def _warnings(subject: Subject, expected: Expected | None) -> list[str]:
         and line.expected_at < subject.now
     ]
     told += [
-        f"{_plain(line.quantity)} of {_name(line)} should have arrived by {_day(line.expected_at)}" for line in late
+        f"{_to_a_cent(line.quantity)} of {_name(line)} should have arrived by {_day(line.expected_at)}" for line in late
     ]
     return told
 
@@ -203,7 +204,7 @@ def _advice(subject: Subject, runs_out: datetime | None, rate: float | None) -> 
     if runs_out is not None and rate and runs_out < deliver_at:
         gap = Decimal(repr(round(rate * ((deliver_at - runs_out) / DAY), 2)))
         told += [
-            f"expedite {_plain(line.quantity)} of {_name(line)}, expected {_day(line.expected_at)}: "
+            f"expedite {_to_a_cent(line.quantity)} of {_name(line)}, expected {_day(line.expected_at)}: "
             f"it runs out on {_day(runs_out)}"
             for line in open_lines
             if line.expected_at is not None and line.expected_at > runs_out
@@ -212,8 +213,8 @@ def _advice(subject: Subject, runs_out: datetime | None, rate: float | None) -> 
             packs = (min(other.spare, gap + subject.pack) / subject.pack).to_integral_value(ROUND_FLOOR)
             if packs > 0:
                 told.append(
-                    f"transfer {_plain(packs * subject.pack)} from {other.location_id}, which holds "
-                    f"{_plain(other.spare)} above its level"
+                    f"transfer {_to_a_cent(packs * subject.pack)} from {other.location_id}, which holds "
+                    f"{_to_a_cent(other.spare)} above its level"
                 )
                 break
     if decision.level is not None:
@@ -222,11 +223,11 @@ def _advice(subject: Subject, runs_out: datetime | None, rate: float | None) -> 
         for line in open_lines:
             unneeded = (min(line.quantity, beyond) / subject.pack).to_integral_value(ROUND_FLOOR) * subject.pack
             if line.stage is Stage.ORDERED and unneeded > 0:
-                told.append(f"defer or cancel {_plain(unneeded)} of {_name(line)}: the position is above its level")
+                told.append(f"defer or cancel {_to_a_cent(unneeded)} of {_name(line)}: the position is above its level")
                 beyond -= unneeded
         if excess >= subject.pack:
             lasts = "" if not rate else f", {float(excess) / rate:.0f} days of demand"
-            told.append(f"{_plain(excess)} on the shelf are above the level {_plain(decision.level)}{lasts}")
+            told.append(f"{_to_a_cent(excess)} on the shelf are above the level {_to_a_cent(decision.level)}{lasts}")
     return told
 
 
@@ -297,14 +298,13 @@ def _day(at: datetime | None) -> str:
     return "some day" if at is None else f"{at:%Y-%m-%d}"
 
 
-def _plain(quantity: Decimal) -> str:
-    text = format(round(quantity, 2), "f") if quantity else "0"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def _to_a_cent(quantity: Decimal) -> str:
+    return plain(round(quantity, 2))
 
 
 def _plain_json(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return _plain(value)
+        return _to_a_cent(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, dict):
