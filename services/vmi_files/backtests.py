@@ -347,6 +347,8 @@ def _read(order: Order, warn: Warn) -> _Setting:
         warn(f"{len(history.series) - len(rows)} series left out: new since {start}, or without an agreement then")
     panel = forecasts.panel_of(history, periods, None, np.array(agreements.rates(found), np.float64)).at(rows)
     kept = [one for row in rows.tolist() if (one := found[row]) is not None]
+    if any(one.terms.truck is not None and one.terms.truck.fills for one in kept):
+        warn(f"{order.agreements}: load_building trucks: each series is replayed by itself, and fills no truck")
     over = None
     if order.period is Period.DAY:
         before = replace(panel, demand=panel.demand[:, :first], in_stock=None)

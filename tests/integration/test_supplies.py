@@ -24,7 +24,7 @@ from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.reading import read_answers, read_changes
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import due
+from vmi_store import due, proposals
 from vmi_testing import builders
 from vmi_testing.builders import DAY, NOON
 from vmi_testing.inventory import Desk, record
@@ -32,6 +32,9 @@ from vmi_testing.inventory import Desk, record
 EVENTS = Clock(ClockMode.EVENTS)
 BAND = {"policy": "minimum_maximum", "minimum": "50", "maximum": "100", "order_weekdays": (4,), "lead_time_days": 2}
 """At or below 50 up to 100, ordered on Thursdays; NOON is a Tuesday."""
+
+
+BOTH = ("dairy", "farm")
 
 
 class Chain:
@@ -394,6 +397,26 @@ async def test_what_one_of_two_sources_refuses_is_missing_and_not_asked_of_it_ag
     assert await chain.statuses() == {("dairy", "proposed"), ("farm", "rejected")}
     assert await chain.asked_now() == [("dairy", "store-1", 30)]
     assert "20" in (await chain.exceptions())["supply_short store-1"]
+
+
+async def test_outlook_and_why_tell_of_each_source_its_own_part(chain: Chain) -> None:
+    await chain.agrees()
+    await chain.agrees(supplier_id="farm", supply_priority=2, supply_limit="none")
+    await chain.states(available_to_promise="30")
+    await chain.holds(50)
+    key = Key(chain.customer, "store-1", "milk")
+    async with chain.engine.connect() as connection:
+        transaction = Transaction(connection, EVENTS)
+        found = await situations.as_offered([key], transaction, MasterData())
+        stories = []
+        for one in BOTH:
+            [proposal] = await proposals.named(connection, str((await chain.said_of(one)).proposal_id))
+            stories.append(await telling.of_proposal(proposal, transaction))
+
+    assert [[row.quantity for row in ahead(found, one, DAY)] for one in BOTH] == [[30], [20]]
+    assert [story.decision.quantity for story in stories] == [30, 20]
+    assert "farm is asked for 20" in stories[0].reason
+    assert "dairy can send 30 of 50" in stories[1].reason
 
 
 async def test_a_source_that_can_send_all_again_takes_the_rest_back(chain: Chain) -> None:

@@ -90,6 +90,19 @@ async def test_a_filled_truck_stays_as_it_was_told_until_a_need_changes_it(depot
     assert all(one.status == "accepted" for one in (await depot.document()).lines)
 
 
+async def test_a_truck_takes_no_more_than_nobody_needs_of_a_stated_supply(depot: Depot) -> None:
+    await depot.agrees_on({"milk": 10}, supply_limit="cap")
+    await depot.states(available_to_promise="210")
+    await depot.stands(milk=0)
+
+    line = await depot.latest()
+
+    assert line.fill_quantity is not None
+    assert line.quantity == 210, "eight pallets hold 400; the dairy has 210"
+    assert line.explanation["load"]["full"] is False
+    assert recompute(line.explanation) == 210
+
+
 async def test_what_exceeds_the_agreed_trucks_waits_and_the_line_says_so(depot: Depot) -> None:
     await depot.agrees_on({"milk": 30, "cream": 20}, load_trucks=1, minimum_change="1")
     await depot.stands(milk=0, cream=0)

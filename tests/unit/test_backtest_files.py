@@ -65,6 +65,17 @@ def test_what_is_agreed_by_class_is_replayed_by_the_classes_known_when_it_begins
     assert one == other
 
 
+def test_that_trucks_are_not_filled_in_a_replay_is_said(files: list[str], tmp_path: Path) -> None:
+    truck = "load_building,pallet,load_pallets"
+    (tmp_path / "trucks.csv").write_text(
+        f"location_id,item_id,lead_time_days,review_days,{truck}\n*,*,2,7,trucks,40,8\n"
+    )
+
+    result = CliRunner().invoke(app, ["backtest", *files[:2], "--agreements", str(tmp_path / "trucks.csv"), "--json"])
+
+    assert "fills no truck" in result.stderr.replace("\n", " ")
+
+
 def test_an_agreed_model_is_replayed(files: list[str], tmp_path: Path) -> None:
     header = "location_id,item_id,lead_time_days,review_days,forecast_models"
     outcomes = {}
