@@ -7,9 +7,11 @@ periods, slow and fast; what waits and what is lost. ``--speed-only`` for the la
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
+from math import ceil, sqrt
 
 import numpy as np
 from scipy import stats
@@ -108,10 +110,26 @@ INTERVALS = ((1, 1), (7, 1), (28, 1), (3, 7), (7, 7), (10, 7), (28, 7), (7, 28),
 TARGETS = (0.9, 0.95, 0.98)
 
 
-def fill_rates(name: str, *, lost: bool) -> tuple[float, float, int, int]:
-    """Return the largest and the mean distance (points) of computed and simulated fill, cases, and smallest levels."""
+WANTED_AT_LEAST = 1_200_000
+"""Units that are wanted in a simulation, in parts: their spread says what its own error is."""
+SIMULATED_IN = 8
+
+
+@dataclass(frozen=True)
+class Fills:
+    """Fill rates computed and simulated."""
+
+    distances: Sequence[float]
+    """Points, of each case."""
+    errors: Sequence[float]
+    """Standard error of each simulation, points."""
+    smallest: int
+    """Levels of which one unit less would not reach the target, by computation."""
+
+
+def fill_rates(name: str, *, lost: bool) -> Fills:
     mean, variance, normal = DEMANDS[name]
-    distances, smallest = [], 0
+    distances, errors, smallest = [], [], 0
     for (lead, review), target in product(INTERVALS, TARGETS):
         cycles = independent(mean, variance, lead, review, normal=normal)
         level = levels.level_for_fill_rate(cycles, target)
@@ -130,11 +148,16 @@ def fill_rates(name: str, *, lost: bool) -> tuple[float, float, int, int]:
 
         at, below = computed(level), computed(level - step)
         smallest += bool(below < target <= at + 0.001)
-        simulated, _ = simulated_base_stock(
-            level[0], drawn(mean, variance, normal=normal), lead, review, lost=lost, stores=4000 if mean < 1 else 1500
-        )
-        distances.append(100 * abs(simulated - at))
-    return max(distances), float(np.mean(distances)), len(distances), smallest
+        days = 40 * review + 2 * (lead + review)
+        stores = max(8000, ceil(WANTED_AT_LEAST / (mean * days))) // SIMULATED_IN
+        draw = drawn(mean, variance, normal=normal)
+        simulated = [
+            simulated_base_stock(level[0], draw, lead, review, lost=lost, stores=stores, seed=seed)[0]
+            for seed in range(SIMULATED_IN)
+        ]
+        distances.append(100 * abs(float(np.mean(simulated)) - at))
+        errors.append(100 * float(np.std(simulated, ddof=1)) / sqrt(SIMULATED_IN))
+    return Fills(distances, errors, smallest)
 
 
 def speeds() -> None:
@@ -174,10 +197,11 @@ def main(arguments: argparse.Namespace) -> None:
             )
         print()
         for lost, name in product((False, True), DEMANDS):
-            largest, usual, cases, smallest = fill_rates(name, lost=lost)
+            found = fill_rates(name, lost=lost)
             print(
-                f"{'lost' if lost else 'waiting':8} {name:21} {cases} cases: {smallest} smallest levels; computed and "
-                f"simulated fill at most {largest:.2f} points apart, {usual:.2f} on average",
+                f"{'lost' if lost else 'waiting':8} {name:21} {len(found.distances)} cases: {found.smallest} smallest "
+                f"levels; computed and simulated fill at most {max(found.distances):.2f} points apart, "
+                f"{np.mean(found.distances):.2f} on average, the simulation off by {max(found.errors):.2f} itself",
                 flush=True,
             )
         print()

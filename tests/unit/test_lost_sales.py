@@ -102,7 +102,10 @@ def test_so_it_is_where_demand_is_erratic(lead: int) -> None:
     assert there.cost_of(landing_policy(there, 15.0, 9.0)) <= 1.003 * there.best_cost()
 
 
-WORLDS = [(5.0, 5.0, 1, 1), (5.0, 5.0, 7, 1), (2.0, 8.0, 28, 1), (5.0, 5.0, 3, 7), (2.0, 8.0, 14, 7), (0.1, 0.1, 7, 7)]
+WORLDS = [
+    (5.0, 5.0, 1, 1), (5.0, 5.0, 7, 1), (2.0, 8.0, 28, 1), (5.0, 5.0, 3, 7), (2.0, 8.0, 14, 7), (0.1, 0.1, 7, 7),
+    (40.0, 40.0, 28, 1), (40.0, 40.0, 7, 7),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("mean", "variance", "lead", "review"), WORLDS)
@@ -117,11 +120,12 @@ def test_the_level_is_the_smallest_whose_long_run_fill_rate_reaches_the_target(
     at, below = (stationary.long_run(demand, [one]).fill_rate[0] for one in (level, level - 1))
     fill_rate, cycle_service = simulated_base_stock(level, drawn(mean, variance), lead, review)
 
-    assert below < target + 0.002
-    assert at >= target - 0.002, "a coarser grid finds levels of more than 64 units"
+    assert below < target + 0.0005
+    assert at >= target - 0.001, "levels of more than 64 units are found in steps of several"
     assert level <= enough[0], "where demand waits more is needed"
     assert fill_rate == pytest.approx(at, abs=0.005)
-    assert cycle_service == pytest.approx(stationary.long_run(demand, [level]).cycle_service[0], abs=0.01)
+    if level < stationary.FINE_CELLS:
+        assert cycle_service == pytest.approx(stationary.long_run(demand, [level]).cycle_service[0], abs=0.01)
 
 
 def need(measure: ServiceMeasure, unmet: UnmetDemand, position: Position, *arrivals: Arrival) -> Need:

@@ -67,10 +67,18 @@ def drawn(mean: float, variance: float, *, normal: bool = False) -> Draw:
 
 
 def simulated_base_stock(
-    level: float, draw: Draw, lead: int, review: int, *, lost: bool = True, stores: int = 2000, days: int | None = None
+    level: float,
+    draw: Draw,
+    lead: int,
+    review: int,
+    *,
+    lost: bool = True,
+    stores: int = 2000,
+    days: int | None = None,
+    seed: int = 7,
 ) -> tuple[float, float]:
     """Return fill rate and cycle service of a base stock: receive, order, demand; many stores side by side."""
-    random = np.random.default_rng(7)
+    random = np.random.default_rng(seed)
     warm = 4 * (lead + review)
     stock, position = np.full(stores, float(level)), np.full(stores, float(level))
     landing_on = np.zeros((lead + 1, stores))

@@ -10,7 +10,7 @@ The chain says by what factor the truth differs from it. The factor changes litt
 so that a few dozen steps about the sales that do occur give it, and the closed form gives the level to the unit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -49,6 +49,8 @@ _SMALL: Final = 256
 """Levels up to which the closed form is tabulated unit by unit."""
 _POINTS: Final = 64
 """Levels that it is tabulated at where there are more."""
+_FARTHEST: Final = 0.1
+"""Logarithm by which a factor is carried on from what was looked at, at most."""
 _TINY: Final = 1e-300
 _NOTHING_LOST: Final = 1e-12
 
@@ -59,6 +61,7 @@ class LongRun:
 
     fill_rate: Floats
     cycle_service: Floats
+    """Of levels that are followed in steps of several units only about right."""
 
 
 def least_level_for_fill_rate(
@@ -86,13 +89,13 @@ def least_level_for_fill_rate(
     for number in range(_ROUNDS + 1):
         last = number == _ROUNDS or not open_.size
         if last:
-            # Once more, in finer steps, just below what was found: the least level is the one that has none below it.
-            open_ = np.flatnonzero(parts.lead <= MANY_REVIEWS * parts.review)
+            # Once more, in other steps, just below what was found: the least level is the one that has none below it.
+            open_ = every
         some = parts.at(open_)
         looked_at = level[open_] - np.where(some.counted & last & (level[open_] > 1), 1.0, 0.0)
-        most = 2 * MOST_CELLS if last else MOST_CELLS
-        factor = _factors(some, looked_at + lifted[open_], may_lose[open_], most)[0]
-        seen.learn(open_, looked_at, factor, same_steps=not last)
+        steps = np.full(len(open_), 2 * MOST_CELLS) if last else some.steps(MOST_CELLS)
+        look = _looked(some, looked_at + lifted[open_], may_lose[open_], steps).below(lifted[open_])
+        seen.learn(open_, look, None if not last else some)
         better = curve.least_level(open_, seen.at(open_))
         still = np.abs(better - level[open_]) > np.where(some.counted, 0.5, 2e-3 * some.lead_and_review.sd)
         level[open_] = better
@@ -103,6 +106,21 @@ def least_level_for_fill_rate(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a chain says of levels: by what the closed form's loss is to be multiplied, and the cycle service."""
+
+    level: Floats
+    """Those asked for, or where a step is several units the nearest that are a whole number of steps."""
+    factor: Floats
+    cycle_service: Floats
+    cell: Floats
+
+    def below(self, lifted: Floats) -> "_Look":
+        """Return it by the levels that orders lift so far."""
+        return replace(self, level=self.level - lifted)
+
+
 @dataclass(slots=True)
 class _Factor:
     """By what the closed form's loss is to be multiplied, near the levels that were looked at: a straight logarithm."""
@@ -110,27 +128,49 @@ class _Factor:
     level: Floats
     factor: Floats
     slope: Floats
+    """Not a number until two levels were looked at."""
+    cell: Floats
 
     @classmethod
     def none(cls, keys: int) -> "_Factor":
-        return cls(np.full(keys, np.nan), np.ones(keys), np.zeros(keys))
+        return cls(np.full(keys, np.nan), np.ones(keys), np.full(keys, np.nan), np.ones(keys))
 
     def at(self, places: Places) -> "_Factor":
-        return _Factor(self.level[places], self.factor[places], self.slope[places])
+        return _Factor(self.level[places], self.factor[places], self.slope[places], self.cell[places])
 
-    def learn(self, places: Places, level: Floats, factor: Floats, *, same_steps: bool) -> None:
-        """Take a level's factor, and with the one before it the slope; a look in finer steps keeps that."""
-        away = level - self.level[places]
-        if same_steps:
-            known = np.isfinite(away) & (np.abs(away) > 1e-9)
-            rise = np.log(factor / self.factor[places]) / np.where(known, away, 1.0)
-            self.slope[places] = np.where(known, rise, self.slope[places])
-        self.level[places], self.factor[places] = level, factor
+    def learn(self, places: Places, look: _Look, in_other_steps: "_Parts | None") -> None:
+        """Take a level's factor, and with the one before it the slope; what other steps say is taken to the limit."""
+        before, factor = self.at(places), look.factor
+        away = look.level - before.level
+        known = np.isfinite(away) & (np.abs(away) > 1e-9)
+        rise = np.log(factor / before.factor) / np.where(known, away, 1.0)
+        if in_other_steps is None:
+            self.slope[places] = np.where(known, rise, before.slope)
+        else:
+            self.slope[places] = np.where(known & np.isnan(before.slope), rise, before.slope)
+            there = np.exp(before.log_at(look.level[:, None])[:, 0])
+            factor = _in_the_limit(in_other_steps, (there, before.cell), (factor, look.cell))
+        self.level[places], self.factor[places], self.cell[places] = look.level, factor, look.cell
 
     def log_at(self, level: Floats) -> Floats:
         """Return its logarithm at levels, a row a key."""
         away = level - np.where(np.isfinite(self.level), self.level, 0.0)[:, None]
-        return np.asarray(np.log(self.factor)[:, None] + self.slope[:, None] * away)
+        slope = np.where(np.isfinite(self.slope), self.slope, 0.0)
+        return np.asarray(np.log(self.factor)[:, None] + slope[:, None] * away)
+
+
+def _in_the_limit(parts: "_Parts", one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> Floats:
+    """Return the factor that two looks in different steps lead to as steps become single units, or none.
+
+    Each is a factor and the size of its steps, whose square the error grows with: by rounding to the middle of a step.
+    Where there are many reviews in a lead time the roundings of each add up, and it grows with the size itself.
+    """
+    power = np.where(parts.many_reviews, 1.0, 2.0)
+    off, other_off = (np.maximum(cell - parts.counted, 0.0) ** power for _, cell in (one, other))
+    finer = np.where(off <= other_off, np.log(one[0]), np.log(other[0]))
+    apart = np.abs(other_off - off) > 0.2 * np.maximum(off, other_off)
+    line = (other_off * np.log(one[0]) - off * np.log(other[0])) / np.where(apart, other_off - off, 1.0)
+    return np.asarray(np.exp(np.where(apart, np.clip(line, finer - _FARTHEST, finer + _FARTHEST), finer)))
 
 
 def long_run(cycles: Cycles, level: ArrayLike) -> LongRun:
@@ -147,11 +187,25 @@ def long_run(cycles: Cycles, level: ArrayLike) -> LongRun:
         parts = _Parts(cycles.at(asked))
         at = levels[asked]
         lost = np.full(len(asked), _USUALLY_LOST)
-        for _ in range(2):
-            factor, covers = _factors(parts, at, lost, FINE_CELLS)
+        for _ in range(4):
+            factor, covers = _at_level(parts, at, lost)
             lost = np.clip(_closed_loss(parts, at) * factor, _NOTHING_LOST, 1.0)
         fill_rate[asked], cycle_service[asked] = 1.0 - lost, covers
     return LongRun(fill_rate, cycle_service)
+
+
+def _at_level(parts: "_Parts", level: Floats, lost: Floats) -> tuple[Floats, Floats]:
+    """Return factor and cycle service at levels: between the steps on both sides, and in the limit of fine steps."""
+    found = []
+    for steps in (parts.steps(FINE_CELLS), parts.steps(FINE_CELLS) // 2):
+        look = _looked(parts, level, lost, steps)
+        beside = _looked(parts, np.maximum(level + 2.0 * (level - look.level), 0.0), lost, steps)
+        away = beside.level - look.level
+        part = np.where(away != 0, (level - look.level) / np.where(away != 0, away, 1.0), 0.0)
+        covers = look.cycle_service + part * (beside.cycle_service - look.cycle_service)
+        found.append((look.factor * (beside.factor / look.factor) ** part, look.cell, covers))
+    (factor, cell, covers), (coarser, its_cell, _) = found
+    return _in_the_limit(parts, (factor, cell), (coarser, its_cell)), covers
 
 
 class _Parts:
@@ -167,6 +221,14 @@ class _Parts:
 
     def demand(self, mean: Floats) -> Demand:
         return by_the_data(mean, self.dispersion * mean, counts=self.counted)
+
+    @property
+    def many_reviews(self) -> NDArray[np.bool_]:
+        return np.asarray(self.lead > MANY_REVIEWS * self.review)
+
+    def steps(self, most: int) -> Whole:
+        """Return in how many steps sales are followed: more where there are many reviews."""
+        return np.where(self.many_reviews, max(2 * most, FINE_CELLS), most)
 
     def at(self, places: Places) -> "_Parts":
         some = object.__new__(_Parts)
@@ -206,6 +268,7 @@ class _Closed:
         step = (highest - lowest) / (_POINTS - 2)
         self._step = np.where(small, 1.0, np.where(parts.counted, np.maximum(np.ceil(step), 1.0), step))
         self._least = np.where(small, 0.0, np.where(parts.counted, np.floor(lowest), lowest))
+        self._lowest = np.where(parts.counted, np.floor(lowest), lowest)
         self._size = np.full(len(enough), _POINTS)
         self._row = np.arange(len(enough))
         tables: dict[int, list[tuple[Places, Floats]]] = {}
@@ -246,20 +309,19 @@ class _Closed:
             some = places[here]
             levels = self._least[some, None] + self._step[some, None] * np.arange(size)
             lost = self._table[size][self._row[some]] + factor.at(here).log_at(levels)
-            beyond = np.log(self._may_lose[some, None]) - lost
+            beyond = np.where(levels < self._lowest[some, None], -1.0, np.log(self._may_lose[some, None]) - lost)
             level = self._least[some] + self._step[some] * first_from_zero(beyond, digits=9)
             found[here] = np.where(self._parts.counted[some], np.ceil(level - 1e-6), level)
         return found
 
 
-def _factors(parts: _Parts, level: Floats, lost: Floats, most: int) -> tuple[Floats, Floats]:
-    """Return by what the closed form's loss is to be multiplied at these levels, and the cycle service there.
+def _looked(parts: _Parts, level: Floats, lost: Floats, steps: Whole) -> _Look:
+    """Return what chains of so many steps say of these levels.
 
     ``lost`` is the share of demand that is lost, about: it is lost at the ends of reviews, which matters
     for what stays of a window that is no whole number of them.
     """
     factor, covers = np.ones(len(level)), np.ones(len(level))
-    steps = np.where(parts.lead > MANY_REVIEWS * parts.review, np.maximum(2 * most, FINE_CELLS), most)
     spread = _WIDE * np.sqrt(parts.dispersion * parts.lead)
     within = parts.lead < parts.review * (1.0 - 1e-9)
     kept, oldest = _least_parts(parts, lost)
@@ -270,6 +332,7 @@ def _factors(parts: _Parts, level: Floats, lost: Floats, most: int) -> tuple[Flo
     highest = np.where(within, np.minimum(parts.lead + spread + 3.0 * parts.dispersion, level), level)
     reach = np.maximum(highest - begins, 1e-9)
     cell = np.where(parts.counted, np.maximum(np.ceil((reach + 1.0) / (steps - 1)), 1.0), reach / (steps - 3))
+    cell = np.where(parts.counted | (level <= 0), cell, level / np.maximum(np.ceil(level / cell - 1e-9), 1.0))
     top = np.maximum(np.round(level / cell), 0.0)
     first = np.where(begins > 0, np.stack([np.floor(kept / cell), np.floor(oldest / cell)]), 0.0)
     cells = np.where(within, np.floor(highest / cell + 1e-9), top - first.sum(axis=0)).astype(np.int64) + 1
@@ -277,7 +340,7 @@ def _factors(parts: _Parts, level: Floats, lost: Floats, most: int) -> tuple[Flo
     for some, size in grids(cells, np.arange(len(level))):
         chain = _Chain(parts.at(some), cell[some], size, lost[some], top[some], first[:, some])
         factor[some], covers[some] = chain.compared()
-    return factor, covers
+    return _Look(top * cell, factor, covers, cell)
 
 
 def _stays(parts: _Parts, lost: Floats) -> Floats:
