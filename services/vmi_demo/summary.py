@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from vmi_demo.documents import SERVICE_TARGET
 from vmi_demo.erp_rule import SAFETY_DAYS
 from vmi_demo.latency import Latency
 from vmi_demo.shelves import Outcome
@@ -17,7 +18,8 @@ HOW_LATENCY_IS_MEASURED: Final = (
 HOW_IT_IS_COMPARED: Final = (
     "same demand, opening stock, packs, lead time and daily review; what is not on the shelf is lost; stock is counted "
     "at the end of each day; the ERP rule's minimum is the history's mean daily sales × (lead time + review + "
-    f"{SAFETY_DAYS:.0f} days), its maximum one review period more; for equal fill both are scaled (with hindsight)"
+    f"{SAFETY_DAYS:.0f} days), its maximum one review period more; for equal fill both are scaled (with hindsight). "
+    f"Agreed is no stock-out in {SERVICE_TARGET:.0%} of the times between two arrivals, which is not a fill rate"
 )
 
 

@@ -93,7 +93,7 @@ class Run:
                 )
 
     def latencies(self, since: dict[Series, int]) -> np.ndarray | None:
-        """Return, for each sale after the first ``since`` of its series, seconds until a proposal showed it.
+        """Return, for each sale after the first ``since`` of its series, when it was and how long no proposal told it.
 
         None while there is a sale that no proposal has shown.
         """
@@ -105,8 +105,8 @@ class Run:
                 place = bisect.bisect_left(levels, number)
                 if place == len(proposals):
                     return None
-                found.append(proposals[place][0] - times[number - 1])
-        return np.array(found)
+                found.append((times[number - 1], proposals[place][0] - times[number - 1]))
+        return np.array(sorted(found))
 
     def memory_mb(self) -> dict[str, float]:
         """Return each worker's resident memory; of several processes of one, that of the largest."""
@@ -227,7 +227,7 @@ async def peak(run: Run, events: int) -> float:
 
 
 async def steadily(run: Run, rate: float, seconds: float) -> np.ndarray:
-    """Send at a steady rate and return the latencies, in seconds."""
+    """Send at a steady rate; return, a row an event in the order sold, when it was and its latency, both in seconds."""
     since = {series: len(times) for series, times in run.sold.items()}
     chosen = random.Random(2)
     began = perf_counter()
@@ -279,7 +279,8 @@ async def measured(arguments: argparse.Namespace) -> None:
         seen = await watching
         at_end = run.memory_mb()
         deaths = sum(worker.deaths for worker in run.supervisor.workers)
-    p50, p99, longest = np.percentile(times, [50, 99, 100])
+    latencies = times[:, 1]
+    p50, p99, longest = np.percentile(latencies, [50, 99, 100])
     print(f"series {arguments.locations * arguments.items}, single-line sales, four workers on this machine")
     print(f"peak of the whole pipeline   {highest:10,.0f} events/s ({arguments.events:,} events at once)")
     each = {name: 1e6 * seconds / arguments.events for name, seconds in used.items()}
@@ -291,6 +292,8 @@ async def measured(arguments: argparse.Namespace) -> None:
     print(
         f"event to proposal            p50 {p50:.3f} s   p99 {p99:.3f} s   longest {longest:.3f} s   (asked: p99 < 1 s)"
     )
+    parts = np.array_split(latencies, 10)
+    print("  p99 of each tenth of it     " + " ".join(f"{np.percentile(part, 99):.2f}" for part in parts))
     print(
         f"{'memory, MB':28} {'warm':>8} {'peak':>8} {'end':>8} {'a minute':>9}   (asked: below 300, flat);"
         f" deaths {deaths}"
