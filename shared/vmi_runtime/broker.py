@@ -2,11 +2,19 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from ssl import SSLCertVerificationError
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from vmi_contracts.topics import Topic
 from vmi_runtime import kafka_client
@@ -25,13 +33,37 @@ async def admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.start()
     except (KafkaConnectionError, OSError) as error:
         await client.close()
-        raise BrokerUnreachable(
-            f"no Kafka answers at {kafka.bootstrap_servers} ({error}): is it running? `vmi local status` tells"
-        ) from None
+        raise BrokerUnreachable(await _why_not(kafka, error)) from None
     try:
         yield client
     finally:
         await client.close()
+
+
+async def _why_not(kafka: KafkaSettings, error: Exception) -> str:
+    """Return why no client comes to the broker, and what to do; a client itself says no more than that it does not."""
+    arguments = kafka_client.arguments(kafka)
+    address = arguments.pop("bootstrap_servers")
+    host, port, _ = collect_hosts(address)[0]
+    try:
+        connection = await create_conn(host, port, request_timeout_ms=5_000, **arguments)
+        connection.close()
+    except SaslAuthenticationFailed:
+        return (
+            f"Kafka at {address} does not know the user {kafka.username!r} with this password: "
+            "see VMI_KAFKA__USERNAME, VMI_KAFKA__PASSWORD and VMI_KAFKA__SASL_MECHANISM"
+        )
+    except SSLCertVerificationError as untrusted:
+        return (
+            f"the certificate of Kafka at {address} is not trusted ({untrusted.verify_message}): "
+            "name who signed it in VMI_KAFKA__CA_FILE"
+        )
+    except (KafkaError, OSError) as other:
+        error = other
+    return (
+        f"no Kafka answers at {address} ({error}): is it running (`vmi local status` tells), and does it speak "
+        f"{kafka.security_protocol} there (VMI_KAFKA__SECURITY_PROTOCOL)?"
+    )
 
 
 async def create_topics(kafka: KafkaSettings, topics: Iterable[Topic]) -> list[str]:
@@ -95,7 +127,7 @@ async def end_offsets(kafka: KafkaSettings, topics: Sequence[str]) -> dict[tuple
         ]
         ends = await consumer.end_offsets(partitions)
     except (KafkaError, OSError) as error:
-        raise BrokerUnreachable(f"no Kafka answers at {kafka.bootstrap_servers} ({error})") from None
+        raise BrokerUnreachable(await _why_not(kafka, error)) from None
     finally:
         await consumer.stop()
     return {(partition.topic, partition.partition): end for partition, end in ends.items()}

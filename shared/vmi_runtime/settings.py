@@ -191,7 +191,8 @@ def names() -> list[str]:
 def _refuse_what_we_do_not_know(environment: Mapping[str, str]) -> None:
     known = names()
     for name in environment:
-        if not name.startswith(PREFIX) or name.startswith(NOT_OURS) or name.removesuffix(OF_A_FILE) in known:
+        is_ours = name in known or name.removesuffix(OF_A_FILE) in known
+        if not name.startswith(PREFIX) or name.startswith(NOT_OURS) or is_ours:
             continue
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
         raise SettingsError(f"{name} is no setting of ours; did you mean {nearest}?")

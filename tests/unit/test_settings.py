@@ -63,6 +63,12 @@ def test_a_secret_may_stand_in_a_file(monkeypatch, tmp_path):
     assert loaded.kafka.username == "vmi"
 
 
+def test_a_setting_that_is_a_file_itself_is_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("VMI_KAFKA__CA_FILE", str(tmp_path / "ca.pem"))
+
+    assert settings.load().kafka.ca_file == tmp_path / "ca.pem"
+
+
 def test_a_secrets_file_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setenv("VMI_DATABASE__URL_FILE", "/nowhere")
 
