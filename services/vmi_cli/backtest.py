@@ -220,11 +220,12 @@ def _run(order: "Order") -> "Report":
         return backtests.run(order, warn=warn, told=told)
 
 
-LEGEND: Final = """\
-review: days from order to order; fill: units from stock over units wanted; cycles: those without a stock-out;
-stock: units at a period's end; cover: the same in days of demand; orders: of a series and year; bullwhip: variance of
-orders over that of demand; to ERP: our stock against the ERP band's at the same fill.
-ERP: a minimum and maximum; its target is the minimum over mean demand of lead time and review."""
+LEGEND: Final = (
+    "review: days from order to order; fill: units from stock over units wanted, value: by price; cycles: without "
+    "a stock-out; stock: units at a period's end; cover: the same in days of demand; orders: of a series and year; "
+    "bullwhip: variance of orders over that of demand; to ERP: our stock against the ERP band's at the same fill.\n"
+    "ERP: a minimum and maximum; its target is the minimum over mean demand of lead time and review."
+)
 
 
 def _show(report: "Report") -> None:
@@ -251,14 +252,19 @@ def _show(report: "Report") -> None:
             )
         )
     columns = (
-        "policy", "target", "review", "fill", "by value", "cycles", "stock", "cover", "orders", "unmet", "cost",
+        "policy", "target", "review", "fill", "value", "cycles", "stock", "cover", "orders", "unmet", "cost",
         "bullwhip", "to ERP",
     )  # fmt: skip
-    costless = columns.index("cost") if all(one.cost is None for one in report.outcomes) else len(columns)
+    reviews = {one.review_days for one in report.outcomes}
+    costless = all(one.cost is None for one in report.outcomes)
+    said = [
+        name for name in columns if not (name == "review" and len(reviews) == 1) and not (name == "cost" and costless)
+    ]
+    every = f", reviewed every {min(reviews):g} days" if len(reviews) == 1 else ""
     print_rows(
-        f"{report.series:,} series, {report.periods} periods from {report.first_period}",
-        [name for place, name in enumerate(columns) if place != costless],
-        [[cell for place, cell in enumerate(row) if place != costless] for row in rows],
+        f"{report.series:,} series, {report.periods} periods from {report.first_period}{every}",
+        said,
+        [[cell for name, cell in zip(columns, row, strict=True) if name in said] for row in rows],
         nothing="",
     )
     if report.calibrated:

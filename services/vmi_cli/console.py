@@ -67,7 +67,10 @@ def print_rows(
         table.add_column(column, overflow="fold")
     for row in cells:
         table.add_row(*row)
-    if sentences and out.measure(table, options=out.options.update(width=UNBOUNDED)).maximum > out.width:
+    is_wide = out.measure(table, options=out.options.update(width=UNBOUNDED)).maximum > out.width
+    if is_wide:
+        table.padding = (0, 0, 0, 0)
+    if sentences and is_wide:
         _print_with_sentences_below(columns[:-1], cells)
     else:
         out.print(table)
