@@ -16,6 +16,8 @@ _AT_ONCE: Final = {1: 256 * 64, 2: 64 * 64**2}
 """Numbers that are computed together, by the power: they stay in the processor's cache, with what they lead to."""
 _FEW = 512
 """Units up to which chances are computed one from the other."""
+_MANY = 2048
+"""Units up to which they are added up to what demand exceeds a level by."""
 _UNITS = 16
 """Units of a cell up to which the chances of all units are computed."""
 _LARGEST = 500.0
@@ -46,11 +48,11 @@ def cell_chances(demand: Demand, cell: Floats, size: int) -> Floats:
     if other.size:
         some, width = demand.at(other), cell[other]
         edges = (np.arange(size) + 0.5) * width[:, None]
-        below = _up_to(some, width, edges)
+        below = up_to(some, width, edges)
         # Between two units an edge has one number below it; on a unit it halves the unit's chance.
         even = np.flatnonzero((some.family != Family.NORMAL) & (width % 2 != 1))
         if even.size:
-            below[even] = (below[even] + _up_to(some.at(even), width[even], edges[even] - 0.5)) / 2.0
+            below[even] = (below[even] + up_to(some.at(even), width[even], edges[even] - 0.5)) / 2.0
         found[other] = np.diff(below, axis=1, prepend=0.0)
     return found
 
@@ -62,11 +64,11 @@ def grid_cdf(demand: Demand, cell: Floats, size: int) -> Floats:
     found[single] = np.minimum(np.cumsum(_count_chances(demand.at(single), size), axis=1), 1.0)
     other = np.flatnonzero(~single)
     if other.size:
-        found[other] = _up_to(demand.at(other), cell[other], np.arange(size) * cell[other, None])
+        found[other] = up_to(demand.at(other), cell[other], np.arange(size) * cell[other, None])
     return found
 
 
-def _up_to(demand: Demand, cell: Floats, levels: Floats) -> Floats:
+def up_to(demand: Demand, cell: Floats, levels: Floats) -> Floats:
     """Return P(demand ≤ level) of each key at its own rising levels, about a cell apart.
 
     In cells of a few units the units' chances, each from the one before, are added up: that takes a fifth of the time
@@ -138,19 +140,28 @@ def window_chances(demand: Demand, cell: Floats, first: Floats, size: int) -> Fl
     return found
 
 
-def expected_short(demand: Demand, cells: Floats, cell: Floats) -> Floats:
-    """Return E[(demand − level)⁺] of each key at its own levels, so many cells each."""
-    found = np.empty(cells.shape)
-    single = _single(demand, cell) & (cells.max(axis=1) < _FEW)
-    if single.any():
-        some, own, whole = demand.at(single), cells[single].astype(np.int64), cell[single]
-        table = short_on_grid(some.mean, grid_cdf(some, whole, int(own.max()) + 1), whole, np.ones(len(own), np.bool_))
-        found[single] = np.take_along_axis(table, own, axis=1)
-    if not single.all():
-        keys, points = cells[~single].shape
-        levels = cells[~single] * cell[~single, None]
-        repeated = demand.at(~single).at(np.repeat(np.arange(keys), points))
-        found[~single] = repeated.expected_shortage(levels.ravel()).reshape(keys, points)
+def expected_short(demand: Demand, levels: Floats) -> Floats:
+    """Return E[(demand − level)⁺] of each key at its own levels, whole numbers where demand is counted.
+
+    Of levels that are not too high the chances of the units are added up: each of a distribution's own losses takes
+    as long as a hundred of them. How a key is computed depends on the key alone.
+    """
+    found = np.empty(levels.shape)
+    highest = levels.max(axis=1)
+    few = (demand.family != Family.NORMAL) & (demand.mean < _LARGEST) & (highest < _MANY)
+    kind = np.where(few, np.ceil(np.log2(highest + 2.0)), -1.0)
+    for like in np.unique(kind):
+        some = np.flatnonzero(kind == like)
+        here = demand.at(some)
+        if like < 0:
+            keys, points = levels[some].shape
+            repeated = here.at(np.repeat(np.arange(keys), points))
+            found[some] = repeated.expected_shortage(levels[some].ravel()).reshape(keys, points)
+            continue
+        units = levels[some].astype(np.int64)
+        ones = np.ones(len(some))
+        table = short_on_grid(here.mean, grid_cdf(here, ones, int(units.max()) + 1), ones, np.ones(len(some), np.bool_))
+        found[some] = np.take_along_axis(table, units, axis=1)
     return found
 
 

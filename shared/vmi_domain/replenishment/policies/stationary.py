@@ -26,6 +26,7 @@ from vmi_domain.replenishment.policies.grids import (
     of_grid,
     over_spread,
     short_on_grid,
+    up_to,
     window_chances,
 )
 from vmi_domain.replenishment.policies.spreads import Spread, no_spread
@@ -198,8 +199,8 @@ def _at_level(parts: "_Parts", level: Floats, lost: Floats) -> tuple[Floats, Flo
     """Return factor and cycle service at levels: between the steps on both sides, and in the limit of fine steps."""
     found = []
     for steps in (parts.steps(FINE_CELLS), parts.steps(FINE_CELLS) // 2):
-        look = _looked(parts, level, lost, steps)
-        beside = _looked(parts, np.maximum(level + 2.0 * (level - look.level), 0.0), lost, steps)
+        look = _looked(parts, level, lost, steps, lasting=True)
+        beside = _looked(parts, np.maximum(level + 2.0 * (level - look.level), 0.0), lost, steps, lasting=True)
         away = beside.level - look.level
         part = np.where(away != 0, (level - look.level) / np.where(away != 0, away, 1.0), 0.0)
         covers = look.cycle_service + part * (beside.cycle_service - look.cycle_service)
@@ -243,7 +244,7 @@ class _Parts:
 
 
 def _closed_loss(parts: _Parts, level: Floats) -> Floats:
-    """Return the share of demand that is lost by the closed form."""
+    """Return the share of demand that is lost by the closed form, one level a key."""
     before, whole = parts.demand(parts.lead), parts.lead_and_review
     inside = np.maximum(before.cdf(level), _TINY)
     waiting = 1.0 - (whole.expected_shortage(level) - before.expected_shortage(level)) / parts.review
@@ -297,9 +298,13 @@ class _Closed:
         return np.log(over_spread(lost, cell, self._spread.of(some)))
 
     def _at_points(self, some: Places) -> Floats:
-        levels = np.asarray(self._least[some, None] + self._step[some, None] * np.arange(_POINTS), np.float64)
-        lost = _closed_loss(self._parts.at(np.repeat(some, _POINTS)), levels.ravel()).reshape(levels.shape)
-        return np.log(over_spread(lost, self._step[some], self._spread.of(some)))
+        parts, step = self._parts.at(some), self._step[some]
+        levels = np.asarray(self._least[some, None] + step[:, None] * np.arange(_POINTS), np.float64)
+        before, whole = parts.demand(parts.lead), parts.lead_and_review
+        inside = np.maximum(up_to(before, step, levels), _TINY)
+        unserved = expected_short(whole, levels) - expected_short(before, levels)
+        lost = np.clip(1.0 - (1.0 - unserved / parts.review[:, None]) / inside, _NOTHING_LOST, 1.0)
+        return np.log(over_spread(lost, step, self._spread.of(some)))
 
     def least_level(self, places: Places, factor: _Factor) -> Floats:
         """Return the least levels of these keys that lose no more than they may."""
@@ -315,8 +320,8 @@ class _Closed:
         return found
 
 
-def _looked(parts: _Parts, level: Floats, lost: Floats, steps: Whole) -> _Look:
-    """Return what chains of so many steps say of these levels.
+def _looked(parts: _Parts, level: Floats, lost: Floats, steps: Whole, *, lasting: bool = False) -> _Look:
+    """Return what chains of so many steps say of these levels; of cycle service, which takes longer, if asked for.
 
     ``lost`` is the share of demand that is lost, about: it is lost at the ends of reviews, which matters
     for what stays of a window that is no whole number of them.
@@ -339,7 +344,9 @@ def _looked(parts: _Parts, level: Floats, lost: Floats, steps: Whole) -> _Look:
     cells = np.maximum(cells, 1)
     for some, size in grids(cells, np.arange(len(level))):
         chain = _Chain(parts.at(some), cell[some], size, lost[some], top[some], first[:, some])
-        factor[some], covers[some] = chain.compared()
+        factor[some], sold = chain.compared()
+        if lasting:
+            covers[some] = chain.cycle_service(sold)
     return _Look(top * cell, factor, covers, cell)
 
 
@@ -379,13 +386,13 @@ class _Chain:
         self._within = parts.lead < parts.review * (1.0 - 1e-9)
 
     def compared(self) -> tuple[Floats, Floats]:
-        """Return what is lost over what the closed form says, and the chance that a review's demand is met."""
+        """Return what is lost over what the closed form says, and the chances of a lead time's sales."""
         parts, size = self._parts, self._size
         place = self._first[:, None] + np.arange(size)
         inside = place <= self._top[:, None]
         left = np.maximum(self._top[:, None] - place, 0.0)
         review = parts.demand(parts.review)
-        short = np.where(inside, expected_short(review, left, self._cell) / parts.review[:, None], 1.0)
+        short = np.where(inside, expected_short(review, left * self._cell[:, None]) / parts.review[:, None], 1.0)
         free = np.where(inside, _inside(parts.demand(parts.lead), self._cell, self._first, size), 0.0)
         total = free.sum(axis=1)
         free = np.where(total[:, None] > _TINY, free / np.maximum(total, _TINY)[:, None], 0.0)
@@ -393,8 +400,14 @@ class _Chain:
         chain, closed = (sold * short).sum(axis=1), (free * short).sum(axis=1)
         known = (total > _NOTHING_LOST) & (closed > _NOTHING_LOST) & (chain > 0)
         factor = np.where(known, np.clip(chain / np.where(known, closed, 1.0), 0.05, 20.0), 1.0)
-        covers = np.where(inside, of_grid(review, left * self._cell[:, None]), 0.0)
-        return factor, (sold * covers).sum(axis=1)
+        return factor, sold
+
+    def cycle_service(self, sold: Floats) -> Floats:
+        """Return the chance that a review's demand is met after these sales."""
+        place = self._first[:, None] + np.arange(self._size)
+        left = np.maximum(self._top[:, None] - place, 0.0)
+        covers = of_grid(self._parts.demand(self._parts.review), left * self._cell[:, None])
+        return np.asarray((sold * np.where(place <= self._top[:, None], covers, 0.0)).sum(axis=1))
 
     def _transitions(self, left: Floats) -> Floats:
         """Return each key's chances of the next lead time's sales (last axis) given this one's (middle axis)."""
