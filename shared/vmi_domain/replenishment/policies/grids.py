@@ -17,9 +17,7 @@ _AT_ONCE: Final = {1: 256 * 64, 2: 64 * 64**2}
 _FEW = 512
 """Units up to which chances are computed one from the other."""
 _MANY = 2048
-"""Units up to which they are added up to what demand exceeds a level by."""
-_UNITS = 16
-"""Units of a cell up to which the chances of all units are computed."""
+"""Units up to which they are added up, to what demand stays within and to what it exceeds a level by."""
 _LARGEST = 500.0
 """Means up to which the chance of no demand at all is a number that a computer can tell from zero."""
 
@@ -48,11 +46,11 @@ def cell_chances(demand: Demand, cell: Floats, size: int) -> Floats:
     if other.size:
         some, width = demand.at(other), cell[other]
         edges = (np.arange(size) + 0.5) * width[:, None]
-        below = up_to(some, width, edges)
+        below = up_to(some, edges)
         # Between two units an edge has one number below it; on a unit it halves the unit's chance.
         even = np.flatnonzero((some.family != Family.NORMAL) & (width % 2 != 1))
         if even.size:
-            below[even] = (below[even] + up_to(some.at(even), width[even], edges[even] - 0.5)) / 2.0
+            below[even] = (below[even] + up_to(some.at(even), edges[even] - 0.5)) / 2.0
         found[other] = np.diff(below, axis=1, prepend=0.0)
     return found
 
@@ -64,29 +62,39 @@ def grid_cdf(demand: Demand, cell: Floats, size: int) -> Floats:
     found[single] = np.minimum(np.cumsum(_count_chances(demand.at(single), size), axis=1), 1.0)
     other = np.flatnonzero(~single)
     if other.size:
-        found[other] = up_to(demand.at(other), cell[other], np.arange(size) * cell[other, None])
+        found[other] = up_to(demand.at(other), np.arange(size) * cell[other, None])
     return found
 
 
-def up_to(demand: Demand, cell: Floats, levels: Floats) -> Floats:
-    """Return P(demand ≤ level) of each key at its own rising levels, about a cell apart.
+def up_to(demand: Demand, levels: Floats) -> Floats:
+    """Return P(demand ≤ level) of each key at its own rising levels.
 
-    In cells of a few units the units' chances, each from the one before, are added up: that takes a fifth of the time
-    of a distribution function at each level. How a key is computed depends on the key alone.
+    Of levels that are not too high the chances of the units, each from the one before, are added up: that takes a
+    fifth of the time of a distribution function at each level. How a key is computed depends on the key alone.
     """
     found = np.empty(levels.shape)
-    few = (cell <= _UNITS) & (demand.family != Family.NORMAL) & (demand.mean < _LARGEST)
-    # Cells of a like number of units together, so that the longest row is at most twice as long as it needs to be.
-    kind = np.where(few, np.ceil(np.log2(np.maximum(cell, 1.0))), -1.0)
-    for like in np.unique(kind):
-        some = np.flatnonzero(kind == like)
-        if like < 0:
-            found[some] = of_grid(demand.at(some), levels[some])
+    for some, few in _by_height(demand, levels):
+        here = demand.at(some)
+        if not few:
+            found[some] = of_grid(here, levels[some])
             continue
         units = np.floor(levels[some]).astype(np.int64)
-        chances = _count_chances(demand.at(some), int(units[:, -1].max()) + 1)
-        found[some] = np.take_along_axis(np.minimum(np.cumsum(chances, axis=1), 1.0), units, axis=1)
+        covered = np.minimum(np.cumsum(_count_chances(here, int(units[:, -1].max()) + 1), axis=1), 1.0)
+        # Nothing lies below zero.
+        found[some] = np.where(units < 0, 0.0, np.take_along_axis(covered, np.maximum(units, 0), axis=1))
     return found
+
+
+def _by_height(demand: Demand, levels: Floats) -> Iterator[tuple[Places, bool]]:
+    """Return the keys whose highest levels are alike, so that none is followed twice as far as it needs to be.
+
+    With each group whether its levels are few enough to be looked at unit by unit.
+    """
+    highest = levels.max(axis=1)
+    few = (demand.family != Family.NORMAL) & (demand.mean < _LARGEST) & (highest < _MANY)
+    kind = np.where(few, np.ceil(np.log2(np.maximum(highest, 0.0) + 2.0)), -1.0)
+    for like in np.unique(kind):
+        yield np.flatnonzero(kind == like), bool(like > 0)
 
 
 def of_grid(demand: Demand, grid: Floats) -> Floats:
@@ -132,11 +140,11 @@ def window_chances(demand: Demand, cell: Floats, first: Floats, size: int) -> Fl
     if other.size:
         some = demand.at(other)
         edges = (first[other, None] + np.arange(size - 1) + 0.5) * cell[other, None]
-        up_to = of_grid(some, edges)
+        below_edges = up_to(some, edges)
         coarse = np.flatnonzero((some.family != Family.NORMAL) & (cell[other] != 1.0))
         if coarse.size:
-            up_to[coarse] = (up_to[coarse] + of_grid(some.at(coarse), edges[coarse] - 0.5)) / 2.0
-        found[other] = np.diff(up_to, axis=1, prepend=0.0, append=1.0)
+            below_edges[coarse] = (below_edges[coarse] + up_to(some.at(coarse), edges[coarse] - 0.5)) / 2.0
+        found[other] = np.diff(below_edges, axis=1, prepend=0.0, append=1.0)
     return found
 
 
@@ -147,13 +155,9 @@ def expected_short(demand: Demand, levels: Floats) -> Floats:
     as long as a hundred of them. How a key is computed depends on the key alone.
     """
     found = np.empty(levels.shape)
-    highest = levels.max(axis=1)
-    few = (demand.family != Family.NORMAL) & (demand.mean < _LARGEST) & (highest < _MANY)
-    kind = np.where(few, np.ceil(np.log2(highest + 2.0)), -1.0)
-    for like in np.unique(kind):
-        some = np.flatnonzero(kind == like)
+    for some, few in _by_height(demand, levels):
         here = demand.at(some)
-        if like < 0:
+        if not few:
             keys, points = levels[some].shape
             repeated = here.at(np.repeat(np.arange(keys), points))
             found[some] = repeated.expected_shortage(levels[some].ravel()).reshape(keys, points)

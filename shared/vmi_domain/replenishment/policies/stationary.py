@@ -301,7 +301,7 @@ class _Closed:
         parts, step = self._parts.at(some), self._step[some]
         levels = np.asarray(self._least[some, None] + step[:, None] * np.arange(_POINTS), np.float64)
         before, whole = parts.demand(parts.lead), parts.lead_and_review
-        inside = np.maximum(up_to(before, step, levels), _TINY)
+        inside = np.maximum(up_to(before, levels), _TINY)
         unserved = expected_short(whole, levels) - expected_short(before, levels)
         lost = np.clip(1.0 - (1.0 - unserved / parts.review[:, None]) / inside, _NOTHING_LOST, 1.0)
         return np.log(over_spread(lost, step, self._spread.of(some)))
