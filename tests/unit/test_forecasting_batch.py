@@ -5,9 +5,11 @@ from datetime import date
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
+from vmi_domain.distributions import by_the_data
 from vmi_domain.forecasting import batch, boosting, censoring, combining, effects, windows
-from vmi_domain.forecasting.ahead import ahead
+from vmi_domain.forecasting.ahead import ahead, totals_ahead
 from vmi_domain.forecasting.panel import Panel, Period
 from vmi_domain.forecasting.windows import PROBABILITIES, Past, Window
 
@@ -78,7 +80,7 @@ def test_boosting_moves_each_quantile_where_its_feature_says() -> None:
     features = np.stack([side, random.normal(size=6000)], axis=1)
     outcome = random.normal(np.where(side > 0, 1.0, -1.0), 1.0)
     residuals = np.repeat(outcome[:, None], len(PROBABILITIES), axis=1)
-    boosted = boosting.fit(features, residuals, np.ones(6000), PROBABILITIES)
+    boosted = boosting.fit(features, residuals, np.ones(6000), PROBABILITIES, outcomes=6000)
 
     moved = boosted.predict(np.array([[0.0, 0.0], [1.0, 0.0]]))
     middle = list(PROBABILITIES).index(0.5)
@@ -87,9 +89,60 @@ def test_boosting_moves_each_quantile_where_its_feature_says() -> None:
     assert moved[:, high] == pytest.approx([0.28, 2.28], abs=0.3)
 
 
-def test_quantiles_between_those_modelled_lie_on_a_line_over_the_normal_score() -> None:
-    from scipy.special import ndtri
+def test_boosting_does_not_follow_the_chance_of_few_outcomes() -> None:
+    # 40 series whose features tell them apart, each seen from 16 origins whose horizons overlap by two thirds.
+    random = np.random.default_rng(11)
+    features = np.repeat(random.normal(size=(40, 20)), 16, axis=0) + random.normal(scale=0.1, size=(640, 20))
+    outcome = np.repeat(random.normal(size=(40, 6)), 3, axis=1)[:, :16].ravel()
+    residuals = outcome[:, None] - ndtri(PROBABILITIES)
+    boosted = boosting.fit(features, residuals, np.ones(640), PROBABILITIES, outcomes=640 / 3)
 
+    told = ndtri(PROBABILITIES) + boosted.predict(features)
+    at_95 = list(PROBABILITIES).index(0.95)
+    assert ndtr(told[:, at_95]).mean() > 0.92
+
+
+def test_the_next_three_months_of_few_series_are_covered_as_told() -> None:
+    """The level is off, the spread is of 16 quarters, and boosting sees few outcomes: each made it too narrow."""
+    random = np.random.default_rng(12)
+    covered = []
+    for _ in range(4):
+        number = np.arange(40)
+        demand = random.negative_binomial(10, 1 / 3, (40, 48)).astype(float)  # mean 20, variance 60
+        months = Panel(Period.MONTH, date(2021, 1, 1), demand, number * 0, number * 0, number)
+        totals = totals_ahead(months, 3, [2, 3])
+        level = by_the_data(totals.mean[:, -1], totals.variance[:, -1]).quantile(0.95)
+        to_come = random.negative_binomial(30, 1 / 3, (500, 40))
+        # A whole number at .95 covers a little more: half of those who are exactly there.
+        covered.append((to_come < level).mean() + (to_come == level).mean() / 2)
+
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_the_mean_of_a_short_history_is_off_and_the_spread_about_it_too_small() -> None:
+    random = np.random.default_rng(13)
+    demand = random.poisson(20.0, (40_000, 27)).astype(float)
+    sums = np.lib.stride_tricks.sliding_window_view(demand[:, :24], 3, axis=1).sum(axis=2)
+    squared = ((demand[:, 24:].sum(axis=1) - sums.mean(axis=1)) ** 2).mean()
+    within = sums.var(axis=1, ddof=1).mean()
+
+    assert squared / within == pytest.approx(windows.level_off(np.array([22]), 3)[0], rel=0.05)
+
+
+def test_a_spread_is_shrunk_to_that_of_the_others_as_far_as_chance_alone_tells_them_apart() -> None:
+    random = np.random.default_rng(14)
+    mean, freedom = random.uniform(5.0, 50.0, 60), np.full(60, 16.0)
+    chance = random.chisquare(16.0, 60) / 16
+    alike = windows.shrunk(mean, 3 * mean * chance, freedom)
+    own = mean * np.where(np.arange(60) % 2, 1.2, 20.0)
+    apart = windows.shrunk(mean, own * chance, freedom)
+
+    assert (alike / (3 * mean)).std() < chance.std() / 3
+    assert alike.sum() == pytest.approx(3 * mean.sum(), rel=0.1)
+    assert apart == pytest.approx(own * chance, rel=0.6)
+
+
+def test_quantiles_between_those_modelled_lie_on_a_line_over_the_normal_score() -> None:
     modelled = 10 + 2 * ndtri(PROBABILITIES)[None, :]
     found = batch.at_probabilities(modelled, np.array([0.05, 0.25, 0.85, 0.99]), np.array([10.0]))
 

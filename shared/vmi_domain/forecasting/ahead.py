@@ -19,8 +19,11 @@ from vmi_domain.forecasting.windows import PROBABILITIES, SMALLEST_FACTOR, VIEWS
 
 DAYS_OF: Final = {Period.DAY: 1.0, Period.WEEK: 7.0, Period.MONTH: 30.4375}
 
-EVENLY: Final = (np.arange(100) + 0.5) / 100
-"""Probabilities that stand for a hundredth of all outcomes each."""
+_FAR_OUT: Final = np.geomspace(1e-5, 0.01, 16)
+_EDGES: Final = np.concatenate([[0.0], _FAR_OUT[:-1], np.linspace(0.01, 0.99, 99), 1 - _FAR_OUT[-2::-1], [1.0]])
+ALL: Final = (_EDGES[1:] + _EDGES[:-1]) / 2
+"""Probabilities that stand for all outcomes: a hundredth each, and finer far out, where much of the variance is."""
+_WEIGHTS: Final = np.diff(_EDGES)
 
 Told = Callable[[float], None]
 """Called with the share of the work that is behind."""
@@ -99,10 +102,11 @@ def totals_ahead(panel: Panel, horizon: int, ends: Sequence[int], *, told: Told 
     sums = [Window(0, end) for end in sorted({min(max(end, 1), horizon) for end in ends})]
     fitted = _fitted(panel, past, sums, told)
     totals = past.factors[:, panel.periods :].cumsum(axis=1)
-    mean, quantiles = _sums(sums, fitted, totals, EVENLY)
-    agreed = _Agreed.of(panel, past, EVENLY)
+    mean, quantiles = _sums(sums, fitted, totals, ALL)
+    agreed = _Agreed.of(panel, past, ALL)
     mean, quantiles = agreed.mixed(mean, quantiles, totals)
-    variance = np.maximum(quantiles.var(axis=2), mean if past.counts else 0.0)
+    squared = (quantiles - (quantiles @ _WEIGHTS)[..., None]) ** 2
+    variance = np.maximum(squared @ _WEIGHTS, mean if past.counts else 0.0)
     model, reason = _reasons(panel, fitted[sums[-1]], planned)
     told(1.0)
     return Totals(mean, variance, past.counts, model, agreed.told(reason))

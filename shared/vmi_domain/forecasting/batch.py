@@ -45,6 +45,9 @@ TRUST_IN_THE_LATEST_OF_PLAN: Final = (0.35, 0.1)
 TRUSTS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 TAIL: Final = 0.9
 """Probabilities from here on have a trust of their own."""
+OUTCOMES_OF_TRUST: Final = 400.0
+"""Outcomes that do not overlap at which the boosted correction is trusted half as far as usual: from few outcomes it
+learns their chance, which comes no second time, and tells too narrow a spread. The rest is the one shift for all."""
 SAMPLES_OF_TRUST: Final = 300.0
 NEWER: Final = 0.93
 """What an outcome weighs against one from the next origin after it."""
@@ -92,9 +95,12 @@ class _Samples(NamedTuple):
 
 def origins(periods: int, window: Window) -> list[int]:
     """Return the past origins of a window, the latest first."""
-    stride = max(1, window.end // 2)
-    found = [periods - window.end - step * stride for step in range(ORIGINS)]
+    found = [periods - window.end - step * _stride(window) for step in range(ORIGINS)]
     return [origin for origin in found if origin >= FEWEST_LENGTHS * max(window.length, 2) and origin >= window.end]
+
+
+def _stride(window: Window) -> int:
+    return max(1, window.end // 2)
 
 
 def window_demand(past: Past, smoothed: dict[int, Levels], window: Window) -> WindowDemand:
@@ -117,15 +123,19 @@ def window_demand(past: Past, smoothed: dict[int, Levels], window: Window) -> Wi
         shift = _shift(residuals, samples.spread)
         bias = _bias(samples, shares, samples.spread[:, None] * shift)
         return _finished(past, view, view.spread[:, None] * shift, Fit(shares, len(residuals), np.zeros(2), bias))
-    trust = _trust(samples, shares, residuals, planned=past.extra is not None)
+    apart = min(1.0, _stride(window) / window.length)
+    few = OUTCOMES_OF_TRUST / (OUTCOMES_OF_TRUST + apart * len(residuals))
+    trust = _trust(samples, shares, residuals, apart, few, planned=past.extra is not None)
+    shift = few * _shift(residuals, samples.spread)
     weight = samples.spread * NEWER**samples.origin
     ensembles = [
-        boosting.fit(samples.features, residuals, weight, PROBABILITIES, seed=seed) for seed in range(ENSEMBLES)
+        boosting.fit(samples.features, residuals, weight, PROBABILITIES, apart * len(residuals), seed=seed)
+        for seed in range(ENSEMBLES)
     ]
     kept = np.where(PROBABILITIES < TAIL, trust[0], trust[1]) / ENSEMBLES
-    moved = np.sum([boosted.predict(samples.features) for boosted in ensembles], axis=0) * kept
+    moved = np.sum([boosted.predict(samples.features) for boosted in ensembles], axis=0) * kept + shift
     bias = _bias(samples, shares, samples.spread[:, None] * moved)
-    ahead = np.sum([boosted.predict(view.features) for boosted in ensembles], axis=0) * kept
+    ahead = np.sum([boosted.predict(view.features) for boosted in ensembles], axis=0) * kept + shift
     correction = view.spread[:, None] * ahead
     return _finished(past, view, correction, Fit(shares, len(residuals), trust, bias))
 
@@ -204,16 +214,23 @@ def _shift(residuals: Floats, weight: Floats) -> Floats:
     return np.asarray(found * len(residuals) / (len(residuals) + SAMPLES_OF_TRUST))
 
 
-def _trust(samples: _Samples, shares: Floats, residuals: Floats, *, planned: bool) -> Floats:
-    """Return which share of the boosted correction the latest third of the origins would have had, shrunk."""
+def _trust(samples: _Samples, shares: Floats, residuals: Floats, apart: float, few: float, *, planned: bool) -> Floats:
+    """Return which share of the boosted correction the latest third of the origins would have had, shrunk.
+
+    ``apart`` is the share of the outcomes that do not overlap, ``few`` what is taken from the usual trust for want of
+    them.
+    """
     usual = np.array(USUAL_TRUST_OF_PLAN if planned else USUAL_TRUST)
     said = np.array(TRUST_IN_THE_LATEST_OF_PLAN if planned else TRUST_IN_THE_LATEST)
     latest = max(2, (int(samples.origin.max()) + 1) // 3)
     judged, learned = samples.origin < latest, samples.origin >= latest + 1
+    usual *= 1 - few
     if learned.sum() < FEWEST_TO_BOOST // 2:
         return usual / 2
     weight = (samples.spread * NEWER**samples.origin)[learned]
-    boosted = boosting.fit(samples.features[learned], residuals[learned], weight, PROBABILITIES)
+    boosted = boosting.fit(
+        samples.features[learned], residuals[learned], weight, PROBABILITIES, apart * float(learned.sum())
+    )
     correction = samples.spread[judged, None] * boosted.predict(samples.features[judged])
     combined = _combined(shares, samples.quantiles[:, judged])
     outcomes = samples.outcomes[judged]

@@ -16,6 +16,10 @@ BINS: Final = 24
 SHRINKAGE: Final = 0.02
 """Weight, as a share of all samples', that pulls each leaf towards no correction."""
 SMALLEST_LEAF: Final = 0.004
+OUTCOMES_OF_SHRINKAGE: Final = 48.0
+OUTCOMES_IN_A_LEAF: Final = 10.0
+"""The least that both are in outcomes that do not overlap: a share of few is a leaf of three, which follows their
+chance."""
 SHARE_OF_SAMPLES: Final = 0.7
 SHARE_OF_FEATURES: Final = 0.7
 NEAR: Final = 0.15
@@ -46,17 +50,22 @@ class Boosted:
         return np.asarray(sum(tree.leaves[_leaf(codes, tree.splits)] for tree in self.trees), np.float64)
 
 
-def fit(features: Floats, residuals: Floats, weight: Floats, probabilities: Floats, *, seed: int = 0) -> Boosted:
+def fit(
+    features: Floats, residuals: Floats, weight: Floats, probabilities: Floats, outcomes: float, *, seed: int = 0
+) -> Boosted:
     """Return trees that move the quantiles to where ``residuals`` say they belong.
 
     ``residuals`` has a row a sample and a column a probability τ: outcome less the quantile as thought, in
-    spreads. A leaf moves each quantile by a Newton step on the quantile loss, (τ − share below) / density.
+    spreads; ``outcomes`` is how many of them do not overlap. A leaf moves each quantile by a Newton step on the
+    quantile loss, (τ − share below) / density.
     """
     random = np.random.default_rng(seed)
     edges = tuple(np.unique(np.quantile(one, np.linspace(0, 1, BINS + 1)[1:-1])) for one in features.T)
     codes = _codes(features, edges)
     share = weight / weight.sum()
     density = np.maximum((share[:, None] * (np.abs(residuals) < NEAR)).sum(axis=0) / (2 * NEAR), LOWEST_DENSITY)
+    pulled_by = max(SHRINKAGE, OUTCOMES_OF_SHRINKAGE / outcomes)
+    smallest = max(SMALLEST_LEAF, OUTCOMES_IN_A_LEAF / outcomes)
     moved, trees = np.zeros_like(residuals), []
     for _ in range(TREES):
         used = share * (random.random(len(share)) < SHARE_OF_SAMPLES)
@@ -64,13 +73,15 @@ def fit(features: Floats, residuals: Floats, weight: Floats, probabilities: Floa
         if not shown.size:
             continue
         pull = (probabilities - (residuals < moved)) * used[:, None]
-        tree = _grow(codes, shown, pull, used, density)
+        tree = _grow(codes, shown, pull, used, density, pulled_by, smallest)
         moved += tree.leaves[_leaf(codes, tree.splits)]
         trees.append(tree)
     return Boosted(edges, tuple(trees))
 
 
-def _grow(codes: Codes, shown: Integers, pull: Floats, used: Floats, density: Floats) -> Tree:
+def _grow(
+    codes: Codes, shown: Integers, pull: Floats, used: Floats, density: Floats, pulled_by: float, smallest: float
+) -> Tree:
     count, width = codes.shape[0], len(shown)
     row = np.arange(count)
     both = np.concatenate([pull, used[:, None]], axis=1)
@@ -83,8 +94,8 @@ def _grow(codes: Codes, shown: Integers, pull: Floats, used: Floats, density: Fl
         cells = sparse.csr_matrix((np.ones(len(columns)), columns, starts), shape=(count, nodes * width * BINS))
         left = np.asarray(cells.T @ both).reshape(nodes, width, BINS, -1).cumsum(axis=2)
         right = left[:, :, -1:, :] - left
-        gain = _gain(left, density) + _gain(right, density)
-        gain[(left[..., -1] < SMALLEST_LEAF) | (right[..., -1] < SMALLEST_LEAF)] = -1.0
+        gain = _gain(left, density, pulled_by) + _gain(right, density, pulled_by)
+        gain[(left[..., -1] < smallest) | (right[..., -1] < smallest)] = -1.0
         flat = gain.reshape(nodes, -1)
         best = flat.argmax(axis=1)
         feature = shown[best // BINS]
@@ -93,11 +104,11 @@ def _grow(codes: Codes, shown: Integers, pull: Floats, used: Floats, density: Fl
         node = 2 * node + (codes[row, feature[node]] > last_left[node])
     leaves = sparse.csr_matrix((np.ones(count), node, np.arange(count + 1)), shape=(count, 2**DEPTH)).T @ both
     sums = np.asarray(leaves)
-    return Tree(tuple(splits), STEP * sums[:, :-1] / (sums[:, -1:] + SHRINKAGE) / density)
+    return Tree(tuple(splits), STEP * sums[:, :-1] / (sums[:, -1:] + pulled_by) / density)
 
 
-def _gain(sums: Floats, density: Floats) -> Floats:
-    return np.asarray((sums[..., :-1] ** 2 @ (1 / density)) / (sums[..., -1] + SHRINKAGE), np.float64)
+def _gain(sums: Floats, density: Floats, pulled_by: float) -> Floats:
+    return np.asarray((sums[..., :-1] ** 2 @ (1 / density)) / (sums[..., -1] + pulled_by), np.float64)
 
 
 def _leaf(codes: Codes, splits: tuple[tuple[Integers, Integers], ...]) -> Integers:

@@ -167,7 +167,9 @@ class _Boosted(Fitted):
         self._trees = None
         if len(residuals) >= FEWEST_SAMPLES:
             off = residuals[:, None] - _NORMAL
-            self._trees = boosting.fit(features, off, np.ones(len(off)), PROBABILITIES)
+            self._trees = boosting.fit(
+                features, off, np.ones(len(off)), PROBABILITIES, len(off) * max(horizon // 2, 1) / horizon
+            )
 
     def _learn(self, bucket: Bucket) -> None:
         self._windows.learn(bucket.demand)

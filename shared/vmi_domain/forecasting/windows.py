@@ -30,6 +30,14 @@ SUMS_OF_TRUST: Final = 0.2
 """The spread that is expected before any history counts as much as so many sums that do not overlap."""
 PERIODS_OF_DOUBT: Final = 10.0
 """Periods of history that leave half of the doubt of the level there is before any."""
+MOST_OFF: Final = 0.5
+"""Share of a sum's variance that its mean is off by, at most: a history of two sums says no more."""
+FEWEST_TO_SHRINK: Final = 10
+"""Series from which on they say something of each other's spread."""
+FEWEST_FREEDOM: Final = 3.0
+"""Sums that do not overlap from which on a series does."""
+LEAST_DISPERSION: Final = 0.1
+"""What is steadier than chance by more than this says no more for it."""
 SMALLEST_FACTOR: Final = 0.2
 """Below this share of usual demand a period says little of the level."""
 
@@ -143,6 +151,8 @@ def view(past: Past, origin: int, smoothed: Levels, window: Window) -> View:
     mean = np.where(lived, sums, 0.0).sum(axis=1) / number
     variance = np.where(lived, (sums - mean[:, None]) ** 2, 0.0).sum(axis=1) / np.maximum(number - 1, 1)
     apart = number / length
+    off = level_off(number, length)
+    variance = shrunk(mean, variance, number * 3 * length / (2 * length**2 + 1)) * off
     expected = DISPERSION * mean + (DOUBT * mean) ** 2 * PERIODS_OF_DOUBT / (PERIODS_OF_DOUBT + number + length)
     variance = (apart * variance + SUMS_OF_TRUST * expected) / (apart + SUMS_OF_TRUST)
     ratio = factor / length
@@ -154,7 +164,8 @@ def view(past: Past, origin: int, smoothed: Levels, window: Window) -> View:
     distributions = by_the_data(
         np.broadcast_to(means[..., None], shape), np.broadcast_to(spreads[..., None], shape), counts=past.counts
     )
-    empirical = _empirical(sums, lived) * ratio[:, None]
+    farther = np.sqrt(off)[:, None] * (_empirical(sums, lived) - mean[:, None])
+    empirical = np.maximum(mean[:, None] + farther, 0.0) * ratio[:, None]
     usual = rates[1:5].mean(axis=0) * factor
     nearer = np.clip((usual + 0.25) / (mean * ratio + 0.25), 1 / 3, 3.0)
     quantiles = np.concatenate(
@@ -163,6 +174,43 @@ def view(past: Past, origin: int, smoothed: Levels, window: Window) -> View:
     spread = np.sqrt(_at_least_chance(usual, variance * ratio**1.5) + 0.5 * usual**2) + 0.3
     features = _features(past, origin, smoothed, window, sums, lived, mean, variance, ratio)
     return View(quantiles, np.concatenate([means, (mean * ratio)[None], usual[None]]), features, spread)
+
+
+def level_off(number: Integers, length: int) -> Floats:
+    """Return by what to multiply the variance within ``number`` overlapping sums for that of a sum to come about their
+    mean.
+
+    Of T independent periods a mean of sums of length L is off by L/T of a sum's variance. As much is missing within the
+    sums, which lie about a mean of their own, and comes on top for the one to come: (1 + L/T) / (1 − L/T), but for the
+    ends of the history, which fewer sums hold.
+    """
+    share = np.minimum(length / (number + length - 1.0), MOST_OFF)
+    return np.asarray((1 + share) / (1 - share))
+
+
+def shrunk(mean: Floats, variance: Floats, freedom: Floats) -> Floats:
+    """Return variances shrunk towards what the series together say of one of this mean: empirical Bayes.
+
+    A short history does not tell a steady series from a lucky one, and spreads that are too small for some and too
+    large for others cover less than was promised. Dispersions (variance over mean) that lie about a line over the log
+    of the mean no farther than chance puts them, 2 / ``freedom``, are taken for that line's; the farther they lie, the
+    more each counts alone (Smyth 2004; a standard error of what is between the series is added to it).
+    """
+    known = (mean > 0) & (freedom > FEWEST_FREEDOM)
+    if known.sum() < FEWEST_TO_SHRINK:
+        return variance
+    weight, size = freedom[known], np.log(mean[known])
+    dispersion = np.log(np.maximum(variance[known] / mean[known], LEAST_DISPERSION))
+    usual, usual_size = np.average(dispersion, weights=weight), np.average(size, weights=weight)
+    apart = size - usual_size
+    slope = (weight * apart * (dispersion - usual)).sum() / ((weight * apart**2).sum() + weight.mean())
+    chance = 2 / weight
+    off = dispersion - usual - slope * apart
+    between = max(float(np.average(off**2 - chance, weights=weight)), 0.0)
+    between += float(chance.mean()) * np.sqrt(2 / len(weight))
+    worth = 2 / between
+    line = usual + 1 / np.average(weight) + slope * (np.log(np.maximum(mean, 1e-9)) - usual_size)
+    return np.asarray((freedom * variance + worth * np.exp(line) * mean) / (freedom + worth))
 
 
 def outcome(past: Past, origin: int, window: Window) -> Floats:
