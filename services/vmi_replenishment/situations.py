@@ -16,7 +16,7 @@ from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_o
 from vmi_domain.replenishment.overriding import Override
 from vmi_domain.replenishment.proposals import HeldBecause
 from vmi_domain.replenishment.reliability import learned
-from vmi_domain.replenishment.reviewing import Case, Later, Terms, asked_instead
+from vmi_domain.replenishment.reviewing import Case, Terms, asked_instead
 from vmi_domain.replenishment.sharing import PROPOSALS_COUNTED, Source, next_source
 from vmi_domain.replenishment.sizing import looks_at_arrivals
 from vmi_domain.stock.feeds import FeedKind
@@ -27,13 +27,10 @@ from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
 from vmi_store import feeds, forecasts, plans, positions, profiles, proposals, supply, watermarks, wishes
 from vmi_store.positions import PositionRow
-from vmi_store.wishes import Wish
 
 NO_SUPPLY: Final = Supply()
 NOTHING: Final = Decimal(0)
 DAY: Final = timedelta(days=1)
-LOOKED_AHEAD: Final = 3
-"""Opportunities, for which a key is left alone where nothing will be wanted if nothing happens."""
 UNDER_WAY: Final = frozenset({Stage.ORDERED, Stage.SHIPPED})
 NO_STOCK: Final = Position(NOTHING)
 
@@ -46,8 +43,6 @@ class Holding:
     opportunity: Opportunity
     others: tuple[Agreed, ...] = ()
     """What holds with further suppliers of it."""
-    later: Opportunity | None = None
-    """How far it may be looked ahead: the same is agreed until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +103,7 @@ async def read(
         connection, [(key, holdings[key].opportunity.order_at if key in holdings else None) for key in keys]
     )
     decided = [key for key in keys if key in holdings and _is_known(standing[key].position)]
-    wished = await wishes.read(connection, decided) if decided else {}
-    ahead = [key for key in decided if _may_wait(holdings[key], standing[key], said.get(key), wished.get(key))]
-    outlooks, later = await _expected(decided, ahead, now, calendars, holdings, said, transaction)
+    outlooks = await _expected(decided, now, calendars, holdings, said, transaction)
     expected = {key: one for key, one in outlooks.items() if _asks_for_demand(holdings[key])}
     ordered_since = await _ordered_since(expected, said, transaction)
     interchangeable = await _of_predecessors(decided, said, transaction)
@@ -118,7 +111,7 @@ async def read(
     arriving = await _arriving(
         [key for key in decided if key not in ordered_since], now, holdings, standing, transaction
     )
-    asked_for = _asked_for(wished, calendars, holdings)
+    asked_for = await _asked_for(decided, calendars, holdings, transaction)
     cases = []
     watched: list[Watched | None] = []
     for key in keys:
@@ -145,7 +138,6 @@ async def read(
                 override=asked_for.get(key),
                 others=_others(holding),
                 doubts=(Doubt.NEGATIVE_STOCK,) if held is not None and held.is_negative else (),
-                later=later.get(key),
             )
         )
         if holding is None or row is None or held is None or not _is_known(row):
@@ -252,19 +244,15 @@ def _position(held: Stock, interchangeable: Decimal) -> Position:
     )
 
 
-def _may_wait(
-    holding: Holding, standing: proposals.Standing, said: Sequence[PlanLine] | None, wished: Sequence[Wish] | None
-) -> bool:
-    """Whether it is looked ahead: nothing is proposed, and nobody has said anything of the time to come."""
-    return holding.later is not None and not said and not wished and not any(one.is_open for one in standing.live)
-
-
-def _asked_for(
-    wished: Mapping[Key, Sequence[Wish]], calendars: Mapping[Site, SiteCalendar], holdings: Mapping[Key, Holding]
+async def _asked_for(
+    keys: Sequence[Key],
+    calendars: Mapping[Site, SiteCalendar],
+    holdings: Mapping[Key, Holding],
+    transaction: Transaction,
 ) -> dict[Key, Override]:
     """Return what customers want sent at the opportunity of each key, where they want something."""
     found = {}
-    for key, told in wished.items():
+    for key, told in (await wishes.read(transaction.connection, keys)).items() if keys else ():
         holding = holdings[key]
         order_at = holding.opportunity.order_at
         for wish in told:
@@ -296,12 +284,13 @@ async def _holdings(
     several = {key: now[key[:2]] for key, offers in zip(keys, offers_today, strict=True) if len(offers) > 1}
     given = await proposals.given(transaction.connection, several, at_most=PROPOSALS_COUNTED - 1) if several else {}
     # Most keys of a site share calendar and moment, and so what follows from them.
-    known: dict[tuple[Calendar, Site], _Ahead] = {}
+    known: dict[tuple[Calendar, Site], tuple[Opportunity, date]] = {}
 
-    def ahead(agreed: Agreed, site: Site) -> _Ahead:
+    def opportunity(agreed: Agreed, site: Site) -> tuple[Opportunity, date]:
         wanted = (agreed.terms.calendar, site)
         if wanted not in known:
-            known[wanted] = _ahead(agreed.terms.calendar, now[site], calendars[site])
+            following = next_opportunity(agreed.terms.calendar, now[site])
+            known[wanted] = (following, calendars[site].day_of(following.order_at))
         return known[wanted]
 
     def chosen(key: Key, offers: Sequence[Agreed]) -> Agreed:
@@ -309,39 +298,19 @@ async def _holdings(
 
     offered = {key: offers for key, offers in zip(keys, offers_today, strict=True) if offers}
     some = [(key, chosen(key, offers)) for key, offers in offered.items()]
-    offers_then = await copies.offers([(key, ahead(agreed, key[:2]).day, calendars[key[:2]]) for key, agreed in some])
-    offers_later = await copies.offers(
-        [(key, ahead(agreed, key[:2]).later_day, calendars[key[:2]]) for key, agreed in some]
+    offers_then = await copies.offers(
+        [(key, opportunity(agreed, key[:2])[1], calendars[key[:2]]) for key, agreed in some]
     )
     found = {}
-    for (key, agreed), offers, afterwards in zip(some, offers_then, offers_later, strict=True):
+    for (key, agreed), offers in zip(some, offers_then, strict=True):
         if offers:
-            then, following = chosen(key, offers), ahead(agreed, key[:2]).following
-            stays = len(offers) == 1 and afterwards == offers
-            later = ahead(then, key[:2]).later if stays and then.terms.supplier_id == agreed.terms.supplier_id else None
+            then, following = chosen(key, offers), opportunity(agreed, key[:2])[0]
             if then.terms.supplier_id != agreed.terms.supplier_id:
                 is_offered = any(one.terms.supplier_id == then.terms.supplier_id for one in offered[key])
                 since = now[key[:2]] if is_offered else following.order_at
                 following = next_opportunity(then.terms.calendar, since)
-            found[key] = Holding(then, following, tuple(one for one in offers if one is not then), later)
+            found[key] = Holding(then, following, tuple(one for one in offers if one is not then))
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Ahead:
-    """The next opportunity of a calendar and one further on, each with the site's day it falls on."""
-
-    following: Opportunity
-    day: date
-    later: Opportunity
-    later_day: date
-
-
-def _ahead(agreed: Calendar, now: datetime, calendar: SiteCalendar) -> _Ahead:
-    later = following = next_opportunity(agreed, now)
-    for _ in range(LOOKED_AHEAD):
-        later = next_opportunity(agreed, later.next_order_at)
-    return _Ahead(following, calendar.day_of(following.order_at), later, calendar.day_of(later.order_at))
 
 
 def _chosen(offers: Sequence[Agreed], given: Mapping[str, Decimal], instead_of: Container[str]) -> Agreed:
@@ -361,19 +330,15 @@ def _others(holding: Holding | None) -> dict[str, Terms]:
 
 async def _expected(
     keys: Sequence[Key],
-    ahead: Sequence[Key],
     now: Mapping[Site, datetime],
     calendars: Mapping[Site, SiteCalendar],
     holdings: Mapping[Key, Holding],
     said: Mapping[Key, Sequence[PlanLine]],
     transaction: Transaction,
-) -> tuple[dict[Key, Expected | None], dict[Key, Later]]:
-    """Return what demand to expect of each key: most quantities follow it, and stock-outs are projected by it.
-
-    Beside it what to expect until the later opportunity of the keys ``ahead``.
-    """
+) -> dict[Key, Expected | None]:
+    """Return what demand to expect of each key: most quantities follow it, and stock-outs are projected by it."""
     if not keys:
-        return {}, {}
+        return {}
     learned = await forecasts.read(transaction.connection, keys)
     promoted = [key for key in keys if any(one.kind is PlanKind.PROMOTION for one in said.get(key, ()))]
     uplifts = await plans.uplifts(transaction.connection, promoted)
@@ -392,17 +357,7 @@ async def _expected(
                 uplift=learned_uplift(*uplifts[key]) if key in uplifts else 1.0,
             )
         )
-    of_key = dict(zip(keys, questions, strict=True))
-    later = {key: one for key in ahead if (one := holdings[key].later) is not None}
-    found = expectations([*questions, *(replace(of_key[key], opportunity=one) for key, one in later.items())])
-    expected_later = zip(later.items(), found[len(keys) :], strict=True)
-    return (
-        dict(zip(keys, found[: len(keys)], strict=True)),
-        {
-            key: Later(opportunity, then if _asks_for_demand(holdings[key]) else None)
-            for (key, opportunity), then in expected_later
-        },
-    )
+    return dict(zip(keys, expectations(questions), strict=True))
 
 
 async def _by_class(holdings: dict[Key, Holding], transaction: Transaction) -> dict[Key, Holding]:

@@ -24,11 +24,10 @@ from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
 from vmi_replenishment import telling
 from vmi_replenishment.following import Replenishment
 from vmi_replenishment.reading import read_answers, read_changes
-from vmi_replenishment.situations import LOOKED_AHEAD
 from vmi_runtime import retrying
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import agreements, catalogue, positions, proposals, quarantine, supply, trials
+from vmi_store import agreements, catalogue, positions, quarantine, supply, trials
 from vmi_store.quarantine import Selection
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
@@ -159,12 +158,6 @@ class Store:
         async with self.engine.begin() as connection:
             [row] = await positions.read(connection, [self.key(item)])
         return row
-
-    async def due_at(self, item: str = "milk") -> datetime | None:
-        """Return when the key is looked at again though nothing happens."""
-        async with self.engine.begin() as connection:
-            standing = await proposals.standing(connection, [(self.key(item), None)])
-        return standing[self.key(item)].due_at
 
     async def quarantined(self) -> list[str]:
         async with self.engine.begin() as connection:
@@ -319,23 +312,6 @@ async def test_a_count_that_confirms_what_was_known_lowers_what_is_proposed_and_
     assert await store.issued() == []
     await store.hears()
     assert len(await store.issued()) == 1
-
-
-async def test_a_key_that_wants_nothing_for_days_is_left_alone_as_long(store: Store) -> None:
-    await store.agrees("bread", expected_daily_demand=1, lead_time_days=1)
-    await store.holds(4, "bread")
-    await store.hears("bread")
-    soon = await store.due_at("bread")
-    await store.holds(400, "bread")
-    await store.hears("bread")
-    await store.hears("bread")
-    late = await store.due_at("bread")
-
-    assert soon is not None
-    assert late == soon + LOOKED_AHEAD * DAY
-    await store.reaches(late + HOUR)
-    await store.hears("another")
-    assert await store.due_at("bread") > late
 
 
 async def test_a_change_of_the_agreement_is_followed_at_once(store: Store) -> None:

@@ -1,6 +1,6 @@
 """What follows for a key when something happened or time has passed: its proposals settled, decided, re-versioned."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from vmi_domain.replenishment import proposals
 from vmi_domain.replenishment.approving import Doubt, Tolerance, reason_to_look, usual_order
-from vmi_domain.replenishment.decisions import Decision, ReasonForZero, decide, on_trucks, within_life
+from vmi_domain.replenishment.decisions import Decision, decide, on_trucks, within_life
 from vmi_domain.replenishment.loading import Filled, Load, LoadLine, Truck, build
 from vmi_domain.replenishment.needs import Arrival, Expected, Need, Policy, Position
 from vmi_domain.replenishment.opportunities import Calendar, Opportunity, days_until
@@ -104,14 +104,6 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
-    """An opportunity after the next one, and what is expected now, as if it were the next one."""
-
-    opportunity: Opportunity
-    expected: Expected | None
-
-
-@dataclass(frozen=True, slots=True)
 class Case:
     """A key as it stands now. ``position`` says nothing of proposals; they stand beside it."""
 
@@ -144,8 +136,6 @@ class Case:
     """What other sources are asked for at the same opportunity."""
     bound_here: Decimal = NOTHING
     """What any source of a shared need has agreed to at this opportunity already; it counts here, not as on order."""
-    later: Later | None = None
-    """How far it is looked ahead; None where what is agreed or said changes until then, and the next one is all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,47 +192,10 @@ def review(cases: Sequence[Case]) -> list[Review]:
     for place, decision in zip(open_cases, decide(needs), strict=True):
         decisions[place] = decision
     aboard = _loaded(cases, settled, decisions)
-    waiting = _waiting(cases, settled, decisions)
     return [
-        _reviewed(*one, aboard.get(place), may_wait=place in waiting)
-        for place, one in enumerate(zip(cases, settled, decisions, strict=True))
+        _reviewed(case, after, decision, aboard.get(place))
+        for place, (case, after, decision) in enumerate(zip(cases, settled, decisions, strict=True))
     ]
-
-
-def _waiting(
-    cases: Sequence[Case], settled: Sequence["_Settled"], decisions: Sequence[Decision | None]
-) -> Container[int]:
-    """Return the places of cases that want nothing until their later opportunity, if nothing happens.
-
-    What would be wanted of it now is the most: with every day on which nothing is sold less is expected until then.
-    """
-    places, needs = [], []
-    for place, (case, decision) in enumerate(zip(cases, decisions, strict=True)):
-        if case.later is not None and _may_wait(case, case.later, decision):
-            places.append(place)
-            needs.append(replace(_need(case, settled[place]), expected=case.later.expected))
-    return {place for place, decision in zip(places, decide(needs), strict=True) if _is_covered(decision)}
-
-
-def _may_wait(case: Case, later: Later, decision: Decision | None) -> bool:
-    """Whether it is worth asking: not where what is there is less than the level and the demand until then."""
-    if decision is None or not _is_covered(decision) or case.override is not None or case.held_because is not None:
-        return False
-    if case.terms is not None and case.terms.truck is not None and case.terms.truck.fills:
-        return False  # what it does not need may fill others' trucks
-    expected, then = case.expected, later.expected
-    if decision.level is None or expected is None or then is None:
-        return True
-    more = then.until_next_arrival.mean - expected.until_next_arrival.mean
-    level = decision.level if decision.reorder_point is None else decision.reorder_point
-    return float(decision.need.position.inventory_position - level) >= more
-
-
-def _is_covered(decision: Decision) -> bool:
-    return decision.reason_for_zero in _COVERED
-
-
-_COVERED: Final = frozenset({ReasonForZero.COVERED, ReasonForZero.ABOVE_REORDER_POINT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -642,9 +595,7 @@ def _as_told(line: LoadLine, case: Case, terms: Terms, parts: Sequence[Proposal]
 # What follows
 
 
-def _reviewed(
-    case: Case, settled: _Settled, decision: Decision | None, aboard: _Aboard | None, *, may_wait: bool
-) -> Review:
+def _reviewed(case: Case, settled: _Settled, decision: Decision | None, aboard: _Aboard | None) -> Review:
     issues, standing = settled.issues, settled.standing
     is_loaded = aboard is not None and (aboard.filled.fill >= 0 or aboard.load.exceeded)
     if decision is not None and aboard is not None and is_loaded:
@@ -671,8 +622,7 @@ def _reviewed(
             issues = (*issues, issue)
             standing = (*(one for one in standing if one.proposal_id != following.proposal_id), following)
     load = None if aboard is None else aboard.load
-    awaited = case.later.opportunity if may_wait and case.later is not None else case.opportunity
-    return Review(issues, _due_at(awaited, standing), decision, load)
+    return Review(issues, _due_at(case.opportunity, standing), decision, load)
 
 
 def _is_private(last: Proposal | None, following: Proposal) -> bool:
