@@ -18,7 +18,7 @@ _FEW = 512
 """Units up to which chances are computed one from the other."""
 _MANY = 2048
 """Units up to which they are added up, to what demand stays within and to what it exceeds a level by."""
-_LARGEST = 500.0
+LARGEST: Final = 500.0
 """Means up to which the chance of no demand at all is a number that a computer can tell from zero."""
 
 
@@ -91,7 +91,7 @@ def _by_height(demand: Demand, levels: Floats) -> Iterator[tuple[Places, bool]]:
     With each group whether its levels are few enough to be looked at unit by unit.
     """
     highest = levels.max(axis=1)
-    few = (demand.family != Family.NORMAL) & (demand.mean < _LARGEST) & (highest < _MANY)
+    few = (demand.family != Family.NORMAL) & (demand.mean < LARGEST) & (highest < _MANY)
     kind = np.where(few, np.ceil(np.log2(np.maximum(highest, 0.0) + 2.0)), -1.0)
     for like in np.unique(kind):
         yield np.flatnonzero(kind == like), bool(like > 0)
@@ -104,7 +104,7 @@ def of_grid(demand: Demand, grid: Floats) -> Floats:
 
 
 def _single(demand: Demand, cell: Floats) -> NDArray[np.bool_]:
-    return np.asarray((cell == 1.0) & (demand.family != Family.NORMAL) & (demand.mean < _LARGEST))
+    return np.asarray((cell == 1.0) & (demand.family != Family.NORMAL) & (demand.mean < LARGEST))
 
 
 def _count_chances(demand: Demand, size: int) -> Floats:

@@ -8,14 +8,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from vmi_domain.distributions import Demand, Family
 from vmi_domain.replenishment.policies.cycles import Cycles, averaged
-from vmi_domain.replenishment.policies.grids import first_from_zero, grid_cdf, grids, over_spread, short_on_grid
+from vmi_domain.replenishment.policies.grids import (
+    LARGEST,
+    first_from_zero,
+    grid_cdf,
+    grids,
+    over_spread,
+    short_on_grid,
+)
 from vmi_domain.replenishment.policies.spreads import Spread, no_spread
 
 Floats = NDArray[np.float64]
 
 FINEST: Final = 1e-6
 """Levels of continuous demand are found to this share of a standard deviation."""
-_SMALL: Final = 128
+_SMALL: Final = 1024
 _FAR: Final = 8.0
 """Counts whose mean and so many standard deviations are below so many units are looked at unit by unit."""
 
@@ -48,9 +55,9 @@ def level_for_fill_rate(cycles: Cycles, fill_rate: ArrayLike, spread: Spread | N
     whole = cycles.until_next_arrival
     # Nearly all that is ever reached fits on a grid of single units: looked at as a whole.
     cells = np.ceil(whole.mean + _FAR * whole.sd + _FAR * whole.variance / np.maximum(whole.mean, 1e-9)) + 1
-    small = (whole.family != Family.NORMAL) & (cells <= _SMALL) & (whole.mean > 0)
+    small = (whole.family != Family.NORMAL) & (cells <= _SMALL) & (whole.mean > 0) & (whole.mean < LARGEST)
     found = np.full(len(goal), np.nan)
-    for some, size in grids(np.where(small, cells, 0).astype(np.int64), np.flatnonzero(small)):
+    for some, size in grids(np.where(small, cells, 0).astype(np.int64), np.flatnonzero(small), power=1):
         found[some] = _on_grid(cycles.at(some), goal[some], spread.of(some), size)
     rest = np.flatnonzero(np.isnan(found))
     if rest.size:
