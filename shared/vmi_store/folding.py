@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.daily import DayEffect
-from vmi_domain.stock.position import ADDING, NOTHING, Key, Kind
+from vmi_domain.stock.position import ABSOLUTE, ADDING, NOTHING, Key, Kind
 from vmi_store import columns, journal, positions
 from vmi_store.catalogue import LocationKey
 from vmi_store.journal import OfKeys
@@ -51,7 +51,8 @@ async def fold(
         anchors |= standing
         await _unanchor(connection, [key for key in voided if key not in standing])
     confirmed = await _refold(connection, anchors, sites) if anchors else set()
-    confirmed -= {change.key for change in changes if change.days or change.is_voided}
+    # An order or a shipment beside the count moves no stock, and is news all the same.
+    confirmed = {key for key in confirmed if all(line.kind in ABSOLUTE for line in entered[key])}
     return [
         Changed(
             change.key,

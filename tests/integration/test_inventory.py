@@ -365,6 +365,9 @@ async def test_a_report_that_says_what_was_known_is_told_as_a_confirmation(desk:
     assert await confirmed(desk)
     await desk.tell(stock(desk.customer, {"milk": 9}, at(7)))
     assert not await confirmed(desk), "an old report confirms nothing"
+    ordered = order(desk.customer, "O", [{"item_id": "milk", "quantity": "6"}], at(6))
+    await desk.tell(holding_back(desk.customer, 9, at(18), unavailable=1), ordered)
+    assert not await confirmed(desk), "something was ordered beside it"
 
 
 async def confirmed(desk: Desk) -> bool:
