@@ -19,6 +19,7 @@ from vmi_store import agreements, catalogue
 MOST_AGREEMENTS: Final = 100_000
 """Copies kept of one customer; beyond that they are dropped and read again, so that memory stays within bounds."""
 UNKNOWN_UNIT: Final = "EA"
+DAY: Final = timedelta(days=1)
 
 Site = tuple[str, str]
 """Customer and location."""
@@ -121,12 +122,20 @@ class Copies:
 
     async def offers(self, on: Sequence[tuple[Key, date, SiteCalendar]]) -> list[tuple[Agreed, ...]]:
         """Return what holds for each key on its day, one a supplier, suppliers in their order."""
+        return [_on(day, terms) for (_, day, _), terms in zip(on, await self._terms(on), strict=True)]
+
+    async def changes(self, after: Sequence[tuple[Key, date, SiteCalendar]]) -> list[date | None]:
+        """Return the first day after its own from which other terms may hold for each key; None where they stay."""
+        return [_change_after(day, terms) for (_, day, _), terms in zip(after, await self._terms(after), strict=True)]
+
+    async def _terms(self, on: Sequence[tuple[Key, date, SiteCalendar]]) -> list[tuple[Term, ...]]:
+        """Return all that is agreed for each key, on whatever day."""
         terms = [self._copy(key.customer_id).agreed.get(key) for key, _, _ in on]
         missing = {key: calendar for (key, _, calendar), known in zip(on, terms, strict=True) if known is None}
-        read = await self._terms(missing) if missing else {}
-        return [_on(day, read[key] if known is None else known) for (key, day, _), known in zip(on, terms, strict=True)]
+        read = await self._read_terms(missing) if missing else {}
+        return [read[key] if known is None else known for (key, _, _), known in zip(on, terms, strict=True)]
 
-    async def _terms(self, calendars: Mapping[Key, SiteCalendar]) -> Mapping[Key, tuple[Term, ...]]:
+    async def _read_terms(self, calendars: Mapping[Key, SiteCalendar]) -> Mapping[Key, tuple[Term, ...]]:
         """Read all that is agreed for these keys, on whatever day: days pass, and agreements stay."""
         agreed = await agreements.of_keys(self._connection, sorted(calendars))
         read = {
@@ -170,3 +179,9 @@ def _on(day: date, terms: Sequence[Term]) -> tuple[Agreed, ...]:
         if effective_from <= day and (effective_to is None or day <= effective_to):
             found.setdefault(agreed.terms.supplier_id, agreed)
     return tuple(found.values())
+
+
+def _change_after(day: date, terms: Sequence[Term]) -> date | None:
+    begin = [one.effective_from for one in terms]
+    ended = [one.effective_to + DAY for one in terms if one.effective_to is not None]
+    return min((one for one in (*begin, *ended) if one > day), default=None)

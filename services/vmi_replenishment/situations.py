@@ -94,6 +94,7 @@ async def read(
         return Situations([], [], [])
     copies = await master_data.as_of_now(transaction, {key.customer_id for key in keys})
     calendars = await copies.calendars(now)
+    changes_on = await _changes_on(keys, now, calendars, copies)
     holdings = await _holdings(keys, now, calendars, copies, transaction, instead_of)
     said = await _said(keys, now, calendars, transaction)
     holdings = {key: one for key, one in holdings.items() if not _has_ended(said.get(key, ()), one, calendars[key[:2]])}
@@ -138,6 +139,7 @@ async def read(
                 override=asked_for.get(key),
                 others=_others(holding),
                 doubts=(Doubt.NEGATIVE_STOCK,) if held is not None and held.is_negative else (),
+                changes_at=calendars[key[:2]].bounds(changes_on[key])[0] if key in changes_on else None,
             )
         )
         if holding is None or row is None or held is None or not _is_known(row):
@@ -311,6 +313,15 @@ async def _holdings(
                 following = next_opportunity(then.terms.calendar, since)
             found[key] = Holding(then, following, tuple(one for one in offers if one is not then))
     return found
+
+
+async def _changes_on(
+    keys: Sequence[Key], now: Mapping[Site, datetime], calendars: Mapping[Site, SiteCalendar], copies: Copies
+) -> dict[Key, date]:
+    """Return the next of the site's days from which other terms may hold, for keys that have such a day."""
+    today = {site: calendar.day_of(now[site]) for site, calendar in calendars.items()}
+    days = await copies.changes([(key, today[key[:2]], calendars[key[:2]]) for key in keys])
+    return {key: day for key, day in zip(keys, days, strict=True) if day is not None}
 
 
 def _chosen(offers: Sequence[Agreed], given: Mapping[str, Decimal], instead_of: Container[str]) -> Agreed:

@@ -314,6 +314,34 @@ async def test_a_count_that_confirms_what_was_known_lowers_what_is_proposed_and_
     assert len(await store.issued()) == 1
 
 
+async def test_an_agreement_that_begins_later_leads_to_a_proposal_then_though_nothing_happens(store: Store) -> None:
+    begins = (NOON + 3 * DAY).date()
+    await store.agrees("bread", **{**BAND, "effective_from": begins})
+    await store.holds(30, "bread")
+    await store.hears("bread")
+    assert await store.issued("bread") == []
+
+    await store.reaches(NOON + 3 * DAY)
+    await store.hears("another")
+
+    assert [line.quantity for line in await store.issued("bread")] == [70]
+
+
+async def test_terms_that_hold_for_some_days_only_are_looked_at_before_the_usual_order_day(store: Store) -> None:
+    await store.agrees("bread", **{**BAND, "order_weekdays": (1,)})
+    first, last = (NOON + DAY).date(), (NOON + 4 * DAY).date()
+    busy = {"minimum": "120", "maximum": "150", "order_weekdays": None}
+    await store.agrees("bread", **{**BAND, **busy, "effective_from": first, "effective_to": last})
+    await store.holds(90, "bread")
+    await store.hears("bread")
+    assert await store.issued("bread") == []
+
+    await store.reaches(NOON + DAY)
+    await store.hears("another")
+
+    assert [line.quantity for line in await store.issued("bread")] == [60]
+
+
 async def test_a_change_of_the_agreement_is_followed_at_once(store: Store) -> None:
     await store.holds(30)
     await store.hears()

@@ -136,6 +136,8 @@ class Case:
     """What other sources are asked for at the same opportunity."""
     bound_here: Decimal = NOTHING
     """What any source of a shared need has agreed to at this opportunity already; it counts here, not as on order."""
+    changes_at: datetime | None = None
+    """When other terms come into force, or these end, though nothing happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -622,7 +624,7 @@ def _reviewed(case: Case, settled: _Settled, decision: Decision | None, aboard: 
             issues = (*issues, issue)
             standing = (*(one for one in standing if one.proposal_id != following.proposal_id), following)
     load = None if aboard is None else aboard.load
-    return Review(issues, _due_at(case.opportunity, standing), decision, load)
+    return Review(issues, _due_at(case.opportunity, standing, case.changes_at), decision, load)
 
 
 def _is_private(last: Proposal | None, following: Proposal) -> bool:
@@ -725,8 +727,12 @@ def _expires_at(terms: Terms, opportunity: Opportunity, now: datetime) -> dateti
     return opportunity.next_order_at if terms.answer_within is None else now + terms.answer_within
 
 
-def _due_at(opportunity: Opportunity | None, standing: Sequence[Proposal]) -> datetime | None:
+def _due_at(
+    opportunity: Opportunity | None, standing: Sequence[Proposal], changes_at: datetime | None
+) -> datetime | None:
     moments = [proposal.expires_at for proposal in standing if proposal.is_open]
     if opportunity is not None:
         moments.append(opportunity.order_at)
+    if changes_at is not None:
+        moments.append(changes_at)
     return min(moments, default=None)
