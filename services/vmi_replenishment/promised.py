@@ -368,13 +368,14 @@ def _claimed(one: _Limited, want: Want) -> Claimed:
             pack=one.terms.rules.multiple,
         ),
         one.order_day,
-        want.reserved,
+        want.before.offered,
+        accepted=want.before.accepted,
     )
 
 
 def _available(stated: Stated, claimed: Sequence[Claimed], committed: Decimal) -> dict[date, Decimal]:
     """Return what can be sent by each claim's order day, less what is promised to somebody already."""
-    taken = committed + sum((one.reserved for one in claimed), NOTHING)
+    taken = committed + sum((one.reserved + one.accepted for one in claimed), NOTHING)
     return {one.order_day: max(stated.statement.promised_by(one.order_day) - taken, NOTHING) for one in claimed}
 
 

@@ -175,6 +175,8 @@ class Claimed:
     """Offered for earlier opportunities and not answered yet."""
     share: Decimal = Decimal(0)
     """What it was given of it."""
+    accepted: Decimal = Decimal(0)
+    """Accepted in this transaction; not kept, since from then on it is among what is ``committed``."""
 
 
 async def claims(connection: AsyncConnection, pools: Sequence[Pool]) -> list[Claimed]:

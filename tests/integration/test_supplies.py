@@ -248,6 +248,18 @@ async def test_what_is_accepted_is_promised_to_nobody_else(chain: Chain) -> None
     assert (await chain.latest("store-2")).quantity == Decimal(10)
 
 
+async def test_what_the_agreement_accepts_by_itself_is_taken_from_the_supply_once(chain: Chain) -> None:
+    await chain.agrees("store-1", approval="automatic")
+    await chain.agrees("store-2")
+    await chain.states(available_to_promise="60")
+    await chain.holds(50, "store-1", NOON + DAY)
+    await chain.holds(50, "store-1", NOON + 3 * DAY)
+    await chain.holds(20, "store-2", NOON + 3 * DAY)
+
+    assert await chain.statuses() == {("dairy", "accepted"), ("dairy", "proposed")}
+    assert (await chain.latest("store-2")).quantity == Decimal(10)
+
+
 async def test_a_statement_that_is_no_longer_valid_limits_nothing(chain: Chain) -> None:
     await chain.agrees()
     await chain.states(available_to_promise="30", valid_until=NOON - DAY)
@@ -274,6 +286,16 @@ async def test_f62_two_suppliers_take_turns_by_their_shares(chain: Chain) -> Non
     asked = await chain.asked()
 
     assert (asked.count("dairy"), asked.count("farm")) == (6, 4)
+
+
+async def test_what_one_supplier_has_not_answered_yet_is_not_taken_from_the_others_supply(chain: Chain) -> None:
+    for supplier in BOTH:
+        await chain.agrees(supply_share="0.5", supplier_id=supplier)
+        await chain.states(available_to_promise="60", supplier_id=supplier)
+    await chain.holds(50)
+    await chain.holds(0, at=NOON + 3 * DAY)
+
+    assert sorted(await chain.asked_now()) == [("dairy", "store-1", 50), ("farm", "store-1", 50)]
 
 
 async def test_what_one_supplier_has_not_answered_yet_stands_while_it_is_the_others_turn(chain: Chain) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from vmi_domain.replenishment import proposals
@@ -103,6 +103,15 @@ class Terms:
         return self if target is None else replace(self, policy=self.policy.aiming_at(target))
 
 
+class PromisedBefore(NamedTuple):
+    """What of a supplier's supply is a key's already, before its next order; base units."""
+
+    offered: Decimal = NOTHING
+    """For other opportunities, and not answered."""
+    accepted: Decimal = NOTHING
+    """Just now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A key as it stands now. ``position`` says nothing of proposals; they stand beside it."""
@@ -136,6 +145,8 @@ class Case:
     """What other sources are asked for at the same opportunity."""
     bound_here: Decimal = NOTHING
     """What any source of a shared need has agreed to at this opportunity already; it counts here, not as on order."""
+    promised_before: PromisedBefore | None = None
+    """Of a further source, whose older proposals stand with the first one; else ``live`` says it."""
     changes_at: datetime | None = None
     """When other terms come into force, or these end, though nothing happens."""
 
@@ -208,8 +219,8 @@ class Want:
     level: Decimal
     position: Decimal
     """The inventory position, proposals of other opportunities among it."""
-    reserved: Decimal
-    """Offered for other opportunities, or accepted just now."""
+    before: PromisedBefore
+    """Of the same supplier: what others are to send is not taken from its supply."""
 
 
 def wants(cases: Sequence[Case]) -> list[Want]:
@@ -223,11 +234,20 @@ def _want(case: Case, settled: "_Settled", decision: Decision) -> Want:
     assert case.terms is not None
     assert case.opportunity is not None
     quantity, position = decision.quantity, decision.need.position
+    before = case.promised_before or _promised_before(settled, case.terms.supplier_id, case.opportunity.order_at)
     if case.override is not None:
         parts = proposals.at_opportunity(settled.standing, case.terms.supplier_id, case.opportunity.order_at)
         quantity = sized(net_of(case.override, parts).quantity, case.terms.rules).quantity
     level = position.inventory_position + quantity if decision.level is None else decision.level
-    return Want(quantity, level, decision.need.standing, position.proposed_open)
+    return Want(quantity, level, decision.need.standing, before)
+
+
+def _promised_before(settled: "_Settled", supplier_id: str, order_at: datetime) -> PromisedBefore:
+    accepted = [one.proposal for one in settled.issues if one.proposal.status is Status.ACCEPTED]
+    return PromisedBefore(
+        proposals.open_elsewhere((one for one in settled.standing if one.supplier_id == supplier_id), order_at),
+        sum((one.quantity for one in accepted if one.supplier_id == supplier_id), NOTHING),
+    )
 
 
 def limited(case: Case, promise: Promise) -> Case:
@@ -335,6 +355,7 @@ def shared(case: Case, further: Case, passed: Sequence[PassedOver]) -> tuple[Cas
                 proposed_open=proposed_open,
             ),
             bound_here=case.bound_here,
+            promised_before=_promised_before(settled, further.terms.supplier_id, case.opportunity.order_at),
             instead_of=tuple(passed),
             terms=replace(further.terms, truck=None),  # it goes on a truck that is filled without it
         ),
