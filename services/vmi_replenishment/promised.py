@@ -17,6 +17,7 @@ from vmi_domain.replenishment.reviewing import (
     fixed_elsewhere,
     limited,
     may_fall_over,
+    promised_before,
     shared,
     splits,
     stays_with,
@@ -65,15 +66,20 @@ async def limit(
     found = await _in_turn(found, settled, stated, transaction, master_data)
     sources = [(place, case) for place, cases in further.items() for case in cases]
     some = _limited_ones([*found.cases, *(case for _, case in sources)], stated)
+    idle = _idle(found.cases, {(one.case.key, one.pool.supplier_id) for one in some}, stated)
     ours = {case.key for case in found.cases}
-    await promises.forget(connection, sorted(ours), kept=[(one.case.key, one.pool.supplier_id) for one in some])
+    kept = [(one.claim.name, one.pool.supplier_id) for one in idle]
+    kept += [(one.case.key, one.pool.supplier_id) for one in some]
+    await promises.forget(connection, sorted(ours), kept=kept)
     # What a key no longer asks of a source is for others there.
     pools = {one.pool for one in some} | {
         pool for pool in _supplies([case for case in found.cases if case.others]) if pool in stated
     }
     if not pools:
         return found, further
-    division = await _divided(some, stated, pools, ours, connection)
+    if idle:
+        await promises.claim(connection, idle)
+    division = await _divided(some, stated, pools, ours, connection, idle)
     shares = division.shares
     await promises.claim(connection, [replace(one, share=shares[name]) for name, one in sorted(division.own.items())])
     await due.bring_forward(
@@ -101,6 +107,18 @@ def _supplies(cases: Sequence[Case]) -> list[Pool]:
         if terms.sourcing.limit is not Limit.NONE
         for pool in _pools(case.key, terms)
     ]
+
+
+def _idle(cases: Sequence[Case], asked: Container[tuple[Key, str]], stated: Mapping[Pool, Stated]) -> list[Claimed]:
+    """Return what keys claim of the sources they ask nothing of now: what was promised to them before stays theirs."""
+    found = []
+    for place, case in enumerate(cases):
+        for name, terms in case.others.items():
+            if terms.sourcing.limit is Limit.NONE or case.opportunity is None or (case.key, name) in asked:
+                continue
+            if (one := _limited(place, case, terms, stated)) is not None:
+                found.append(_claimed(one, Want(NOTHING, NOTHING, NOTHING, promised_before(case, name))))
+    return found
 
 
 def _limited_ones(cases: Sequence[Case], stated: Mapping[Pool, Stated]) -> list[_Limited]:
@@ -317,6 +335,7 @@ async def _divided(
     pools: Collection[Pool],
     keys: Container[Key],
     connection: Connection,
+    idle: Sequence[Claimed] = (),
 ) -> _Division:
     """Return how these supplies are shared between the given ones and all others who claimed of them before.
 
@@ -325,6 +344,7 @@ async def _divided(
     wanted = wants([one.case for one in some])
     own = {(one.pool, one.case.key): _claimed(one, want) for one, want in zip(some, wanted, strict=True)}
     others = [one for one in await promises.claims(connection, sorted(pools)) if one.claim.name not in keys]
+    others += [one for one in idle if one.pool in pools]
     committed = await promises.committed(connection, {pool: stated[pool].statement.stated_at for pool in pools})
     by_pool: dict[Pool, list[Claimed]] = {pool: [] for pool in pools}
     for claimed in (*own.values(), *others):

@@ -298,6 +298,19 @@ async def test_what_one_supplier_has_not_answered_yet_is_not_taken_from_the_othe
     assert sorted(await chain.asked_now()) == [("dairy", "store-1", 50), ("farm", "store-1", 50)]
 
 
+async def test_what_one_supplier_has_accepted_stays_taken_from_its_supply_when_the_other_is_asked(chain: Chain) -> None:
+    for supplier in BOTH:
+        await chain.agrees(supply_share="0.5", supplier_id=supplier)
+        await chain.states(available_to_promise="60", supplier_id=supplier)
+    await chain.agrees("store-2")
+    await chain.holds(50, at=NOON + DAY)
+    await chain.accepts(await chain.latest())
+    await chain.holds(0, at=NOON + 3 * DAY)
+    await chain.holds(20, "store-2", NOON + 3 * DAY)
+
+    assert sorted(await chain.asked_now()) == [("dairy", "store-2", 10), ("farm", "store-1", 50)]
+
+
 async def test_what_one_supplier_has_not_answered_yet_stands_while_it_is_the_others_turn(chain: Chain) -> None:
     await chain.agrees(supply_limit="none", supply_share="0.5")
     await chain.agrees(supply_limit="none", supply_share="0.5", supplier_id="farm")

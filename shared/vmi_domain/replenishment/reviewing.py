@@ -250,6 +250,12 @@ def _promised_before(settled: "_Settled", supplier_id: str, order_at: datetime) 
     )
 
 
+def promised_before(case: Case, supplier_id: str) -> PromisedBefore:
+    """Return what of a supplier's supply is the case's already, though it asks another one now."""
+    assert case.opportunity is not None
+    return _promised_before(_settled(case), supplier_id, case.opportunity.order_at)
+
+
 def limited(case: Case, promise: Promise) -> Case:
     """Return the case with what its supplier can promise, by which its quantity is capped where that is agreed."""
     if case.terms is None or promise.limit is not Limit.CAP or promise.share >= promise.wanted:
