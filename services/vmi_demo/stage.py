@@ -30,8 +30,7 @@ from vmi_store import engine, schema_version
 ADDRESSES: Final = tuple(
     name + suffix for name in (BOOTSTRAP_SERVERS_VARIABLE, DATABASE_URL_VARIABLE) for suffix in ("", "_FILE")
 )
-WORKERS: Final = ("inventory", "forecast", "replenishment", "replenishment", "relay")
-"""A simulated day waits for its decisions most of the time: two processes share their locations."""
+WORKERS: Final = ("inventory", "forecast", "replenishment", "relay")
 WORKERS_STOP_WITHIN_SECONDS: Final = 40.0
 
 
