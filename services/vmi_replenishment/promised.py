@@ -245,14 +245,15 @@ async def _split(
             assert case.terms is not None
             promise = promised.get((case.key, case.terms.supplier_id))
             names = elsewhen[place].union(one.supplier_id for one in tried[place])
+            short = promise is not None and promise.limit is Limit.CAP and promise.short > 0
+            if not (short or fixed[place].keys() - names) or not set(cases[place].others) - names:
+                continue
+            wanted[place] = names
             if promise is not None:
                 tried[place][-1] = PassedOver(case.terms.supplier_id, promise.wanted, promise.share)
             else:
                 [want] = wants([case])
                 tried[place][-1] = PassedOver(case.terms.supplier_id, want.quantity, want.quantity)
-            short = promise is not None and promise.limit is Limit.CAP and promise.short > 0
-            if (short or fixed[place].keys() - names) and set(cases[place].others) - names:
-                wanted[place] = names
         if not wanted:
             break
         again = await situations.read(
@@ -309,12 +310,14 @@ class _Division:
 
     own: Mapping[tuple[Pool, Key], Claimed]
     others: Sequence[Claimed]
+    by_pool: Mapping[Pool, Sequence[Claimed]]
+    """Both."""
     available: Mapping[Pool, Mapping[date, Decimal]]
     shares: Mapping[tuple[Pool, Key], Decimal]
 
     def promise(self, one: _Limited, stated: Mapping[Pool, Stated]) -> Promise:
         name = (one.pool, one.case.key)
-        competing = [other for other in (*self.own.values(), *self.others) if other.pool == one.pool]
+        competing = self.by_pool[one.pool]
         available = self.available[one.pool][one.order_day]
         needed = sum((other.claim.need for other in competing), NOTHING)
         return Promise(
@@ -355,7 +358,7 @@ async def _divided(
     shares: dict[tuple[Pool, Key], Decimal] = {}
     for pool, claims in by_pool.items():
         shares |= {(pool, key): share for key, share in _shares(stated[pool], claims, available[pool]).items()}
-    return _Division(own, others, available, shares)
+    return _Division(own, others, by_pool, available, shares)
 
 
 def _pools(key: Key, terms: Terms) -> tuple[Pool, Pool]:
