@@ -31,7 +31,7 @@ from vmi_domain.replenishment.promising import Promise
 from vmi_domain.replenishment.proposals import Answer, HeldBecause, Proposal, Status
 from vmi_domain.replenishment.quantities import Constraint, OrderRules, Rounding
 from vmi_domain.replenishment.reviewing import Issue
-from vmi_domain.units import plain as _plain
+from vmi_domain.units import plain
 
 Explanation = Mapping[str, Any]
 """Texts, numbers and lists as JSON has them; quantities are texts, as everywhere on the wire."""
@@ -69,18 +69,18 @@ def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) 
         },
         "inputs": {
             "position": _position(need.position),
-            **({"elsewhere": _plain(need.elsewhere)} if need.elsewhere else {}),
-            "arrivals": [{"days": one.days, "quantity": _plain(one.quantity)} for one in need.arrivals],
+            **({"elsewhere": plain(need.elsewhere)} if need.elsewhere else {}),
+            "arrivals": [{"days": one.days, "quantity": plain(one.quantity)} for one in need.arrivals],
             "demand": None if need.expected is None else _expected(need.expected),
             "policy": _policy(need.policy),
             "rules": {
-                "multiple": _plain(need.rules.multiple),
-                "minimum_order": _plain(need.rules.minimum_order),
+                "multiple": plain(need.rules.multiple),
+                "minimum_order": plain(need.rules.minimum_order),
                 "largest_order": _text(need.rules.largest_order),
                 "maximum": _text(need.rules.maximum),
                 "maximum_is_hard": need.rules.maximum_is_hard,
                 "rounding": need.rules.rounding.value,
-                "tolerance": _plain(need.rules.tolerance),
+                "tolerance": plain(need.rules.tolerance),
                 "budget": _text(need.rules.budget),
                 "capacity": _text(need.rules.capacity),
                 "available": _text(need.rules.available),
@@ -93,7 +93,7 @@ def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) 
         "binding": decision.binding.value,
     }
     if decision.sized.fill:
-        explanation["fill"] = _plain(decision.sized.fill)
+        explanation["fill"] = plain(decision.sized.fill)
     if decision.reason_for_zero is not None:
         explanation["reason_for_zero"] = decision.reason_for_zero.value
     if need.expected is None or need.expected.basis is Basis.AGREED_RATE:
@@ -118,9 +118,9 @@ def recompute(explanation: Explanation) -> Decimal:
 
 def in_words(decision: Decision) -> str:
     """Return one sentence for a planner."""
-    position = _plain(decision.need.position.inventory_position)
+    position = plain(decision.need.position.inventory_position)
     if decision.need.elsewhere:
-        position = f"{position} with {_plain(decision.need.elsewhere)} asked of other sources"
+        position = f"{position} with {plain(decision.need.elsewhere)} asked of other sources"
     if decision.reason_for_zero is not None:
         told = {"position": position, "level": _text(decision.level), "point": _point(decision)}
         return _ZERO[decision.reason_for_zero].format(**told)
@@ -129,13 +129,13 @@ def in_words(decision: Decision) -> str:
     level = f"{_BY.get(decision.source, 'order-up-to level')} {_text(decision.level)}{days}"
     new = f" ({NO_HISTORY})" if expected is None or expected.basis is Basis.AGREED_RATE else _by_plan(expected)
     makes = "filling up the truck makes it" if decision.need.rules.truck_fill else _BOUND[decision.binding]
-    bound = f"{makes} {_plain(decision.quantity)}.{_aimed_at(decision)}"
+    bound = f"{makes} {plain(decision.quantity)}.{_aimed_at(decision)}"
     if not decision.missing:
         return f"Position {position} lasts for now; {bound}"
     if decision.need.policy.kind is PolicyKind.REORDER_POINT_QUANTITY and decision.reorder_point is not None:
-        point = _plain(decision.reorder_point)
+        point = plain(decision.reorder_point)
         return f"Position {position} is at or below the reorder point {point}{days}{new}; {bound}"
-    return f"Position {position} is {_plain(decision.missing)} below the {level}{new}; {bound}"
+    return f"Position {position} is {plain(decision.missing)} below the {level}{new}; {bound}"
 
 
 def _aimed_at(decision: Decision) -> str:
@@ -211,8 +211,8 @@ def _point(decision: Decision) -> str:
 
 
 def _position(position: Position) -> dict[str, str]:
-    named = {field.name: _plain(getattr(position, field.name)) for field in fields(Position)}
-    return named | {"inventory_position": _plain(position.inventory_position)}
+    named = {field.name: plain(getattr(position, field.name)) for field in fields(Position)}
+    return named | {"inventory_position": plain(position.inventory_position)}
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
@@ -276,7 +276,7 @@ def _steps(decision: Decision) -> list[dict[str, Any]]:
     expected = decision.need.expected
     if decision.level is not None and expected is not None and decision.source in _BY_SERVICE:
         over_mean = decision.level - Decimal(repr(expected.until_next_arrival.mean))
-        steps.append({"step": "safety_stock", "formula": "level − mean demand", "value": _plain(over_mean)})
+        steps.append({"step": "safety_stock", "formula": "level − mean demand", "value": plain(over_mean)})
     if decision.reorder_point is not None:
         steps.append(
             {
@@ -287,14 +287,14 @@ def _steps(decision: Decision) -> list[dict[str, Any]]:
         )
     formula = "level − inventory position"
     if decision.need.elsewhere:
-        formula = f"{formula} − {_plain(decision.need.elsewhere)} asked of other sources"
-    steps.append({"step": "missing", "formula": formula, "value": _plain(decision.missing)})
-    steps.extend({"step": sized.constraint.value, "value": _plain(sized.quantity)} for sized in decision.sized.steps)
+        formula = f"{formula} − {plain(decision.need.elsewhere)} asked of other sources"
+    steps.append({"step": "missing", "formula": formula, "value": plain(decision.missing)})
+    steps.extend({"step": sized.constraint.value, "value": plain(sized.quantity)} for sized in decision.sized.steps)
     return steps
 
 
 def _text(quantity: Decimal | None) -> str | None:
-    return None if quantity is None else _plain(quantity)
+    return None if quantity is None else plain(quantity)
 
 
 # Reading: what is null may as well be missing, as a writer of JSON likes it.
@@ -389,11 +389,11 @@ def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
         explanation["supply_confidence"] = issue.promise.confidence
     if issue.instead_of:
         explanation["instead_of"] = [
-            {"supplier_id": one.supplier_id, "wanted": _plain(one.wanted), "share": _plain(one.share)}
+            {"supplier_id": one.supplier_id, "wanted": plain(one.wanted), "share": plain(one.share)}
             for one in issue.instead_of
         ]
     if issue.rest_to:
-        explanation["rest_to"] = [{"supplier_id": name, "quantity": _plain(some)} for name, some in issue.rest_to]
+        explanation["rest_to"] = [{"supplier_id": name, "quantity": plain(some)} for name, some in issue.rest_to]
     if issue.load is not None:
         explanation["load"] = _load(issue.load)
     if issue.doubts:
@@ -401,7 +401,7 @@ def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
     if issue.override is not None:
         explanation["binding"] = CUSTOMER_OVERRIDE
         explanation["override"] = {
-            "quantity": _plain(issue.override.quantity),
+            "quantity": plain(issue.override.quantity),
             "said": issue.override.reason,
             "told_at": issue.override.told_at.isoformat(),
         }
@@ -410,12 +410,12 @@ def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
         decision.quantity if issue.override is None else sized(issue.override.quantity, decision.need.rules).quantity
     )
     if computed != proposal.quantity:
-        explanation["outcome"] = {"status": proposal.status.value, "quantity": _plain(proposal.quantity)}
+        explanation["outcome"] = {"status": proposal.status.value, "quantity": plain(proposal.quantity)}
     if proposal.requested is not None:
         explanation["outcome"] = {
             "status": proposal.status.value,
-            "quantity": _plain(proposal.quantity),
-            "requested": _plain(proposal.requested),
+            "quantity": plain(proposal.quantity),
+            "requested": plain(proposal.requested),
         }
     return explanation
 
@@ -424,10 +424,10 @@ def _promise(promise: Promise) -> dict[str, Any]:
     return {
         "limit": promise.limit.value,
         "stated_at": promise.stated_at.isoformat(),
-        "available": _plain(promise.available),
-        "wanted": _plain(promise.wanted),
-        "share": _plain(promise.share),
-        "backlog": _plain(promise.short),
+        "available": plain(promise.available),
+        "wanted": plain(promise.wanted),
+        "share": plain(promise.share),
+        "backlog": plain(promise.short),
         "competing": promise.competing,
     }
 
@@ -440,7 +440,7 @@ def _load(load: Load) -> dict[str, Any]:
         "full": load.is_full,
         "items": len(load.lines),
         "rooms": {
-            kind: {"of_a_truck": _plain(as_decimal(there)), "needed": _size(needed), "loaded": _size(loaded)}
+            kind: {"of_a_truck": plain(as_decimal(there)), "needed": _size(needed), "loaded": _size(loaded)}
             for (kind, there), needed, loaded in kinds
             if there is not None
         },
@@ -453,7 +453,7 @@ def _load(load: Load) -> dict[str, Any]:
 
 
 def _size(size: Fraction | None) -> str | None:
-    return None if size is None else _plain(as_decimal(size))
+    return None if size is None else plain(as_decimal(size))
 
 
 def load_in_words(load: Load) -> str:
@@ -464,7 +464,7 @@ def load_in_words(load: Load) -> str:
         )
     named = zip(("pallets", "kg", "m³"), load.of_a_truck, load.needed, load.loaded, strict=True)
     rooms = ", ".join(
-        f"{_size(loaded)} of {_plain(as_decimal(there * load.loads))} {name} ({_size(needed)} needed)"
+        f"{_size(loaded)} of {plain(as_decimal(there * load.loads))} {name} ({_size(needed)} needed)"
         for name, there, needed, loaded in named
         if there is not None
     )
@@ -486,23 +486,23 @@ def explained_in_words(issue: Issue) -> str:
     if issue.override is not None:
         because = f" ({issue.override.reason})" if issue.override.reason else ""
         words = (
-            f"{CUSTOMER_OVERRIDE}: the customer asks for {_plain(issue.override.quantity)}{because}, which makes "
-            f"{_plain(proposal.quantity)} in whole packs; computed were {_plain(decision.quantity)}."
+            f"{CUSTOMER_OVERRIDE}: the customer asks for {plain(issue.override.quantity)}{because}, which makes "
+            f"{plain(proposal.quantity)} in whole packs; computed were {plain(decision.quantity)}."
         )
     if proposal.requested is not None:
         words = (
-            f"Frozen: {_plain(proposal.quantity)} stands, and a change to {_plain(proposal.requested)} is asked for. "
+            f"Frozen: {plain(proposal.quantity)} stands, and a change to {plain(proposal.requested)} is asked for. "
             f"{words}"
         )
     for one in issue.instead_of:
-        words = f"{words} {one.supplier_id} can send {_plain(one.share)} of {_plain(one.wanted)}."
+        words = f"{words} {one.supplier_id} can send {plain(one.share)} of {plain(one.wanted)}."
     if issue.load is not None:
         words = f"{words} {load_in_words(issue.load)}"
     if issue.promise is not None and issue.promise.short:
-        short, wanted = _plain(issue.promise.short), _plain(issue.promise.wanted)
+        short, wanted = plain(issue.promise.short), plain(issue.promise.wanted)
         words = f"{words} The supplier's promise leaves {short} of {wanted} uncovered."
     for name, some in issue.rest_to:
-        words = f"{words} Of that {name} is asked for {_plain(some)}."
+        words = f"{words} Of that {name} is asked for {plain(some)}."
     if proposal.review_because:
         words = f"{words} A person must look at it: {proposal.review_because}."
     if proposal.held_because is not None:
@@ -528,12 +528,12 @@ def held_in_words(because: HeldBecause) -> str:
 
 def settled(explanation: Explanation, proposal: Proposal) -> dict[str, Any]:
     """Return the explanation of the version that was settled, with what became of it as its ``outcome``."""
-    outcome: dict[str, Any] = {"status": proposal.status.value, "quantity": _plain(proposal.quantity)}
+    outcome: dict[str, Any] = {"status": proposal.status.value, "quantity": plain(proposal.quantity)}
     if proposal.answer is not None:
         outcome |= {
             "by": proposal.answer.party,
             "of_version": proposal.answer.version,
-            "offered": _plain(proposal.answer.offered),
+            "offered": plain(proposal.answer.offered),
             "said": proposal.answer.reason,
             "reason_code": proposal.answer.reason_code,
         }
@@ -542,16 +542,16 @@ def settled(explanation: Explanation, proposal: Proposal) -> dict[str, Any]:
 
 def settled_in_words(proposal: Proposal) -> str:
     """Return one sentence on what became of a proposal."""
-    answer, quantity = proposal.answer, _plain(proposal.quantity)
+    answer, quantity = proposal.answer, plain(proposal.quantity)
     if answer is not None and proposal.countered_by:
         because = f": {_said(answer)}" if _said(answer) else ""
-        return f"The {answer.party} would rather have {quantity} than {_plain(answer.offered)}{because}."
+        return f"The {answer.party} would rather have {quantity} than {plain(answer.offered)}{because}."
     match proposal.status:
         case Status.ACCEPTED if answer is not None:
             return f"Accepted by the {answer.party}: {quantity}, as version {answer.version} said."
         case Status.CHANGED if answer is not None:
             because = f": {_said(answer)}" if _said(answer) else ""
-            return f"Changed by the {answer.party} from {_plain(answer.offered)} to {quantity}{because}."
+            return f"Changed by the {answer.party} from {plain(answer.offered)} to {quantity}{because}."
         case Status.REJECTED if answer is not None:
             because = f": {_said(answer)}" if _said(answer) else ""
             return f"Rejected by the {answer.party}{because}."

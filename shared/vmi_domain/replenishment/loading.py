@@ -9,9 +9,9 @@ from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
 from math import ceil
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-NOTHING: Final = Decimal(0)
+from vmi_domain.replenishment.quantities import NOTHING
 
 
 class Sizes(NamedTuple):
@@ -104,7 +104,7 @@ class Load:
 
     @property
     def pallets(self) -> Decimal:
-        return Decimal(0) if self.loaded.pallets is None else as_decimal(self.loaded.pallets)
+        return NOTHING if self.loaded.pallets is None else as_decimal(self.loaded.pallets)
 
 
 def as_decimal(size: Fraction) -> Decimal:
@@ -210,7 +210,7 @@ def _is_unmeasured(line: LoadLine, holds: Sizes) -> bool:
 # Room
 
 
-def _least(holds: Iterator[Sizes] | Sequence[Sizes]) -> Sizes:
+def _least(holds: Iterator[Sizes]) -> Sizes:
     """Return the smallest of several trucks, kind by kind."""
     kinds = zip(*holds, strict=True)
     return Sizes(*(min((size for size in kind if size is not None), default=None) for kind in kinds))

@@ -379,12 +379,12 @@ def review_shared(cases: Sequence[Case], further: Mapping[int, Sequence[Case]]) 
         for place, (case, result) in enumerate(zip(cases, reviews, strict=True))
     }
     for place, sources in further.items():
-        first, asked, rest, after = reviews[place], _asked(cases[place], reviews[place]), [], []
+        first, elsewhere, rest, after = reviews[place], _asked(cases[place], reviews[place]), [], []
         for source in sources:
             assert source.terms is not None
-            [result] = review([replace(source, elsewhere=asked)])
+            [result] = review([replace(source, elsewhere=elsewhere)])
             some = _asked(source, result)
-            asked += some
+            elsewhere += some
             if some:
                 rest.append((source.terms.supplier_id, some))
             after.append((source, result))
