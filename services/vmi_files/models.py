@@ -11,17 +11,13 @@ from vmi_contracts.inbound import AgreementMade
 from vmi_domain.forecasting import selection
 from vmi_domain.forecasting.ahead import silent
 from vmi_domain.forecasting.panel import Flags, Panel, Period
-from vmi_domain.forecasting.pool import HORIZONS, Known
+from vmi_domain.forecasting.pool import Known
 from vmi_domain.forecasting.rehearsal import Over
-from vmi_domain.forecasting.selection import LIVE
+from vmi_domain.forecasting.selection import AT_ONCE, LIVE, LOOKED_BACK_DAYS, horizon_of
 from vmi_domain.understanding.profiles import profile
 from vmi_forecast.terms import models, protection
 
-LOOKED_BACK_DAYS: Final = 400
 PROFILED_DAYS: Final = 3 * 365
-AT_ONCE: Final = 500
-
-
 NOT_BY_DAY: Final = "where days are forecast with a plan, or weeks or months"
 """Where models that are agreed do not count."""
 
@@ -72,8 +68,7 @@ def chosen(
     for row, one in enumerate(agreements):
         if one is not None and panel.begins[row] < panel.periods:
             covered = protection((one,))
-            horizon = min(HORIZONS, key=lambda each: (abs(each - covered.days), each))
-            alike.setdefault((int(panel.location[row]), horizon, covered.service), []).append(row)
+            alike.setdefault((int(panel.location[row]), horizon_of(covered.days), covered.service), []).append(row)
     done = 0
     for (_, horizon, quantile), rows in alike.items():
         for start in range(0, len(rows), AT_ONCE):

@@ -16,8 +16,8 @@ import numpy as np
 
 from vmi_domain import forecasting
 from vmi_domain.forecasting import Protection, calibration, selection
-from vmi_domain.forecasting.pool import HORIZONS, Known
-from vmi_domain.forecasting.selection import LIVE, Choice
+from vmi_domain.forecasting.pool import Known
+from vmi_domain.forecasting.selection import AT_ONCE, LIVE, LOOKED_BACK_DAYS, Choice, horizon_of
 from vmi_domain.forecasting.state import PERIOD
 from vmi_domain.stock.position import Key
 from vmi_forecast import telling
@@ -33,9 +33,7 @@ from vmi_store.past_forecasts import Outcome
 from vmi_store.turns import Work
 
 EVERY_DAYS: Final = 7
-LOOKED_BACK: Final = timedelta(days=400)
-AT_ONCE: Final = 500
-"""Series held against the pool together: what is learned over all series is learned over these."""
+LOOKED_BACK: Final = timedelta(days=LOOKED_BACK_DAYS)
 NO_PATTERN: Final = "none"
 DAY: Final = timedelta(days=1)
 WEEK: Final = 7
@@ -85,7 +83,7 @@ async def _choose(transaction: Transaction, location: Location, through: date) -
     covered = {key: protection(agreed.get(key, ())) for key in keys}
     alike: dict[Terms, list[Key]] = defaultdict(list)
     for key in keys:
-        alike[_horizon(covered[key].days), covered[key].service].append(key)
+        alike[horizon_of(covered[key].days), covered[key].service].append(key)
     found: list[Chosen] = []
     for terms, some in alike.items():
         for start in range(0, len(some), AT_ONCE):
@@ -113,11 +111,6 @@ async def _choose(transaction: Transaction, location: Location, through: date) -
 
 def _is_weekly(forecast: Forecast) -> bool:
     return forecast.state is not None and bool(forecast.state[PERIOD] > 1)
-
-
-def _horizon(days: float) -> int:
-    """Return the horizon that stands for a protection interval: few of them, so that many series go together."""
-    return min(HORIZONS, key=lambda one: (abs(one - days), one))
 
 
 def _since(before: Chosen | None, choice: Choice, through: date) -> date:

@@ -275,9 +275,9 @@ _REFOLD = text(f"""
     RETURNING position.customer_id, position.location_id, position.item_id,
               before.counted_at IS NOT NULL AND before.received = 0 AND position.received = 0
               AND position.counted + position.moved = before.counted + before.moved
-              AND position.unavailable + position.held_back = before.unavailable + before.held_back
-              AND position.unavailable = before.unavailable AND position.reserved = before.reserved
-              AND position.backlog = before.backlog AND position.titled = before.titled
+              AND position.unavailable = before.unavailable AND position.held_back = before.held_back
+              AND position.reserved = before.reserved AND position.backlog = before.backlog
+              AND position.titled = before.titled
               AND position.supplier_owned IS NOT DISTINCT FROM before.supplier_owned
               AND position.probably_received = before.probably_received AS is_confirmed
 """)  # noqa: S608 - our own words

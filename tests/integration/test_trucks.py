@@ -156,7 +156,8 @@ async def test_why_and_loads_tell_of_the_truck_that_was_proposed(
 
     assert story is not None
     assert story.decision.quantity == lines["cream"].quantity
-    assert story.told.value is None or story.proposal is not None
+    assert story.proposal is not None
+    assert story.proposal.proposal_id == lines["cream"].proposal_id
     [load] = json.loads(told.stdout)
     assert (load["loads"], load["pallets"], load["full"]) == (1, "8", True)
     assert {one["item_id"]: Decimal(one["need"]) + Decimal(one["fill"]) for one in load["lines"]} == {

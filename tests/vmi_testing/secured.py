@@ -54,7 +54,7 @@ def secured_kafka(directory: Path) -> Iterator[Secured]:
         yield Secured(f"127.0.0.1:{kafka.port}", kafka.password, kafka.ca_file)
     finally:
         kafka.stop()
-        shutil.rmtree(directory)
+        shutil.rmtree(directory, ignore_errors=True)  # it may not have come to be
 
 
 class _SecuredKafka(Kafka):
@@ -62,8 +62,8 @@ class _SecuredKafka(Kafka):
         super().__init__(directory)
         [self.port] = free_ports(1)
         self.password = secrets.token_urlsafe(12)
-        self.keystore = directory / "broker.pem"
-        self.ca_file = directory / "ca.pem"
+        self.keystore = self.directory / "broker.pem"
+        self.ca_file = self.directory / "ca.pem"
 
     def _write_settings(self, port: int, controller_port: int, jars: Sequence[Path]) -> None:
         super()._write_settings(port, controller_port, jars)

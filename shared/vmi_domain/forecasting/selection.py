@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from vmi_domain.distributions import Demand
 from vmi_domain.forecasting import classical, learning, outlook, state
 from vmi_domain.forecasting.neural import Neural
-from vmi_domain.forecasting.pool import Bucket, Fitted, Floats, Integers, Known, Model
+from vmi_domain.forecasting.pool import HORIZONS, Bucket, Fitted, Floats, Integers, Known, Model
 from vmi_domain.forecasting.regression import Boosting, Linear
 
 LIVE: Final = "live"
 """The state that the worker moves by each closed day: the first champion, and what is fallen back to."""
+LOOKED_BACK_DAYS: Final = 400
+AT_ONCE: Final = 500
+"""Series held against the pool together: what is learned over all series is learned over these."""
 ORIGINS: Final = 8
 FEWEST_ORIGINS: Final = 4
 FEWEST_PERIODS: Final = 56
@@ -55,6 +58,11 @@ class _Live(Fitted):
 
 
 LIVE_STATE: Final = classical.Classical(LIVE, 0, _Live)
+
+
+def horizon_of(days: float) -> int:
+    """Return the horizon that stands for a protection interval: few of them, so that many series go together."""
+    return min(HORIZONS, key=lambda one: (abs(one - days), one))
 
 
 def light_pool() -> tuple[Model, ...]:
