@@ -1,7 +1,6 @@
 """What was learned in the place of what was observed: corrected days, and what promotions did."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
@@ -11,6 +10,7 @@ from vmi_domain import forecasting
 from vmi_domain.forecasting import History, States
 from vmi_domain.forecasting.plans import PlanKind, PlanLine
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_runtime.worker import Transaction
 from vmi_store import demand, plans
 from vmi_store.demand import Corrected

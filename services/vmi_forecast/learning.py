@@ -1,7 +1,7 @@
 """Bringing series up to their location's last closed day, from where each stands or from before a late fact."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Final
@@ -13,6 +13,7 @@ from vmi_domain import forecasting
 from vmi_domain.forecasting import History, Protection, States
 from vmi_domain.forecasting.state import PERIOD
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_forecast import correcting
 from vmi_forecast.correcting import Lesson
 from vmi_forecast.terms import expected_daily_demand, protection

@@ -7,7 +7,6 @@ is moved by each day, and what is fallen back to.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from typing import Final
@@ -20,6 +19,7 @@ from vmi_domain.forecasting.pool import Known
 from vmi_domain.forecasting.selection import AT_ONCE, LIVE, LOOKED_BACK_DAYS, Choice, horizon_of
 from vmi_domain.forecasting.state import PERIOD
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_forecast import telling
 from vmi_forecast.learning import Learned
 from vmi_forecast.terms import models as models_agreed

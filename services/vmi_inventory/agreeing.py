@@ -1,7 +1,7 @@
 """What is agreed: words that stand, words that ask the other party, who owns the band, and its answers (F78)."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
@@ -12,6 +12,7 @@ from vmi_contracts.inbound import AgreementChangeAnswered, AgreementMade
 from vmi_contracts.values import plain
 from vmi_domain.exceptions.lifecycle import Kind, Observation, Subject
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_inventory.agreed import nows
 from vmi_inventory.rejecting import rejected
 from vmi_runtime import raising

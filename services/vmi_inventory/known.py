@@ -1,11 +1,12 @@
 """What is known of customers' locations and items: copies that batches share, read again when master data changed."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from typing import Final
 
 from vmi_domain.days import SiteCalendar
+from vmi_domain.values import dataclass
 from vmi_store import agreements, catalogue
 from vmi_store.agreements import Reading
 from vmi_store.catalogue import Item, ItemKey, LocationKey

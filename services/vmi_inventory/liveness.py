@@ -1,7 +1,6 @@
 """Feeds that fall silent: watched as agreed, told when they go stale and when they come back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,6 +8,7 @@ from vmi_contracts.inbound import AgreementMade
 from vmi_domain.days import SiteCalendar
 from vmi_domain.exceptions.lifecycle import Kind, Observation, Subject
 from vmi_domain.stock.feeds import FeedKind
+from vmi_domain.values import dataclass
 from vmi_inventory import publishing
 from vmi_runtime import raising
 from vmi_runtime.clock import ClockMode

@@ -1,7 +1,7 @@
 """Documents about demand to come: as lines that stand for keys, told to those who decide by them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -20,6 +20,7 @@ from vmi_contracts.plans import (
 )
 from vmi_domain.forecasting.plans import PlanKind
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_inventory.documents import Told
 from vmi_inventory.rejecting import rejected
 from vmi_runtime.rejections import Reason

@@ -1,12 +1,13 @@
 """Derived tables made anew from the journal while workers run: compared, and where they differ put in place."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Final
 
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_inventory import publishing
 from vmi_inventory.planning import BEGIN
 from vmi_runtime import failure

@@ -1,12 +1,13 @@
 """The journal made anew from the topics, as far back as they are kept, by the very code that takes documents in."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
 from vmi_contracts.inbound import AgreementMade
+from vmi_domain.values import dataclass
 from vmi_inventory import planning, publishing
 from vmi_inventory.agreeing import Answer, Word, agree, agree_again
 from vmi_inventory.correcting import taken_back

@@ -1,7 +1,7 @@
 """Answers to proposals: what was said is put to the version it names, and what it binds becomes supply."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from vmi_contracts.document import Line
@@ -19,6 +19,7 @@ from vmi_domain.replenishment.proposals import BOUND, Answer, AnswerKind, Illega
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.replenishment.reviewing import Issue, Issued
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.publishing import publish
 from vmi_replenishment.reading import Answers, Heard, read_answers, rejected

@@ -1,11 +1,12 @@
 """The orders of next opportunities as trucks: what is needed, and what fills them up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from vmi_domain.replenishment.loading import Load
 from vmi_domain.replenishment.reviewing import Case, review
+from vmi_domain.values import dataclass
 from vmi_replenishment import situations
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.situations import Situations

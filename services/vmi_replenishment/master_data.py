@@ -1,7 +1,7 @@
 """What is agreed, and where: copies of master data, read again whenever a customer's master data changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -11,6 +11,7 @@ from vmi_domain.exceptions.rules import Thresholds
 from vmi_domain.replenishment.reviewing import Terms
 from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.stock.position import Authority, Basis, Key
+from vmi_domain.values import dataclass
 from vmi_replenishment.terms import cadences_of, terms_of
 from vmi_runtime.raising import thresholds_of
 from vmi_runtime.worker import Transaction

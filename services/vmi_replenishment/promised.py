@@ -1,7 +1,7 @@
 """What suppliers can send of what is needed: shared out among all who need it, and told to whom it concerns."""
 
 from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
@@ -25,6 +25,7 @@ from vmi_domain.replenishment.reviewing import (
 )
 from vmi_domain.replenishment.sharing import Claim, share_out
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_replenishment import situations
 from vmi_replenishment.master_data import MasterData
 from vmi_replenishment.situations import Situations, all_but, replaced

@@ -1,7 +1,6 @@
 """New versions of proposals, as rows and as messages: written in one transaction with what they follow from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
@@ -16,6 +15,7 @@ from vmi_domain.replenishment.explanations import explained, explained_in_words,
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, Proposal, Status, consolidation_id, message_id
 from vmi_domain.replenishment.quantities import FINEST
 from vmi_domain.replenishment.reviewing import Issue, Issued
+from vmi_domain.values import dataclass
 from vmi_replenishment.master_data import MasterData
 from vmi_runtime.worker import Transaction
 from vmi_store import order_numbers, outbox, proposals

@@ -1,7 +1,7 @@
 """What reaches the worker: which keys changed, and what was answered; broken records and lines are set aside."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 from uuid import UUID, uuid5
@@ -13,6 +13,7 @@ from vmi_contracts.envelope import Envelope, UnreadableEnvelope
 from vmi_contracts.inbound import OrderNumbersAssigned, ProposalAnswered, ReplenishmentRequested
 from vmi_contracts.internal import ForecastsChanged, PositionLine, PositionsChanged
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_runtime import rejections
 from vmi_runtime.rejections import document_error, good_lines
 from vmi_runtime.worker import Record

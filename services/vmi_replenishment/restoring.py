@@ -1,7 +1,7 @@
 """Proposals and what was said to them, made anew from the topics: a lost decision is restored, never made again."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -26,6 +26,7 @@ from vmi_domain.replenishment.proposals import (
     proposal_id,
 )
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_replenishment.answering import ProposalName, answer_of, keep_requests, new_documents, words_of
 from vmi_replenishment.reading import Heard, read_answers
 from vmi_replenishment.reconsidering import acceptances

@@ -1,7 +1,7 @@
 """Keys as they stand now, read in a few statements: position, agreement, forecast, proposals and their goods."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from vmi_domain.replenishment.sizing import looks_at_arrivals
 from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.stock.position import Key, Stock, Supply, stock
 from vmi_domain.stock.supply import Stage
+from vmi_domain.values import dataclass
 from vmi_replenishment.master_data import Agreed, Copies, MasterData, Site
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction

@@ -1,7 +1,7 @@
 """Why a quantity is what it is, gathered for a planner: the decision, its versions, its facts, and what else to do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -22,6 +22,7 @@ from vmi_domain.replenishment.telling import (
     tell,
 )
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_replenishment import situations
 from vmi_replenishment.loads import whole
 from vmi_replenishment.master_data import MasterData

@@ -1,12 +1,14 @@
 """A location's own days: bounded by its cut-off in its time zone, 23 or 25 hours long where the clocks change."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from vmi_domain.values import dataclass
 
 DAY: Final = timedelta(days=1)
 RESOLUTION: Final = Decimal("0.000001")

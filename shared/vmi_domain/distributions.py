@@ -1,13 +1,15 @@
 """Distributions of demand over a mean and a variance, many at once: Poisson, negative binomial, normal."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
+
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -1,12 +1,12 @@
 """Batches of records, written to the database: one transaction each, under the failure policy."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from vmi_domain.values import dataclass
 from vmi_runtime import failure
 from vmi_runtime.clock import Clock
 from vmi_runtime.failure import Fault

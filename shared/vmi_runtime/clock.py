@@ -1,9 +1,10 @@
 """The only wall clock of the service, and the rule for what *now* means at a location."""
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+
+from vmi_domain.values import dataclass
 
 
 class ClockMode(StrEnum):

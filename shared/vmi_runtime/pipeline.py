@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,6 +10,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts import topics
+from vmi_domain.values import dataclass
 from vmi_runtime import broker, kafka_client
 from vmi_runtime.settings import KafkaSettings
 from vmi_runtime.worker import Worker

@@ -21,13 +21,13 @@ outside its transaction, and writes the rejected lines (``vmi_store.quarantine``
 
 from asyncio import Event
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from vmi_contracts.topics import Topic
+from vmi_domain.values import dataclass
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import Settings
 

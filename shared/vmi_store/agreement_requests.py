@@ -1,7 +1,6 @@
 """Changes of agreements that one party asks for: open until the other one answers, or the agreement is made anew."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts.inbound import AgreementMade
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 
 NAMESPACE: Final = UUID("6d0a3d0e-6c34-5a5e-8a3b-2f3f5f0f7a11")
 

@@ -1,7 +1,6 @@
 """Agreements: what is in force for a customer location and item on a day."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts.inbound import AgreementMade, DemandStream, SnapshotCutOff
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_store.catalogue import ItemKey, LocationKey
 
 

@@ -1,7 +1,6 @@
 """What leaves the journal, and what stays of it: sums by day, each key's last count, and a note of the file."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.daily import DayEffect
 from vmi_domain.stock.position import Key, Kind
+from vmi_domain.values import dataclass
 from vmi_store import journal, partitions
 from vmi_store.engine import be_patient
 from vmi_store.journal import JournalLine

@@ -6,7 +6,6 @@ in facts first shares it (``hold``).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
 
@@ -15,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts.inbound import ItemDefined, LocationDefined
+from vmi_domain.values import dataclass
 
 LocationKey = tuple[str, str]
 """Customer and location."""

@@ -1,7 +1,6 @@
 """What is known of how right records are, and the counts that are asked for."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -12,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vmi_domain.stock.confidence import Reason
 from vmi_domain.stock.drift import Cause
 from vmi_domain.stock.position import Balance, Key, Supply
+from vmi_domain.values import dataclass
 
 LocationKey = tuple[str, str]
 """Customer and location."""

@@ -1,7 +1,7 @@
 """What was demanded of each key on each of its site's days: sold and lost; when it sold out; what people said of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -13,6 +13,7 @@ from vmi_domain.forecasting import NO_DEMAND, History
 from vmi_domain.forecasting.plans import OF_HISTORY, PlanKind
 from vmi_domain.forecasting.retelling import as_told
 from vmi_domain.stock.position import Key, Kind
+from vmi_domain.values import dataclass
 from vmi_store import plans
 from vmi_store.forecasts import Location
 from vmi_store.journal import STANDS

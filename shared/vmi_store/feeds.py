@@ -1,13 +1,13 @@
 """Feeds: up to when each location's documents of a kind have told, and which of them are watched."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.feeds import Feed, FeedKind
+from vmi_domain.values import dataclass
 
 LocationKey = tuple[str, str]
 """Customer and location."""

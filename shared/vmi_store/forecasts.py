@@ -4,7 +4,6 @@ Who writes them has the turn of forecasting at their locations (``vmi_store.turn
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vmi_domain import forecasting
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 
 State = NDArray[np.float32]
 

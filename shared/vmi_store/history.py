@@ -1,7 +1,6 @@
 """What was known of a key at any time: the fold over the rows of the journal that were there by then (F21)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +14,7 @@ from vmi_domain.stock.daily import DayEffect
 from vmi_domain.stock.position import ABSOLUTE, ADDING, NOTHING, Balance, Count, Key, Kind, Movement, Supply, fold
 from vmi_domain.stock.supply import SupplyLine, supply_lines, totals
 from vmi_domain.stock.supply_facts import Fact
+from vmi_domain.values import dataclass
 from vmi_store import archiving, journal, supply
 from vmi_store.journal import JournalLine
 

@@ -1,7 +1,6 @@
 """Which model of the pool each key's forecast goes by, why, and how the spread of forecasts is calibrated."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 import orjson
@@ -10,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.forecasting.selection import Choice, ChosenBy
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 from vmi_store.forecasts import Location
 
 

@@ -1,11 +1,12 @@
 """Purchase order numbers that customers gave out: each is taken by one order, and never again (F13)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

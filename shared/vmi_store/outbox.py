@@ -6,7 +6,6 @@ Rows are found by ``published_at IS NULL``, never by ``sequence > last seen``: s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -17,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts import envelope
+from vmi_domain.values import dataclass
 
 SHARDS: Final = 4
 """As many relays can share the work. What one shard sends at a time is a Kafka transaction, and these are what costs:

@@ -5,12 +5,13 @@ quarter that is old enough leaves as a whole.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain.values import dataclass
 
 QUARTERS_AHEAD: Final = 2
 """So many are made before they begin: a database that nobody looks after for half a year still has its partition."""

@@ -1,7 +1,6 @@
 """Forecasts as they were at their time, and the demand that came after them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -11,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 
 DAYS_AHEAD: Final = 28
 QUANTILES: Final = (0.5, 0.9, 0.95)

@@ -1,7 +1,6 @@
 """Demand plans: every revision as it was stated, and the lines that stand."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -10,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.forecasting.plans import AHEAD, PlanKind, PlanLine
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Who decides from positions locks no row here (``vmi_store.turns``), unless what 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.position import Balance, Key, Supply
+from vmi_domain.values import dataclass
 from vmi_store import columns
 
 LocationKey = tuple[str, str]

@@ -1,7 +1,6 @@
 """Profiles and classes of demand: what they are made of, and as they were last found."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.position import Key
 from vmi_domain.understanding.classes import Held
+from vmi_domain.values import dataclass
 from vmi_store.forecasts import Location
 
 YEAR_1 = date(1, 1, 1)

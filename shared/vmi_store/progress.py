@@ -5,11 +5,12 @@ partition is assigned, before anything is fetched from it, and checked in the tr
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain.values import dataclass
 
 Partition = tuple[str, int]
 """Topic and partition."""

@@ -1,7 +1,6 @@
 """What suppliers say they can send, and who needs of it. A statement's row is the lock of all who share in it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from vmi_domain.replenishment.promising import Statement
 from vmi_domain.replenishment.proposals import BOUND
 from vmi_domain.replenishment.sharing import Claim, Rule
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 
 ANYBODY = ""
 """The customer of a statement that is for whoever has an agreement."""

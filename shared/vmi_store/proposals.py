@@ -4,7 +4,7 @@ Who writes them has the turn of replenishing at their locations (``vmi_store.tur
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -28,6 +28,7 @@ from vmi_domain.replenishment.proposals import (
 )
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply import Stage, SupplyLine
+from vmi_domain.values import dataclass
 from vmi_store import columns, positions
 from vmi_store.positions import PositionRow
 

@@ -2,13 +2,15 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vmi_domain.values import dataclass
 
 NAMESPACE = UUID("6b1c1d0e-6f6d-5b1e-9d55-0f4b4f3f8a01")
 """Ids are derived from the place, so that a record that is delivered again is not kept twice."""

@@ -7,7 +7,6 @@ of the live ones is named with their schema.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import ABSOLUTE, Key
+from vmi_domain.values import dataclass
 from vmi_store import folding, journal, positions, supply
 from vmi_store.catalogue import LocationKey
 from vmi_store.engine import be_patient

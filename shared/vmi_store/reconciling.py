@@ -6,7 +6,6 @@ may hold one row and wait for another: what is not to be had is left for the nex
 """
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -16,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vmi_domain.exceptions.lifecycle import Kind as ExceptionKind
 from vmi_domain.stock.drift import Cause
 from vmi_domain.stock.position import ABSOLUTE, MOVING, Key, Kind
+from vmi_domain.values import dataclass
 from vmi_store import journal
 from vmi_store.journal import JournalLine, OfKeys
 

@@ -6,7 +6,6 @@ in writes there. The live ones are named with their schema.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -16,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.position import Key, Kind
+from vmi_domain.values import dataclass
 from vmi_store.inbox import Identity
 from vmi_store.plans import PlanName
 from vmi_store.rebuilding import Scope

@@ -1,7 +1,6 @@
 """What customers want sent at one order opportunity, whatever is computed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -9,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

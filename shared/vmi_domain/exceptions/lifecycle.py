@@ -1,11 +1,13 @@
 """The life of an exception: opened once, closed by itself when its cause is gone, opened again as a new occurrence."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid5
+
+from vmi_domain.values import dataclass
 
 NAMESPACE: Final = UUID("0d0a8e0e-6e0b-5a58-8f0f-3d1c5a9b7e21")
 """Never changed: every id of an exception and of its messages hangs on it."""

@@ -1,7 +1,7 @@
 """When something is wrong with an item at a location: a table of its states, as a pure function."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -10,6 +10,7 @@ from vmi_domain.exceptions.lifecycle import Kind, Observation, Subject
 from vmi_domain.replenishment.proposals import BOUND, Proposal, Status
 from vmi_domain.stock.position import NOTHING, Key
 from vmi_domain.units import plain
+from vmi_domain.values import dataclass
 
 OF_AN_ITEM: Final = frozenset(
     {

@@ -1,11 +1,12 @@
 """How right forecasts were, by how far ahead they spoke: against what was known when they were made (F40)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 

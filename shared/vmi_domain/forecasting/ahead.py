@@ -5,7 +5,6 @@ shares the distributions, the weekday's shrinkage and the worth of an agreed rat
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,7 @@ from vmi_domain.forecasting.batch import WindowDemand, at_probabilities
 from vmi_domain.forecasting.outlook import DISPERSION, DOUBT, FEWEST_DAYS, MOST_DAYS
 from vmi_domain.forecasting.panel import A_YEAR, Flags, Floats, Panel, Period
 from vmi_domain.forecasting.windows import PROBABILITIES, SMALLEST_FACTOR, VIEWS, Past, Window
+from vmi_domain.values import dataclass
 
 DAYS_OF: Final = {Period.DAY: 1.0, Period.WEEK: 7.0, Period.MONTH: 30.4375}
 

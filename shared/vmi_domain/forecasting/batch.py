@@ -5,7 +5,6 @@ view gets, where its quantiles lie off (boosting, over all series together) and 
 trusted (the latest outcomes, which it has not seen).
 """
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from vmi_domain.forecasting.windows import (
     Past,
     Window,
 )
+from vmi_domain.values import dataclass
 
 ORIGINS: Final = 16
 """Past origins looked at, at most, half a horizon apart."""

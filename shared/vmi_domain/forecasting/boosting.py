@@ -1,6 +1,5 @@
 """Gradient boosting of many quantiles at once: small trees whose leaves carry one figure a probability."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from vmi_domain.forecasting.panel import Floats, Integers
+from vmi_domain.values import dataclass
 
 TREES: Final = 60
 STEP: Final = 0.12

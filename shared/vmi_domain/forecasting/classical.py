@@ -1,7 +1,6 @@
 """Time-series models of the pool: a few figures a series, moved by each period, vectorised over the series."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,6 +9,7 @@ from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting import intermittent
 from vmi_domain.forecasting.intermittent import Intermittent
 from vmi_domain.forecasting.pool import Bucket, Fitted, Floats, Integers, Known, Model
+from vmi_domain.values import dataclass
 
 WEIGHTS: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 """α of simple smoothing: per series that of the least squared error of one step."""

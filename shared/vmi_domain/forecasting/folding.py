@@ -1,7 +1,7 @@
 """Learning the days that are missing, for series that stand at different days and know only their days with demand."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vmi_domain.forecasting.checkpoints import kept_days
 from vmi_domain.forecasting.learning import update
 from vmi_domain.forecasting.state import WEEK, States
+from vmi_domain.values import dataclass
 
 
 def _no_days() -> NDArray[np.int64]:

@@ -1,6 +1,5 @@
 """Which changes of a forecast matter: those that would change what is ordered (F38)."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vmi_domain.forecasting.outlook import usual_demand_over
 from vmi_domain.forecasting.state import States
+from vmi_domain.values import dataclass
 
 MATERIAL_SHARE: Final = 0.05
 """A level matters when it moved by this share of the one that was told."""

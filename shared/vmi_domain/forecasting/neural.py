@@ -1,6 +1,5 @@
 """A small network over all series together, in plain numpy: mean and tail of a horizon's sum from recent windows."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting.pool import Bucket, Fitted, Floats, Known
 from vmi_domain.forecasting.regression import FEWEST_SAMPLES, Windows, lessons
+from vmi_domain.values import dataclass
 
 HIDDEN: Final = 24
 ROUNDS: Final = 20

@@ -1,6 +1,5 @@
 """From a state to the demand of any horizon: mean, spread and distribution, many series at once."""
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -27,6 +26,7 @@ from vmi_domain.forecasting.state import (
     WEEKDAYS_ELSEWHERE,
     States,
 )
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 

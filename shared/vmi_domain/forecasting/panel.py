@@ -1,12 +1,14 @@
 """The history of many series over the same periods, as a batch fit sees it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from enum import Enum
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -6,13 +6,15 @@ time. What was usual before is kept, so that it can be told.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,6 @@ distribution matters more.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Protocol
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmi_domain.distributions import Demand, by_the_data
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

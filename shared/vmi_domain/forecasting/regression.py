@@ -1,6 +1,5 @@
 """Regressions of the pool: a linear one a series for short histories, and one boosted over all series together."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting import boosting
 from vmi_domain.forecasting.pool import Bucket, Fitted, Floats, Integers, Known
+from vmi_domain.values import dataclass
 
 RIDGE: Final = 10.0
 """Periods of history that pull each coefficient, but the level, towards nothing."""

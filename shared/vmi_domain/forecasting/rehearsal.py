@@ -5,7 +5,6 @@ without boosting: light enough to be taken anew at every opportunity.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -17,6 +16,7 @@ from vmi_domain.forecasting.ahead import Ahead, Totals
 from vmi_domain.forecasting.batch import at_probabilities, usual_combination
 from vmi_domain.forecasting.panel import A_YEAR, Flags, Floats, Integers, Panel, Period
 from vmi_domain.forecasting.windows import Past, Window
+from vmi_domain.values import dataclass
 
 WEEK: Final = 7
 EACH_DAY: Final = 28

@@ -1,7 +1,7 @@
 """Which model of the pool a series goes by: a rolling-origin backtest, a champion and its challengers."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -14,6 +14,7 @@ from vmi_domain.forecasting import classical, learning, outlook, state
 from vmi_domain.forecasting.neural import Neural
 from vmi_domain.forecasting.pool import HORIZONS, Bucket, Fitted, Floats, Integers, Known, Model
 from vmi_domain.forecasting.regression import Boosting, Linear
+from vmi_domain.values import dataclass
 
 LIVE: Final = "live"
 """The state that the worker moves by each closed day: the first champion, and what is fallen back to."""

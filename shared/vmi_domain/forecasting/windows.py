@@ -6,7 +6,7 @@ comes as ``factors``; levels are demand per usual period, the sum of demand over
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from vmi_domain.distributions import by_the_data
 from vmi_domain.forecasting.outlook import DISPERSION, DOUBT
 from vmi_domain.forecasting.panel import Flags, Floats, Integers
+from vmi_domain.values import dataclass
 
 PROBABILITIES: Final = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99])
 """Where quantiles are modelled; between them they are interpolated."""

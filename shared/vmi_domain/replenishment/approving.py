@@ -1,12 +1,12 @@
 """Whether a proposal may be accepted by itself, or a person must look at it first (F53)."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 from vmi_domain.replenishment.needs import Expected
 from vmi_domain.units import plain
+from vmi_domain.values import dataclass
 
 
 class Doubt(StrEnum):

@@ -1,11 +1,12 @@
 """A customer's own minimum and maximum beside what the service would set: compared, never overwritten."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from vmi_domain.replenishment.needs import Need, PolicyKind, UnmetDemand
 from vmi_domain.replenishment.sizing import sizes
+from vmi_domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ It is what is added to the log odds of the service target: what is to be aimed a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from vmi_domain.replenishment.rehearsing import Agreed
 from vmi_domain.replenishment.replaying import Floats, Integers, Replayed, World, replay
 from vmi_domain.replenishment.reviewing import Terms
 from vmi_domain.replenishment.sizing import follows_a_target
+from vmi_domain.values import dataclass
 
 SHIFTS: Final = (-1.0, 0.0, 1.0)
 """Log odds that are replayed; between them is interpolated, beyond them nothing is believed."""

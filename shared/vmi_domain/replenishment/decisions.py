@@ -1,7 +1,7 @@
 """How much to propose and why: from position, demand and agreement to a quantity, as a pure function of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -22,6 +22,7 @@ from vmi_domain.replenishment.needs import (
 )
 from vmi_domain.replenishment.quantities import FINEST, NOTHING, Constraint, OrderRules, Sized, to_order
 from vmi_domain.replenishment.sizing import LevelSource, Size, sizes
+from vmi_domain.values import dataclass
 
 __all__ = [
     "Arrival",

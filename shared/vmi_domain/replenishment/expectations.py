@@ -1,7 +1,6 @@
 """What demand is to be expected until orders arrive: from forecasts, or from an agreed rate where there is none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
 
@@ -17,6 +16,7 @@ from vmi_domain.forecasting.state import AGE, AGREED, OBSERVED
 from vmi_domain.replenishment.needs import Basis, Expected, Outlook, PlanNote, PolicyKind, outlooks
 from vmi_domain.replenishment.opportunities import Opportunity, Span, span
 from vmi_domain.replenishment.reviewing import Terms
+from vmi_domain.values import dataclass
 
 _NONE_AGREED: Final = float("nan")
 

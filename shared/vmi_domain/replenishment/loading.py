@@ -4,7 +4,6 @@ Fill is demand of later days that was pulled forward: counted as need it would l
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
@@ -12,6 +11,7 @@ from math import ceil
 from typing import NamedTuple
 
 from vmi_domain.replenishment.quantities import NOTHING
+from vmi_domain.values import dataclass
 
 
 class Sizes(NamedTuple):

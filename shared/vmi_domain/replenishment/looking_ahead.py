@@ -1,7 +1,6 @@
 """What a supplier is to send over a horizon: what is bound, what is proposed, and what is planned after it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -13,6 +12,7 @@ from vmi_domain.replenishment.quantities import FINEST, NOTHING, to_order
 from vmi_domain.replenishment.reviewing import Terms
 from vmi_domain.replenishment.sharing import Source, next_source
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 
 
 class Commitment(StrEnum):

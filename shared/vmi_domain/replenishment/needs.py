@@ -1,7 +1,7 @@
 """All that a quantity depends on: the position, what is on its way, the demand expected, the policy and the rules."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
 from math import exp
@@ -11,6 +11,7 @@ import numpy as np
 
 from vmi_domain.distributions import Demand, Family, by_the_data
 from vmi_domain.replenishment.quantities import NOTHING, OrderRules
+from vmi_domain.values import dataclass
 
 DIGITS: Final = 6
 """Levels, means and deviations are rounded to so many digits *before* they are used, so that what is said is what was

@@ -1,10 +1,11 @@
 """Order opportunities in the site's own days: when to order, when it arrives, until when it must last (S23)."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from vmi_domain.values import dataclass
 
 MONDAY: Final = date(1970, 1, 5)
 """The day from which intervals of days are counted where the agreement names no other."""

@@ -1,12 +1,13 @@
 """A quantity that the customer asks for in the place of the one that was computed (F5)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from vmi_domain.replenishment.proposals import BOUND, Proposal
 from vmi_domain.replenishment.quantities import NOTHING, OrderRules, Sized, to_order
+from vmi_domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

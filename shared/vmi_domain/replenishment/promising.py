@@ -1,10 +1,11 @@
 """What a supplier can promise: its stock, its production to come, and what of it is left for one (F58, F59)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+
+from vmi_domain.values import dataclass
 
 NOTHING = Decimal(0)
 

@@ -1,7 +1,7 @@
 """The life of a proposal: its identity, its versions, who may say what to it, and until when (S25, F51 to F55)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +12,7 @@ from vmi_domain.replenishment.approving import is_the_same_ground
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply import Stage, SupplyLine
+from vmi_domain.values import dataclass
 
 NAMESPACE: Final = UUID("6e1f0f6c-6f0e-5d0b-9d2a-5b7d3a6c1e11")
 """Never changed: every id of a proposal and of its messages hangs on it."""

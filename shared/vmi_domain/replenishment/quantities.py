@@ -1,9 +1,10 @@
 """From what is missing to what can be sent: minimum order, multiple and maximum, in exact decimals (S4, S18)."""
 
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import Final
+
+from vmi_domain.values import dataclass
 
 NOTHING: Final = Decimal(0)
 FINEST: Final = Decimal("0.000001")

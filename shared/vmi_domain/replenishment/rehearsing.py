@@ -5,7 +5,6 @@ goes through ``decide``, a need at a time. Both give the same quantity, which a 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -21,6 +20,7 @@ from vmi_domain.replenishment.policies.landing import Pipeline
 from vmi_domain.replenishment.quantities import OrderRules, Rounding
 from vmi_domain.replenishment.replaying import Flags, Floats, Integers, Stand, in_multiples
 from vmi_domain.replenishment.reviewing import Terms
+from vmi_domain.values import dataclass
 
 _AT_ONCE: Final = {
     sizing.LevelSource.CYCLE_SERVICE,

@@ -2,13 +2,13 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from statistics import fmean, median, stdev
 from uuid import UUID
 
 from vmi_domain.stock.supply_facts import Accepted, Fact, Order, Received, Shipped, current
+from vmi_domain.values import dataclass
 
 DAY = timedelta(days=1)
 ENOUGH = 5

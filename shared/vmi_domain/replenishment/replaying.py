@@ -4,11 +4,12 @@ A period is: receive, order, demand, count. Nothing here knows the future: what 
 ``Orders`` that have been told the periods before it, and those alone.
 """
 
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

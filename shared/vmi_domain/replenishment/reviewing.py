@@ -1,7 +1,7 @@
 """What follows for a key when something happened or time has passed: its proposals settled, decided, re-versioned."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -29,6 +29,7 @@ from vmi_domain.replenishment.steadiness import (
     is_quiet,
 )
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """An agreement on trial: what would have been proposed, against what was really ordered (F80)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.stock.position import Key
+from vmi_domain.values import dataclass
 
 LONGEST_APART = timedelta(days=7)
 """An order belongs to the proposal whose order opportunity is nearest, half their distance away at most, and this."""

@@ -1,13 +1,14 @@
 """Short supply shared out among those who need it (S27, formulas.md §5.10): exact, and the same in any order."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from itertools import groupby
 from math import floor
 from typing import Any, Generic, TypeVar
+
+from vmi_domain.values import dataclass
 
 NOTHING = Decimal(0)
 

@@ -1,7 +1,7 @@
 """From needs to levels: which formula a policy asks for, and one array computation a formula."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from math import ceil
@@ -35,6 +35,7 @@ from vmi_domain.replenishment.policies.cycles import Cycles
 from vmi_domain.replenishment.policies.grids import cell_chances
 from vmi_domain.replenishment.policies.spreads import Spread
 from vmi_domain.replenishment.quantities import Rounding
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 

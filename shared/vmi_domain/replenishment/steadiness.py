@@ -5,13 +5,14 @@ cost more than the units are worth. (Change costs and freezing cure nervousness 
 Blackburn, Kropp and Millen on rolling horizons.)
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from vmi_domain.replenishment.needs import Need
 from vmi_domain.replenishment.proposals import Proposal, Status
 from vmi_domain.replenishment.quantities import NOTHING, OrderRules, to_order
+from vmi_domain.values import dataclass
 
 DAY = timedelta(days=1)
 

@@ -1,7 +1,7 @@
 """What a planner asks about a quantity: how long it lasts, what one pack more would do, what else to do (F56)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from math import sqrt
@@ -14,6 +14,7 @@ from vmi_domain.replenishment.needs import Basis, Expected
 from vmi_domain.replenishment.sizing import demand_of
 from vmi_domain.stock.supply import Stage, SupplyLine
 from vmi_domain.units import plain
+from vmi_domain.values import dataclass
 
 DAY: Final = timedelta(days=1)
 LONGEST: Final = 3650.0

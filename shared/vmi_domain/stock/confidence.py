@@ -4,10 +4,11 @@ Most records of stores are wrong ([IRI]: 65 % of 370,000), and VMI suffers more 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from math import exp
 from typing import Final
+
+from vmi_domain.values import dataclass
 
 PRIOR_ERRORS: Final = 1.0
 PRIOR_DAYS: Final = 180.0

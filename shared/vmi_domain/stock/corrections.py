@@ -1,8 +1,9 @@
 """Which documents stand when some take the place of others, or take them back (S7)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from vmi_domain.values import dataclass
 
 Name = bytes
 """Of a document, in whatever revision: the same for all who speak of it."""

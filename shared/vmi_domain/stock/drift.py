@@ -1,13 +1,13 @@
 """What a count finds that the facts did not say: drift, against the count before and what moved since (F22)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 from vmi_domain.stock.position import NOTHING, Count, Kind, Movement
+from vmi_domain.values import dataclass
 
 LEAST_TOLERANCE: Final = Decimal(2)
 """Base units, where a share is tolerated: of three units one is no drift worth a person's time."""

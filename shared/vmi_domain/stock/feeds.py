@@ -1,9 +1,10 @@
 """Whether a customer's feed of documents is alive: a dead one looks like no demand, or like a full shelf (F12)."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from vmi_domain.values import dataclass
 
 GRACE: Final = timedelta(hours=1)
 """After the agreed cadence: documents are some minutes late on most days."""

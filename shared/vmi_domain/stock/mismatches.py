@@ -1,11 +1,11 @@
 """Receipts that differ from what was shipped or ordered (S10, F65)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 
 from vmi_domain.stock.position import NOTHING
 from vmi_domain.stock.supply_facts import Fact, Order, Received, Shipped, current
+from vmi_domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """What stands at a location of one item: facts, the fold over them, and the quantities by their names (S1, S5, S11)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
+
+from vmi_domain.values import dataclass
 
 NOTHING: Final = Decimal(0)
 NO_ID: Final = UUID(int=0)

@@ -1,7 +1,7 @@
 """Supply on its way to one key: each unit in one stage, whatever the order in which documents arrived (S10 to S12)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from vmi_domain.stock.position import NOTHING, Supply
 from vmi_domain.stock.supply_facts import Accepted, Entry, Fact, Order, Received, Shipped, current, in_order
+from vmi_domain.values import dataclass
 
 
 class Stage(StrEnum):

@@ -1,7 +1,6 @@
 """Documents about supply to one key, and what of them stands: last revisions, in the order in which they happened."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
@@ -9,6 +8,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from vmi_domain.stock.position import NO_ID, NOTHING
+from vmi_domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

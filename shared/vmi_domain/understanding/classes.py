@@ -1,11 +1,12 @@
 """Classes of items and customers: conventions that choose targets and methods, with a memory so that none flaps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 

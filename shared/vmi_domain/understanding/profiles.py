@@ -1,7 +1,6 @@
 """What a demand is like: how often, how much, when, how regularly, and where it is going."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vmi_domain.understanding import classes
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 

@@ -1,12 +1,12 @@
 """Between two arrivals: the demand of an order's cycle, and how its parts follow from the two outlooks there are."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vmi_domain.distributions import Demand, Family, by_the_data
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 

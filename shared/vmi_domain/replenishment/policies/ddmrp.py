@@ -1,12 +1,13 @@
 """DDMRP buffers: zones, net flow and its trigger, and what the stock on hand alerts to (formulas.md 5.6)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 

@@ -1,7 +1,6 @@
 """From the stock as it is: what will stand there when an order lands, and how much it should bring; demand is lost."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,6 +11,7 @@ from vmi_domain.distributions import Demand, Family, by_the_data
 from vmi_domain.replenishment.policies.cycles import Cycles
 from vmi_domain.replenishment.policies.grids import cell_chances, first_from_zero, grid_cdf, grids, over_spread
 from vmi_domain.replenishment.policies.spreads import Spread
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

@@ -1,6 +1,5 @@
 """Reorder points: (s, Q) and (s, S), reviewed at every opportunity; where they leave the position, what is optimal."""
 
-from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
@@ -11,6 +10,7 @@ from vmi_domain.distributions import Demand, Family
 from vmi_domain.replenishment.policies.cycles import Cycles, averaged
 from vmi_domain.replenishment.policies.grids import cell_chances
 from vmi_domain.replenishment.policies.spreads import Spread
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 

@@ -1,9 +1,9 @@
 """How far positions lie above a level after ordering: whole packs and fixed quantities carry them there."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
+
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 

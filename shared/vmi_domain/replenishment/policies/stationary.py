@@ -10,7 +10,7 @@ The chain says by what factor the truth differs from it. The factor changes litt
 so that a few dozen steps about the sales that do occur give it, and the closed form gives the level to the unit.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -30,6 +30,7 @@ from vmi_domain.replenishment.policies.grids import (
     window_chances,
 )
 from vmi_domain.replenishment.policies.spreads import Spread, no_spread
+from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
