@@ -33,14 +33,14 @@ async def admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.start()
     except (KafkaConnectionError, OSError) as error:
         await client.close()
-        raise BrokerUnreachable(await _why_not(kafka, error)) from None
+        raise BrokerUnreachable(await why_not(kafka, error)) from None
     try:
         yield client
     finally:
         await client.close()
 
 
-async def _why_not(kafka: KafkaSettings, error: Exception) -> str:
+async def why_not(kafka: KafkaSettings, error: Exception) -> str:
     """Return why no client comes to the broker, and what to do; a client itself says no more than that it does not."""
     arguments = kafka_client.arguments(kafka)
     address = arguments.pop("bootstrap_servers")
@@ -127,7 +127,7 @@ async def end_offsets(kafka: KafkaSettings, topics: Sequence[str]) -> dict[tuple
         ]
         ends = await consumer.end_offsets(partitions)
     except (KafkaError, OSError) as error:
-        raise BrokerUnreachable(await _why_not(kafka, error)) from None
+        raise BrokerUnreachable(await why_not(kafka, error)) from None
     finally:
         await consumer.stop()
     return {(partition.topic, partition.partition): end for partition, end in ends.items()}

@@ -157,14 +157,15 @@ async def watched(kafka: KafkaSettings, engine: AsyncEngine, workers: Iterable[W
     found = await broker.partitions_and_config(kafka, followed)
     partitions = {name: count for name, (count, _) in sorted(found.items())}
     async with (
-        _started(kafka, "read_committed") as consumer,
-        _started(kafka, "read_uncommitted") as uncommitted,
+        reader(kafka) as consumer,
+        reader(kafka, "read_uncommitted") as uncommitted,
     ):
         yield Pipeline(consumer, uncommitted, engine, cluster_id, follows, partitions)
 
 
 @asynccontextmanager
-async def _started(kafka: KafkaSettings, isolation_level: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def reader(kafka: KafkaSettings, isolation_level: str = "read_committed") -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a started consumer that belongs to no group, or raise BrokerUnreachable."""
     consumer = AIOKafkaConsumer(
         **kafka_client.arguments(kafka),
         client_id="vmi-pipeline",
@@ -177,7 +178,7 @@ async def _started(kafka: KafkaSettings, isolation_level: str) -> AsyncIterator[
         await consumer.start()
     except (KafkaError, OSError) as error:
         await consumer.stop()
-        raise broker.BrokerUnreachable(f"no Kafka answers at {kafka.bootstrap_servers} ({error})") from None
+        raise broker.BrokerUnreachable(await broker.why_not(kafka, error)) from None
     try:
         yield consumer
     finally:

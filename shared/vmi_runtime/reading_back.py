@@ -89,7 +89,7 @@ async def kept(
             begins = await consumer.beginning_offsets(partitions)
             ends = await consumer.end_offsets(partitions)
         except (KafkaError, OSError) as error:
-            raise BrokerUnreachable(f"no Kafka answers at {kafka.bootstrap_servers} ({error})") from None
+            raise BrokerUnreachable(await broker.why_not(kafka, error)) from None
         yield Kept(
             consumer, begins, {tp: min(end, no_further.get((tp.topic, tp.partition), end)) for tp, end in ends.items()}
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from subprocess import run
 from sys import executable
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts import topics, writing
 from vmi_contracts.internal import PositionsChanged
-from vmi_runtime import broker, kafka_client
+from vmi_runtime import broker, kafka_client, pipeline, reading_back
 from vmi_runtime.settings import KafkaSettings
 from vmi_testing import builders, servers
 from vmi_testing.processes import started
@@ -108,3 +109,18 @@ def test_who_may_not_log_in_is_told_why_in_a_line(
     assert because in said.stderr
     assert "Traceback" not in said.stderr
     assert "guessed" not in said.stderr
+
+
+async def test_whoever_asks_the_broker_is_told_the_same_of_a_login_that_it_refuses(secured: Secured) -> None:
+    wrong = login(secured, "SCRAM-SHA-512").model_copy(update={"password": SecretStr("guessed")})
+
+    async def told(look: AbstractAsyncContextManager[object]) -> str:
+        with pytest.raises(broker.BrokerUnreachable) as refused:
+            async with look:
+                pass
+        return str(refused.value)
+
+    looks = (broker.admin(wrong), reading_back.kept(wrong, [topics.SALES.name], {}), pipeline.reader(wrong))
+    said = {await told(look) for look in looks}
+    assert len(said) == 1
+    assert "does not know the user 'vmi'" in said.pop()
