@@ -7,6 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from vmi_store import codecs
+
 Connection = AsyncConnection
 """An open transaction, for services to hand on: they hold no SQL of their own."""
 
@@ -42,9 +44,12 @@ def create(
     else:
         arguments["prepared_statement_cache_size"] = 0
         arguments["prepared_statement_name_func"] = lambda: f"vmi_{uuid4().hex}"
-    return create_async_engine(
+    engine = create_async_engine(
         url, pool_size=pool_size, max_overflow=0, pool_timeout=30, hide_parameters=True, connect_args=arguments
     )
+    if statement_cache:
+        codecs.teach(engine)
+    return engine
 
 
 async def reach(engine: AsyncEngine) -> None:
