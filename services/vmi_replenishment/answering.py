@@ -192,29 +192,30 @@ async def _settled(
     after: dict[ProposalName, Proposal] = {}
     refused = []
     for word in words:
-        key = keys.get(word.proposal)
-        if key is None or key.location_id != word.source.document.location_id:
-            refused.append(word.refused("unknown_proposal", f"no proposal {word.answer.proposal_id} for this location"))
-            continue
-        offer = offers.get((*word.proposal, word.answer.version))
-        if offer is None or not offer.is_open_to_answers:
-            detail = f"version {word.answer.version} of proposal {word.answer.proposal_id} offered nothing"
-            refused.append(word.refused("unknown_version", detail))
-            continue
-        standing = before.setdefault(word.proposal, offer.proposal)
-        moment = now.get(key[:2], word.answered.answered_at)
         try:
-            _require_another_party(word, offer)
-            after[word.proposal] = life.answered(after.get(word.proposal, standing), answer_of(word, offer), moment)
+            offer, answer = put(word, keys, offers)
+            standing = before.setdefault(word.proposal, offer.proposal)
+            moment = now.get(offer.proposal.key[:2], word.answered.answered_at)
+            after[word.proposal] = life.answered(after.get(word.proposal, standing), answer, moment)
         except IllegalStep as error:
             refused.append(word.refused(error.reason, str(error)))
     return [(before[name], one) for name, one in after.items() if one != before[name]], refused
 
 
-def _require_another_party(word: Word, offer: Offer) -> None:
-    """Raise ``IllegalStep`` where a party accepts its own counter-proposal."""
-    if word.answer.answer is Spoken.ACCEPT and offer.countered_by == word.answered.party:
+def put(
+    word: Word, keys: Mapping[ProposalName, Key], offers: Mapping[tuple[str, UUID, int], Offer]
+) -> tuple[Offer, Answer]:
+    """Return the version that a word answers and what it says, or raise ``IllegalStep``: who gives it may not, or there
+    is no such offer."""
+    line, key = word.answer, keys.get(word.proposal)
+    if key is None or key.location_id != word.source.document.location_id:
+        raise IllegalStep("unknown_proposal", f"no proposal {line.proposal_id} for this location")
+    offer = offers.get((*word.proposal, line.version))
+    if offer is None or not offer.is_open_to_answers:
+        raise IllegalStep("unknown_version", f"version {line.version} of proposal {line.proposal_id} offered nothing")
+    if line.answer is Spoken.ACCEPT and offer.countered_by == word.answered.party:
         raise IllegalStep("own_counter", "it is the other party that accepts a counter-proposal")
+    return offer, answer_of(word, offer)
 
 
 def answer_of(word: Word, offer: Offer) -> Answer:
