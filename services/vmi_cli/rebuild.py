@@ -142,8 +142,8 @@ def _show_restored(restored: Restored, dry_run: bool) -> None:
         return
     done = "nothing was changed" if dry_run else "they are back"
     out.print(
-        f"{restored.versions:,} versions of proposals and {restored.documents:,} answers, requests and order numbers "
-        f"were missing; {done}"
+        f"{restored.versions:,} versions of proposals, {restored.documents:,} answers, requests and order numbers and "
+        f"{restored.refused:,} refused words were missing; {done}"
     )
 
 

@@ -1,10 +1,11 @@
 """Proposals and what was said to them, made anew from the topics: a lost decision is restored, never made again."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from vmi_contracts import envelope, topics
 from vmi_contracts.envelope import UnreadableEnvelope
 from vmi_contracts.inbound import AnswerLine
 from vmi_contracts.outbound import ProposalLine, ProposalsIssued
+from vmi_domain.replenishment.hearing import Told, refusals
 from vmi_domain.replenishment.proposals import (
     BY_AGREEMENT,
     BY_ORDER,
@@ -27,17 +29,18 @@ from vmi_domain.replenishment.proposals import (
 )
 from vmi_domain.stock.position import Key
 from vmi_domain.values import dataclass
-from vmi_replenishment.answering import ProposalName, answer_of, keep_requests, new_documents, words_of
+from vmi_replenishment.answering import ProposalName, Word, keep_requests, new_documents, put, words_of
 from vmi_replenishment.reading import Heard, read_answers
 from vmi_replenishment.reconsidering import acceptances
 from vmi_runtime import reading_back
 from vmi_runtime.clock import Clock
 from vmi_runtime.settings import KafkaSettings
-from vmi_runtime.worker import Record, Transaction
-from vmi_store import due, order_numbers, proposals, supply, turns
+from vmi_runtime.worker import Record, Transaction, recorded_at
+from vmi_store import due, order_numbers, proposals, quarantine, supply, turns
 from vmi_store.engine import Engine
 from vmi_store.order_numbers import Taken
-from vmi_store.proposals import Version
+from vmi_store.proposals import Offer, Version
+from vmi_store.quarantine import Rejected
 from vmi_store.rebuilding import Scope
 from vmi_store.turns import Work
 
@@ -55,16 +58,32 @@ class Restored:
     """Of proposals."""
     documents: int = 0
     """Answers, requests and order numbers; also those of which a word was refused."""
+    refused: int = 0
+    """Words in quarantine, and what there cannot be read."""
 
     @property
     def is_same(self) -> bool:
-        return not self.versions and not self.documents
+        return not self.versions and not self.documents and not self.refused
+
+
+@dataclass(slots=True)
+class Words:
+    """What came of words that were read again."""
+
+    documents: int = 0
+    """Those that nobody had."""
+    refused: dict[UUID, Rejected] = field(default_factory=dict)
+    """By the line's name (one that is delivered twice is refused once), or the record's where it is all of it."""
+    open_to_doubt: set[ProposalName] = field(default_factory=set)
+    """Proposals that do not stand as one of the words on them left them: it was refused, or another went before it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Issued:
     """A version of a proposal as it was issued, and the order number it was issued with."""
 
+    at: datetime
+    """When it was appended to its topic."""
     version: Version
     countered_by: str
     taken: Taken | None
@@ -79,7 +98,8 @@ async def restore(
 
     ``no_further``: of answers, what the worker has before it is left to it. What is there stays. What was accepted is
     a fact again; the supply of its keys is to be folded anew afterwards. Agreements on trial told their proposals to
-    nobody: those stay lost. With ``dry_run`` nothing is changed.
+    nobody: those stay lost. What was refused is in quarantine again, for the reason it was refused for. With
+    ``dry_run`` nothing is changed, and while versions are missing nobody can tell which answers were refused.
     """
     done = Restored()
     async with reading_back.kept(kafka, [topics.PROPOSALS.name], {}) as kept:
@@ -90,15 +110,36 @@ async def restore(
                     await (connection.rollback() if dry_run else connection.commit())
     if scope.location_id is not None:
         return done
+    refused: set[UUID] = set()
+    open_to_doubt: set[ProposalName] = set()
+    judges = not (dry_run and done.versions)
     async with reading_back.kept(kafka, [topics.PROPOSAL_ANSWERS.name], no_further) as kept:
         async for records, _ in kept.batches():
-            heard = read_answers(records).documents
-            wanted = [one for one in heard if scope.customer_id in (None, one.document.customer_id)]
+            answers = read_answers(records)
+            unreadable = [one for one in answers.rejected if scope.customer_id in (None, one.customer_id)]
+            done.refused += await _put_aside(engine, unreadable, dry_run=dry_run)
+            wanted = [one for one in answers.documents if scope.customer_id in (None, one.document.customer_id)]
             for documents in _some_at_once(wanted):
                 async with engine.connect() as connection:
-                    done.documents += await restore_words(documents, Transaction(connection, Clock()))
+                    words = await restore_words(documents, Transaction(connection, Clock()))
                     await (connection.rollback() if dry_run else connection.commit())
+                done.documents += words.documents
+                if judges:
+                    new = [one for name, one in words.refused.items() if name not in refused]
+                    done.refused += await _put_aside(engine, new, dry_run=dry_run)
+                    refused |= words.refused.keys()
+                    open_to_doubt |= words.open_to_doubt
+    for again in await _refused(engine, kafka, no_further, open_to_doubt) if open_to_doubt else ():
+        done.refused += await _put_aside(engine, again, dry_run=dry_run)
     return done
+
+
+async def _put_aside(engine: Engine, refused: Sequence[Rejected], *, dry_run: bool) -> int:
+    """Return how many of what was refused are not in quarantine, and, unless ``dry_run``, keep them there."""
+    async with engine.connect() as connection:
+        added = await quarantine.add(connection, refused)
+        await (connection.rollback() if dry_run else connection.commit())
+    return added
 
 
 T = TypeVar("T")
@@ -109,7 +150,7 @@ def _some_at_once(all_of_them: Sequence[T]) -> Iterator[Sequence[T]]:
         yield all_of_them[first : first + AT_ONCE]
 
 
-def read_proposals(records: Sequence[Record], scope: Scope) -> list[Told]:
+def read_proposals(records: Sequence[Record], scope: Scope) -> list[Issued]:
     """Return the versions of proposals that records of ours tell, of a scope."""
     found = []
     for record in records:
@@ -120,11 +161,12 @@ def read_proposals(records: Sequence[Record], scope: Scope) -> list[Told]:
             continue  # not of ours, or of a version that had other words: it stays in the topic
         if scope.holds(document.customer_id, document.location_id):
             lines = [line for line in document.lines if scope.item_id in (None, line.item_id)]
-            found += [told for line in lines if (told := _told(document, line)) is not None]
+            at = recorded_at(record)
+            found += [issued for line in lines if (issued := _issued(at, document, line)) is not None]
     return found
 
 
-def _told(document: ProposalsIssued, line: ProposalLine) -> Told | None:
+def _issued(at: datetime, document: ProposalsIssued, line: ProposalLine) -> Issued | None:
     key = Key(document.customer_id, document.location_id, line.item_id)
     names = (proposal_id(key, document.supplier_id, line.order_at, part) for part in range(1, MOST_PARTS))
     part = next((part for part, name in enumerate(names, 1) if name == line.proposal_id), None)
@@ -153,7 +195,7 @@ def _told(document: ProposalsIssued, line: ProposalLine) -> Told | None:
     outcome = line.explanation.get("outcome", {})
     proposal = replace(proposal, answer=_in_a_partys_place(proposal, outcome))
     version = Version(proposal, line.reason, orjson.dumps(dict(line.explanation)))
-    return Told(version, line.countered_by or "", taken, answers="by" in outcome)
+    return Issued(at, version, line.countered_by or "", taken, answers="by" in outcome)
 
 
 def _in_a_partys_place(proposal: Proposal, outcome: Mapping[str, Any]) -> Answer | None:
@@ -164,7 +206,7 @@ def _in_a_partys_place(proposal: Proposal, outcome: Mapping[str, Any]) -> Answer
     return acceptance(before, Decimal(outcome["offered"]), outcome["by"], proposal.issued_at)
 
 
-async def restore_versions(told: Sequence[Told], transaction: Transaction) -> int:
+async def restore_versions(told: Sequence[Issued], transaction: Transaction) -> int:
     """Restore the versions that are missing, and what was accepted by them; return how many there were."""
     connection = transaction.connection
     await turns.take(connection, Work.REPLENISHING, {one.version.proposal.key[:2] for one in told})
@@ -180,33 +222,94 @@ async def restore_versions(told: Sequence[Told], transaction: Transaction) -> in
     return len(missing)
 
 
-async def restore_words(documents: Sequence[Heard], transaction: Transaction) -> int:
-    """Take documents in that nobody has; return how many. An answer stands where its proposal shows that it counted."""
+async def restore_words(documents: Sequence[Heard], transaction: Transaction) -> Words:
+    """Take documents in that nobody has. An answer stands where its proposal shows that it counted."""
     connection = transaction.connection
-    new, _ = await new_documents(documents, transaction)
-    words = [word for document in new for word in words_of(document)]
+    new, conflicting = await new_documents(documents, transaction)
+    found = Words(len(new), {one.record_id: one for one in conflicting})
+    words = [word for one in documents if _record_id(one) not in found.refused for word in words_of(one)]
     answers = [word for word in words if isinstance(word.line, AnswerLine)]
     keys = await proposals.keys_of(connection, sorted({word.proposal for word in answers})) if answers else {}
     await turns.take(connection, Work.REPLENISHING, {key[:2] for key in keys.values()})
-    await keep_requests(words, transaction)
+    fresh = {id(one) for one in new}
+    await keep_requests([word for word in words if id(word.source) in fresh], transaction)
     offers = await proposals.offers(
         connection, sorted({(*word.proposal, word.answer.version) for word in answers if word.proposal in keys})
     )
     bound = await proposals.last_bound(connection, sorted(keys))
     standing: dict[ProposalName, Proposal] = {}
     for word in answers:
-        offer = offers.get((*word.proposal, word.answer.version))
-        if offer is None or not offer.is_open_to_answers:
+        try:
+            offer, answer = put(word, keys, offers)
+        except IllegalStep as error:
+            found.refused.setdefault(word.source.line_name(word.number), word.refused(error.reason, str(error)))
             continue
         proposal = standing.get(word.proposal, offer.proposal)
-        try:
-            answer = answer_of(word, offer)
-        except IllegalStep:
-            continue
-        if _counted(proposal, answer, bound.get(word.proposal)):
+        if id(word.source) in fresh and _counted(proposal, answer, bound.get(word.proposal)):
             standing[word.proposal] = replace(proposal, answer=answer)
+        elif proposal.answer is None or proposal.answer.answer_id != answer.answer_id:
+            found.open_to_doubt.add(word.proposal)
     await proposals.keep(connection, list(standing.values()))
-    return len(new)
+    return found
+
+
+def _record_id(heard: Heard) -> UUID:
+    record = heard.record
+    return quarantine.record_id(record.topic, record.partition, record.offset, recorded_at(record))
+
+
+async def _refused(
+    engine: Engine, kafka: KafkaSettings, no_further: Mapping[tuple[str, int], int], names: Set[ProposalName]
+) -> list[list[Rejected]]:
+    """Return the words on some proposals that were refused, by the proposals as they stood when that was said."""
+    said: dict[ProposalName, list[Word]] = {name: [] for name in names}
+    async with reading_back.kept(kafka, [topics.PROPOSAL_ANSWERS.name], no_further) as kept:
+        async for records, _ in kept.batches():
+            for word in (word for one in read_answers(records).documents for word in words_of(one)):
+                if isinstance(word.line, AnswerLine) and word.proposal in names:
+                    said[word.proposal].append(word)
+    history: dict[ProposalName, dict[int, Told]] = {name: {} for name in names}
+    places = {word.source.document.key.encode() for words in said.values() for word in words}
+    async with reading_back.kept(kafka, [topics.PROPOSALS.name], {}) as kept:
+        async for records, _ in kept.batches():
+            for issued in read_proposals([one for one in records if one.key in places], Scope()):
+                proposal = issued.version.proposal
+                if (versions := history.get((proposal.key.customer_id, proposal.proposal_id))) is not None:
+                    versions.setdefault(proposal.version, Told(issued.at, proposal, issued.countered_by))
+    found = []
+    for some in _some_at_once(sorted(names)):
+        async with engine.connect() as connection:
+            words = [word for name in some for word in said[name]]
+            versions_named = sorted({(*word.proposal, word.answer.version) for word in words})
+            keys = await proposals.keys_of(connection, some)
+            offers = await proposals.offers(connection, versions_named)
+        found.append([one for name in some for one in _of_one(said[name], history[name], keys, offers)])
+    return found
+
+
+def _of_one(
+    words: Sequence[Word],
+    history: Mapping[int, Told],
+    keys: Mapping[ProposalName, Key],
+    offers: Mapping[tuple[str, UUID, int], Offer],
+) -> list[Rejected]:
+    """Return the words on one proposal that were refused by how it stood."""
+    answers: dict[UUID, tuple[Word, Answer]] = {}
+    for word in words:
+        try:
+            answer = put(word, keys, offers)[1]
+        except IllegalStep:
+            continue  # whatever it stood
+        answers.setdefault(answer.answer_id, (word, answer))  # a word that is delivered twice is one
+    if not history or not answers:
+        return []
+    versions = [history[version] for version in sorted(history)]
+    said = [(recorded_at(word.source.record), answer) for word, answer in answers.values()]
+    return [
+        word.refused(refusal.reason, str(refusal))
+        for (word, _), refusal in zip(answers.values(), refusals(versions, said), strict=True)
+        if refusal is not None
+    ]
 
 
 def _counted(proposal: Proposal, answer: Answer, bound: tuple[Decimal, datetime] | None) -> bool:

@@ -116,10 +116,11 @@ class Selection:
 EVERYTHING = Selection()
 
 
-async def add(connection: AsyncConnection, rejected: Sequence[Rejected]) -> None:
-    """Keep what was rejected. What is there already (the record was delivered again) stays as it is."""
+async def add(connection: AsyncConnection, rejected: Sequence[Rejected]) -> int:
+    """Keep what was rejected. What is there already (the record was delivered again) stays as it is; return how much
+    was not."""
     if not rejected:
-        return
+        return 0
     distinct = {one.id: one for one in rejected}
     records = {one.record_id: one for one in rejected}
     await connection.execute(
@@ -132,7 +133,7 @@ async def add(connection: AsyncConnection, rejected: Sequence[Rejected]) -> None
         },
     )
     ordered = [distinct[id_] for id_ in sorted(distinct)]
-    await connection.execute(
+    added = await connection.execute(
         _ADD,
         {
             "ids": sorted(distinct),
@@ -146,6 +147,7 @@ async def add(connection: AsyncConnection, rejected: Sequence[Rejected]) -> None
             **_reasons(ordered),
         },
     )
+    return added.rowcount
 
 
 def _reasons(rejected: Sequence[Rejected]) -> dict[str, object]:

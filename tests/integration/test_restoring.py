@@ -86,7 +86,13 @@ async def told(busy: Store) -> Sequence[Any]:
     headers = {"ce_specversion": "1.0", "ce_id": "x", "ce_source": "vmi", "ce_type": ProposalsIssued.message_type}
     written = [(name, value.encode()) for name, value in headers.items()]
     return [
-        record(place, topic=topics.PROPOSALS.name, value=one.model_dump_json().encode(), headers=written)
+        record(
+            place,
+            topic=topics.PROPOSALS.name,
+            key=one.key.encode(),
+            value=one.model_dump_json().encode(),
+            headers=written,
+        )
         for place, one in enumerate(documents)
     ]
 
@@ -98,7 +104,7 @@ async def published(busy: Store, kafka: str) -> KafkaSettings:
     await broker.create_topics(settings, topics.ALL)
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
         for one in await told(busy):
-            await producer.send_and_wait(one.topic, one.value, headers=one.headers)
+            await producer.send_and_wait(one.topic, one.value, key=one.key, headers=one.headers)
         for heard in busy.worker.heard:
             await producer.send_and_wait(
                 topics.PROPOSAL_ANSWERS.name, heard.record.value, headers=list(heard.record.headers)
@@ -107,12 +113,13 @@ async def published(busy: Store, kafka: str) -> KafkaSettings:
 
 
 async def restored(busy: Store) -> tuple[int, int]:
+    """Return how many versions and documents were missing."""
     assert isinstance(busy.worker, Listening)
     async with busy.engine.begin() as connection:
         transaction = Transaction(connection, EVENTS)
         versions = await restore_versions(read_proposals(await told(busy), Scope(busy.customer)), transaction)
     async with busy.engine.begin() as connection:
-        return versions, await restore_words(busy.worker.heard, Transaction(connection, EVENTS))
+        return versions, (await restore_words(busy.worker.heard, Transaction(connection, EVENTS))).documents
 
 
 async def test_nothing_is_missing_where_nothing_was_lost(busy: Store) -> None:
@@ -201,3 +208,93 @@ async def test_who_accepted_is_known_again_also_where_no_party_spoke_or_the_orde
     issued = len([line for document in await store.documents_issued() for line in document.lines])
     await store.hears("milk", "bread", "oil", "rice", "salt", worker=Replenishment())
     assert len([line for document in await store.documents_issued() for line in document.lines]) == issued
+
+
+class Wire:
+    """The topics of a store, to which everything goes in the order in which it happened."""
+
+    def __init__(self, store: Store, kafka: str) -> None:  # noqa: F811
+        self.store = store
+        self.worker = store.worker = Listening()
+        self.settings = KafkaSettings(bootstrap_servers=kafka, replication_factor=1)
+        self.told = self.heard = 0
+
+    async def catches_up(self) -> None:
+        proposals = (await told(self.store))[self.told :]
+        said = [one.record for one in self.worker.heard[self.heard :]]
+        async with AIOKafkaProducer(bootstrap_servers=self.settings.bootstrap_servers) as producer:
+            for one in said:
+                headers = list(one.headers)
+                await producer.send_and_wait(topics.PROPOSAL_ANSWERS.name, one.value, key=b"k", headers=headers)
+            for one in proposals:
+                await producer.send_and_wait(one.topic, one.value, key=one.key, headers=one.headers)
+        self.told, self.heard = self.told + len(proposals), len(self.worker.heard)
+
+
+async def refused_words(store: Store) -> list[tuple[str, str, int | None]]:  # noqa: F811
+    async with store.engine.connect() as connection:
+        rows = await connection.execute(
+            text("SELECT reason, detail, line FROM quarantine WHERE customer_id = :customer ORDER BY 1, 2, 3"),
+            {"customer": store.customer},
+        )
+        return [tuple(row) for row in rows]
+
+
+async def test_words_that_were_refused_are_in_quarantine_again_for_the_same_reasons(
+    store: Store,  # noqa: F811
+    kafka: str,
+) -> None:
+    wire = Wire(store, kafka)
+    await broker.create_topics(wire.settings, topics.ALL)
+    for item in ("milk", "bread", "oil"):
+        await store.agrees(item, **BAND)
+        await store.holds(30, item)
+    await store.hears("milk", "bread", "oil")
+    await wire.catches_up()
+    milk, bread, oil = [await store.latest(item) for item in ("milk", "bread", "oil")]
+    order = Ordered("PO-1", Decimal(70), NOON, milk.proposal_id, fact_id=UUID(int=1))
+    changed = {**accept(milk), "answer": "change", "quantity": "40"}
+    await store.answers(accept(milk), at=NOON + HOUR, message_id=f"first {store.customer}")
+    await wire.catches_up()
+    await store.answers(changed, {**accept(oil), "version": 7}, at=NOON)  # said before, told after; and of no version
+    await wire.catches_up()
+    await store.documents(order)
+    await store.hears("milk")
+    await wire.catches_up()
+    await store.answers(changed, at=NOON + 2 * HOUR)
+    await wire.catches_up()
+    await store.documents(replace(order, quantity=Decimal(0), revision=1, fact_id=UUID(int=2)))
+    await store.hears("milk")
+    await wire.catches_up()
+    await store.answers({**accept(bread), "answer": "counter", "quantity": "40"})
+    await wire.catches_up()
+    await store.answers(accept(await store.latest("bread")))
+    await store.answers(accept(bread), {**accept(oil), "proposal_id": UUID(int=9)}, party="customer")
+    await store.answers(accept(oil), at=NOON + HOUR, message_id=f"first {store.customer}")  # other contents, one name
+    lines = [{"proposal_id": str(oil.proposal_id), "version": 1, "answer": "perhaps"}, {**accept(oil), "version": 8}]
+    await store.says("proposal-answered", answered_at=NOON, lines=lines)
+    await wire.catches_up()
+    before = await refused_words(store)
+    assert [reason for reason, _, _ in before] == [
+        "already_answered",
+        "conflict",
+        "invalid",
+        "own_counter",
+        "proposal_ordered",
+        "unknown_proposal",
+        "unknown_version",
+        "unknown_version",
+    ]
+
+    async def comes_back(*tables: str) -> None:
+        async with store.engine.begin() as connection:
+            for table in tables:
+                statement = text(f"DELETE FROM {table} WHERE customer_id = :customer")
+                await connection.execute(statement, {"customer": store.customer})
+        found = await restore(store.engine, wire.settings, {}, Scope(store.customer), dry_run=False)
+        assert found.refused == len(before)
+        assert await refused_words(store) == before
+        assert (await restore(store.engine, wire.settings, {}, Scope(store.customer), dry_run=True)).is_same
+
+    await comes_back("quarantine")
+    await comes_back("quarantine", *TABLES, "supply_line", "replenishment_due")

@@ -10,9 +10,12 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from vmi_domain.replenishment.decisions import Policy, PolicyKind, Position
+from vmi_domain.replenishment.hearing import Told, refusals
 from vmi_domain.replenishment.opportunities import Calendar, next_opportunity
 from vmi_domain.replenishment.proposals import (
     BOUND,
+    BY_AGREEMENT,
+    BY_ORDER,
     STEPS,
     TERMINAL,
     Answer,
@@ -51,6 +54,15 @@ class LifeOfProposals(RuleBasedStateMachine):
         self.held_because: HeldBecause | None = None
         self.histories: dict[UUID, list[Proposal]] = {}
         self.progress: dict[UUID, Progress] = {}
+        self.appended = self.now
+        self.told: dict[UUID, list[Told]] = {}
+        self.words: dict[UUID, list[tuple[datetime, Answer]]] = {}
+        self.refused: dict[UUID, list[str | None]] = {}
+
+    def append(self) -> datetime:
+        """Return when the next record stands on its topic, whatever the time is at the shelf."""
+        self.appended += timedelta(seconds=1)
+        return self.appended
 
     @property
     def standing(self) -> list[Proposal]:
@@ -66,6 +78,13 @@ class LifeOfProposals(RuleBasedStateMachine):
             assert following.version == 1
             assert following.status in {Status.PROPOSED, Status.HELD}
         history.append(following)
+        answer = following.answer
+        in_a_partys_place = (
+            answer is not None and answer.party in (BY_AGREEMENT, BY_ORDER) and answer.version == following.version - 1
+        )
+        told = replace(following, answer=answer if in_a_partys_place else None)
+        versions = self.told.setdefault(following.proposal_id, [])
+        versions.append(Told(self.append(), told, following.countered_by))
 
     def look(self) -> None:
         on_order = sum((one.outstanding for one in self.progress.values()), NOTHING)
@@ -124,9 +143,14 @@ class LifeOfProposals(RuleBasedStateMachine):
             kind, said.quantity * Decimal(share)
         )
         answer = Answer(data.draw(st.uuids()), kind, said.version, self.now, said.quantity, quantity, said.deliver_at)
+        name, refused = said.proposal_id, None
+        self.words.setdefault(name, []).append((self.append(), answer))
         try:
             following = answered(history[-1], answer, self.now)
-        except IllegalStep:
+        except IllegalStep as error:
+            refused = error.reason
+        self.refused.setdefault(name, []).append(refused)
+        if refused is not None:
             return
         if following.version != history[-1].version:
             self.take(following)
@@ -155,6 +179,12 @@ class LifeOfProposals(RuleBasedStateMachine):
             assert proposal.quantity > 0 or not proposal.is_undecided
             assert proposal.held_because is not None or proposal.status is not Status.HELD
             assert proposal.held_because is None or proposal.status in {Status.HELD, Status.EXPIRED}
+
+    @invariant()
+    def who_hears_all_words_once_more_refuses_the_same_for_the_same_reason(self) -> None:
+        for name, words in self.words.items():
+            again = refusals(self.told[name], words)
+            assert [None if one is None else one.reason for one in again] == self.refused[name]
 
     @invariant()
     def an_opportunity_has_one_undecided_proposal_at_most(self) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from vmi_domain.replenishment.decisions import Policy, PolicyKind, Position
+from vmi_domain.replenishment.hearing import Told, refusals
 from vmi_domain.replenishment.opportunities import Calendar, next_opportunity
 from vmi_domain.replenishment.proposals import (
     NAMESPACE,
@@ -34,6 +35,7 @@ from vmi_domain.stock.supply import Stage, SupplyLine
 
 NOW = datetime(2025, 6, 2, 8, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 KEY = Key("acme", "store-1", "milk")
 WEEKLY = Terms(
     supplier_id="dairy",
@@ -439,3 +441,28 @@ def test_names_are_derived_and_never_change() -> None:
     assert name == UUID("2cac224b-78b9-5232-aff8-b78c4ef98d0b")
     assert message_id([(name, 1)]) != message_id([(name, 2)])
     assert name == proposal_id(KEY, "dairy", datetime.fromisoformat("2025-06-05T02:00:00+02:00"), 1)
+
+
+# What was said, heard once more
+
+
+def test_words_that_one_version_told_of_were_not_refused() -> None:
+    offered = first()
+    counter = answer(AnswerKind.COUNTER, offered, 40)
+    accepted = answer(AnswerKind.ACCEPT, offered, minutes=2)
+    bound = replace(answered(offered, accepted, NOW), answer=None)
+    history = [Told(NOW, offered), Told(NOW + HOUR, bound)]
+
+    assert refusals(history, [(NOW, counter), (NOW, accepted)]) == [None, None]
+
+
+def test_a_word_that_was_read_late_was_refused_for_what_went_before_it_meanwhile() -> None:
+    offered = first()
+    ordered = followed(offered, Progress(ordered=offered.quantity, outstanding=offered.quantity), NOW + HOUR)
+    assert ordered is not None
+    history = [Told(NOW, offered), Told(NOW + HOUR, ordered)]
+
+    [late] = refusals(history, [(NOW, answer(AnswerKind.CHANGE, offered, 40))])
+
+    assert late is not None
+    assert late.reason == "proposal_ordered"
