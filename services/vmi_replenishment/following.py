@@ -79,5 +79,5 @@ async def _unsettled(keys: Collection[Key], transaction: Transaction) -> set[Key
     active = await exceptions.active(transaction.connection, ordered, OF_AN_ITEM)
     return {
         *await proposals.changeable(transaction.connection, ordered),
-        *(Key(one.subject.customer_id, one.subject.location_id, one.subject.item_id) for one in active),
+        *(Key(one.customer_id, one.location_id, one.item_id) for one in active),
     }

@@ -1,11 +1,11 @@
 """What a person must act on: seen in the situations that were just reviewed, opened and closed with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from vmi_domain.exceptions import rules
-from vmi_domain.exceptions.lifecycle import Observation
+from vmi_domain.exceptions.lifecycle import Observation, Subject
 from vmi_domain.exceptions.rules import Arrival, Item
 from vmi_domain.replenishment.decisions import Basis, PolicyKind
 from vmi_domain.replenishment.promising import Promise
@@ -17,9 +17,11 @@ from vmi_domain.stock.supply import Stage, SupplyLine
 from vmi_replenishment.situations import Situations, Watched
 from vmi_runtime import raising
 from vmi_runtime.worker import Transaction
-from vmi_store import supply
+from vmi_store import exceptions, supply
+from vmi_store.exceptions import ItemAt
 
 NO_SUPPLY: Final = Supply()
+NO_SUBJECTS: Final[frozenset[Subject]] = frozenset()
 
 
 async def watch(found: Situations, reviews: Sequence[Review], transaction: Transaction) -> Mapping[Key, datetime]:
@@ -27,20 +29,26 @@ async def watch(found: Situations, reviews: Sequence[Review], transaction: Trans
 
     Where nothing is agreed any more nothing is wrong. The caller holds the locks of the keys.
     """
+    keys = [case.key for case in found.cases]
+    active = await exceptions.active(transaction.connection, keys, rules.OF_AN_ITEM)
+    of_items: dict[ItemAt, set[Subject]] = {}
+    for subject in active:
+        of_items.setdefault((subject.customer_id, subject.location_id, subject.item_id), set()).add(subject)
     seen: list[Observation] = []
     due: dict[Key, datetime] = {}
     arrivals = await _arrivals(found, transaction)
     for case, watched, result in zip(found.cases, found.watched, reviews, strict=True):
         if watched is None:
             continue
-        item = _item(watched, arrivals.get(case.key, ()), _after(case, result), case.now, case.promise)
+        key = case.key
+        item = _item(
+            watched, arrivals.get(key, ()), _after(case, result), case.now, case.promise, of_items.get(key, NO_SUBJECTS)
+        )
         seen += rules.of_item(item)
         if (at := rules.due_at(item)) is not None:
-            due[case.key] = at
+            due[key] = at
     now = {case.key[:2]: case.now for case in found.cases}
-    later = await raising.settle(
-        transaction.connection, [case.key for case in found.cases], rules.OF_AN_ITEM, seen, now
-    )
+    later = await raising.settle(transaction.connection, keys, rules.OF_AN_ITEM, seen, now, active)
     for at_item, at in later.items():
         key = Key(*at_item)
         due[key] = min(at, due.get(key, at))
@@ -62,6 +70,7 @@ def _item(
     proposals: Sequence[Proposal],
     now: datetime,
     promise: Promise | None,
+    active: Collection[Subject],
 ) -> Item:
     row, agreed, terms = watched.row, watched.holding.agreed, watched.holding.agreed.terms
     held = watched.held
@@ -85,6 +94,7 @@ def _item(
         is_promised=promise is not None,
         promised_short=NOTHING if promise is None else promise.short,
         thresholds=agreed.thresholds,
+        active=active,
     )
 
 

@@ -9,7 +9,17 @@ from uuid import uuid5
 from vmi_contracts import topics
 from vmi_contracts.inbound import AgreementMade
 from vmi_contracts.outbound import ExceptionKind, ExceptionLine, ExceptionsChanged, ExceptionStatus
-from vmi_domain.exceptions.lifecycle import NAMESPACE, Kind, Observation, Standing, Step, Subject, observed
+from vmi_domain.exceptions.lifecycle import (
+    NAMESPACE,
+    Active,
+    Kind,
+    Observation,
+    Standing,
+    Step,
+    Subject,
+    is_moved,
+    observed,
+)
 from vmi_domain.exceptions.rules import Thresholds
 from vmi_domain.stock.position import Key
 from vmi_runtime.clock import Clock
@@ -47,36 +57,39 @@ async def settle(
     kinds: Collection[Kind],
     seen: Sequence[Observation],
     now: Nows,
+    active: Mapping[Subject, Active] | None = None,
 ) -> dict[ItemAt, datetime]:
     """Bring the exceptions of these kinds and items up to date with all that was seen of them.
 
-    What is active and not in ``seen`` is over. The caller is the only one who
-    settles these kinds of these items now. Return when an item is to be
-    looked at again though nothing happens, where one is to be.
+    What is active (read here where it is not given) and not in ``seen`` is over. The caller is the only one who
+    settles these kinds of these items now. Return when an item is to be looked at again though nothing happens, where
+    one is to be.
     """
-    standing = {one.subject: one for one in await exceptions.active(connection, items, kinds)}
-    named = {one.subject for one in seen} if standing else set()
-    over = [Observation(subject, False) for subject in standing if subject not in named]
-    changed = await note(connection, [*seen, *over], now, standing)
+    if active is None:
+        active = await exceptions.active(connection, items, kinds)
+    named = {one.subject for one in seen} if active else set()
+    over = [Observation(subject, False) for subject in active if subject not in named]
+    changed = await _note(connection, [*seen, *over], now, active)
+    dues: dict[Subject, datetime | None] = {subject: one.due_at for subject, one in active.items() if one.due_at}
+    dues |= {step.standing.subject: step.standing.due_at if step.standing.is_active else None for step in changed}
     again: dict[ItemAt, datetime] = {}
-    for one in (standing | {step.standing.subject: step.standing for step in changed}).values():
-        if one.is_active and one.due_at is not None and one.due_at > _at(one.subject, now):
-            at: ItemAt = (one.subject.customer_id, one.subject.location_id, one.subject.item_id)
-            again[at] = min(one.due_at, again.get(at, one.due_at))
+    for subject, due_at in dues.items():
+        if due_at is not None and due_at > _at(subject, now):
+            at: ItemAt = (subject.customer_id, subject.location_id, subject.item_id)
+            again[at] = min(due_at, again.get(at, due_at))
     return again
 
 
-async def note(
-    connection: Connection, seen: Sequence[Observation], now: Nows, standing: Mapping[Subject, Standing]
+async def _note(
+    connection: Connection, seen: Sequence[Observation], now: Nows, active: Mapping[Subject, Active]
 ) -> list[Step]:
-    """Take observations to how exceptions stand (``standing``: the active ones); write and tell what changes."""
-    # Nearly all of what is seen is right and was right before: that is passed over at once.
-    may_change = [
-        one
-        for one in seen
-        if (one.is_wrong or one.subject in standing)
-        and observed(standing.get(one.subject), one, _at(one.subject, now)) is not None
-    ]
+    """Take observations to how exceptions stand; write and tell what changes."""
+    # Nearly all of what is seen is right and was right before, or told already: that is passed over at once.
+    may_change = []
+    for one in seen:
+        standing = active.get(one.subject)
+        if one.is_wrong if standing is None else is_moved(standing, one, _at(one.subject, now)):
+            may_change.append(one)
     if not may_change:
         return []
     # A person may have said something meanwhile: what counts is how they stand once their rows are held.

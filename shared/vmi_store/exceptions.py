@@ -1,14 +1,14 @@
 """Exceptions as they stand. Who writes one holds its row (``lock``); who opens one also holds the key it is about."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vmi_domain.exceptions.lifecycle import Kind, Standing, Status, Subject
+from vmi_domain.exceptions.lifecycle import Active, Kind, Standing, Status, Subject
 from vmi_store import columns
 
 ItemAt = tuple[str, str, str]
@@ -20,32 +20,54 @@ _COLUMNS = """
 """
 
 
-async def active(connection: AsyncConnection, items: Sequence[ItemAt], kinds: Collection[Kind]) -> list[Standing]:
-    """Return the exceptions of these kinds and items that are not closed, suppressed ones among them."""
+async def active(
+    connection: AsyncConnection, items: Sequence[ItemAt], kinds: Collection[Kind]
+) -> dict[Subject, Active]:
+    """Return which exceptions of these kinds and items are not closed, suppressed ones among them.
+
+    Without words and figures, which few ask for: a worker looks at all of a batch.
+    """
+    if not items:
+        return {}
+    result = await connection.execute(_ACTIVE, _of_items(items, kinds))
+    return {
+        Subject(_KINDS[kind], customer, location, item, name): Active(_STATUSES[status], due_at, suppressed, until)
+        for kind, customer, location, item, name, status, due_at, suppressed, until in result
+    }
+
+
+async def standing(connection: AsyncConnection, items: Sequence[ItemAt], kinds: Collection[Kind]) -> list[Standing]:
+    """Return the same exceptions with all that is known of them."""
     if not items:
         return []
+    return [_standing(row) for row in await connection.execute(_STANDING, _of_items(items, kinds))]
+
+
+def _of_items(items: Sequence[ItemAt], kinds: Collection[Kind]) -> dict[str, object]:
     customers, locations, names = zip(*items, strict=True)
-    result = await connection.execute(
-        _ACTIVE,
-        {
-            "customers": columns.texts(customers),
-            "locations": columns.texts(locations),
-            "items": list(names),
-            "kinds": [kind.value for kind in kinds],
-        },
-    )
-    return [_standing(row) for row in result]
+    return {
+        "customers": columns.texts(customers),
+        "locations": columns.texts(locations),
+        "items": list(names),
+        "kinds": [kind.value for kind in kinds],
+    }
 
 
-_ACTIVE = text(f"""
-    SELECT {_COLUMNS}
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_STATUSES: Final = {status.value: status for status in Status}
+_ACTIVE_OF_ITEMS = """
     FROM unnest(
         string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
         CAST(:items AS text[])
     ) AS wanted (customer_id, location_id, item_id)
     JOIN exception USING (customer_id, location_id, item_id)
     WHERE status <> 'closed' AND kind = ANY (CAST(:kinds AS text[]))
-""")  # noqa: S608 - our own words
+"""
+_ACTIVE = text(f"""
+    SELECT kind, customer_id, location_id, item_id, name, status, due_at, suppressed, suppressed_until
+    {_ACTIVE_OF_ITEMS}
+""")
+_STANDING = text(f"SELECT {_COLUMNS} {_ACTIVE_OF_ITEMS}")
 
 
 async def lock(connection: AsyncConnection, ids: Collection[tuple[str, UUID]]) -> dict[UUID, Standing]:
@@ -186,10 +208,10 @@ _COUNTS = text("""
 
 def _standing(row: Row[tuple[Any, ...]]) -> Standing:
     return Standing(
-        subject=Subject(Kind(row.kind), row.customer_id, row.location_id, row.item_id, row.name),
+        subject=Subject(_KINDS[row.kind], row.customer_id, row.location_id, row.item_id, row.name),
         version=row.version,
         occurrence=row.occurrence,
-        status=Status(row.status),
+        status=_STATUSES[row.status],
         seen_at=row.seen_at,
         changed_at=row.changed_at,
         due_at=row.due_at,

@@ -136,6 +136,26 @@ def test_between_its_threshold_and_the_margin_a_value_changes_nothing() -> None:
     assert [one.is_wrong for one in of_item(an_item(**stands(40, daily_demand=None, minimum=Decimal(39))))] == [None]
 
 
+def test_what_is_told_already_is_seen_and_not_put_in_words_again() -> None:
+    out = Subject(Kind.STOCK_OUT, *KEY)
+    item = an_item(**stands(0))
+
+    [first, _] = of_item(replace(item, active=frozenset()))
+    [again, below] = of_item(replace(item, active={out}))
+
+    assert (first.subject, first.is_wrong) == (again.subject, again.is_wrong) == (out, True)
+    assert first.sentence
+    assert not again.sentence
+    assert below.sentence
+
+
+def test_what_lies_between_right_and_wrong_is_of_no_matter_where_nothing_is_active() -> None:
+    between = an_item(**stands(40, daily_demand=None, minimum=Decimal(39)))
+
+    assert of_item(replace(between, active={Subject(Kind.STOCK_OUT, *KEY)})) == []
+    assert [one.is_wrong for one in of_item(replace(between, active={SUBJECT}))] == [None]
+
+
 def test_an_item_is_looked_at_again_when_the_next_thing_is_overdue() -> None:
     item = an_item(arrivals=[arrival(10, NOON), arrival(10, NOON - 3 * DAY)], proposals=[a_proposal()])
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 from vmi_domain.values import dataclass
@@ -57,8 +58,7 @@ class Status(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What an exception is about; two with the same subject are the same exception."""
 
     kind: Kind
@@ -72,8 +72,12 @@ class Subject:
     @property
     def exception_id(self) -> UUID:
         """The same wherever and whenever it is computed."""
-        parts = (self.kind.value, self.customer_id, self.location_id, self.item_id, self.name)
-        return uuid5(NAMESPACE, "|".join(parts))
+        return _exception_id(self)
+
+
+@lru_cache(10_000)
+def _exception_id(subject: Subject) -> UUID:
+    return uuid5(NAMESPACE, "|".join(subject))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,20 @@ class Standing:
 
     def is_silent(self, now: datetime) -> bool:
         """Whether a person's suppression holds."""
-        return self.suppressed and (self.suppressed_until is None or now < self.suppressed_until)
+        return _is_silent(self, now)
+
+
+class Active(NamedTuple):
+    """Of an exception that is not closed what says whether an observation changes it (see ``Standing``)."""
+
+    status: Status
+    due_at: datetime | None
+    suppressed: bool
+    suppressed_until: datetime | None
+
+
+def _is_silent(one: Standing | Active, now: datetime) -> bool:
+    return one.suppressed and (one.suppressed_until is None or now < one.suppressed_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +167,23 @@ def observed(standing: Standing | None, seen: Observation, now: datetime) -> Ste
     """
     if standing is None or not standing.is_active:
         return _begun(standing, seen, now) if seen.is_wrong else None
+    if not is_moved(standing, seen, now):
+        return None
     if seen.is_wrong is False:
         return _ended(standing, now)
     if standing.status is Status.PENDING:
-        return _opened(standing, now) if standing.due_at is None or now >= standing.due_at else None
-    if standing.status is Status.SUPPRESSED and not standing.is_silent(now):
-        loud = _told(standing, now, status=Status.OPEN, suppressed=False, suppressed_until=None, due_at=None)
-        return Step(loud, is_told=True)
-    return None
+        return _opened(standing, now)
+    loud = _told(standing, now, status=Status.OPEN, suppressed=False, suppressed_until=None, due_at=None)
+    return Step(loud, is_told=True)
+
+
+def is_moved(active: Standing | Active, seen: Observation, now: datetime) -> bool:
+    """Return whether an observation changes an exception that is active: it ends, opens, or speaks up again."""
+    if seen.is_wrong is False:
+        return True
+    if active.status is Status.PENDING:
+        return active.due_at is None or now >= active.due_at
+    return active.status is Status.SUPPRESSED and not _is_silent(active, now)
 
 
 def _begun(before: Standing | None, seen: Observation, now: datetime) -> Step | None:

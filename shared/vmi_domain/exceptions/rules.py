@@ -1,13 +1,14 @@
 """When something is wrong with an item at a location: a table of its states, as a pure function."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
-from vmi_domain.exceptions.lifecycle import Kind, Observation, Subject
-from vmi_domain.replenishment.proposals import BOUND, Proposal, Status
+from vmi_domain.exceptions.lifecycle import NO_GRACE, Kind, Observation, Subject
+from vmi_domain.replenishment.proposals import BOUND, Answer, Proposal, Status
 from vmi_domain.stock.position import NOTHING, Key
 from vmi_domain.units import plain
 from vmi_domain.values import dataclass
@@ -27,6 +28,9 @@ OF_AN_ITEM: Final = frozenset(
 """What ``of_item`` sees. An active one that it does not name is over."""
 
 DAY: Final = timedelta(days=1)
+
+Words = tuple[str, Mapping[str, object]]
+"""What is wrong, for a person, and the figures behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,9 @@ class Item:
     is_promised: bool = False
     """Whether the supplier said at all what it can send."""
     thresholds: Thresholds = field(default_factory=Thresholds)
+    active: Collection[Subject] | None = None
+    """Its exceptions that are open, where that is known: of these words were found once, and what lies between right
+    and wrong is of no matter to any other."""
 
 
 def of_item(item: Item) -> list[Observation]:
@@ -122,19 +129,23 @@ def of_item(item: Item) -> list[Observation]:
     seen: list[Observation] = []
     if item.is_known:
         seen += _of_stock(item)
-    seen += _overdue(item)
+    if item.arrivals:
+        seen += _overdue(item)
     if item.is_negative:
-        what = f"Stock has been below zero ({plain(item.physical)}): more has gone than ever came."
-        seen.append(
-            _wrong(item, Kind.NEGATIVE_STOCK, what, must_last=item.thresholds.negative_after, physical=item.physical)
+        seen += _seen(
+            item, Kind.NEGATIVE_STOCK, True, partial(_negative, item), must_last=item.thresholds.negative_after
         )
-    seen += _unanswered(item)
-    seen += _short(item)
+    if item.proposals:
+        seen += _unanswered(item)
+    if item.proposals or item.promised_short:
+        seen += _short(item)
     return seen
 
 
 def due_at(item: Item) -> datetime | None:
     """Return when to look again though nothing happens: the next arrival is overdue, the next answer too late."""
+    if not item.arrivals and not item.proposals:  # which is most of them
+        return None
     thresholds = item.thresholds
     moments = [one.at + thresholds.overdue_grace for one in item.arrivals if one.is_announced]
     moments += [_answer_wanted_by(item, one) for one in item.proposals if one.is_open]
@@ -144,33 +155,48 @@ def due_at(item: Item) -> datetime | None:
 # Stock
 
 
-def _of_stock(item: Item) -> Iterator[Observation]:
+def _of_stock(item: Item) -> Sequence[Observation]:
+    seen: Sequence[Observation] = ()
     if item.usable <= 0:
-        expected = "" if item.daily_demand is None else f" Expected demand is {item.daily_demand:.3g} a day."
-        yield _wrong(item, Kind.STOCK_OUT, f"Nothing usable stands there.{expected}", physical=item.physical)
+        seen = _seen(item, Kind.STOCK_OUT, True, partial(_out, item))
     elif item.daily_demand and item.arrives_next is not None and item.arrives_next > item.now:
-        yield from _projected(item, item.daily_demand, item.arrives_next)
+        seen = _projected(item, item.daily_demand, item.arrives_next)
     if item.minimum is not None and item.minimum > 0:
-        yield from _below(item, item.minimum)
+        seen = [*seen, *_below(item, item.minimum)]
     if item.maximum is not None:
-        yield from _above(item, item.maximum)
+        seen = [*seen, *_above(item, item.maximum)]
+    return seen
 
 
-def _projected(item: Item, daily_demand: float, until: datetime) -> Iterator[Observation]:
+def _out(item: Item) -> Words:
+    expected = "" if item.daily_demand is None else f" Expected demand is {item.daily_demand:.3g} a day."
+    return f"Nothing usable stands there.{expected}", {"physical": item.physical}
+
+
+def _negative(item: Item) -> Words:
+    what = f"Stock has been below zero ({plain(item.physical)}): more has gone than ever came."
+    return what, {"physical": item.physical}
+
+
+def _projected(item: Item, daily_demand: float, until: datetime) -> Sequence[Observation]:
     lowest, at = _lowest(item, daily_demand, until)
     # At 0 what stands there lasts just until the next arrival, or the lead time's end: nobody finds an empty shelf.
     margin = item.thresholds.recovery_margin * daily_demand * ((until - item.now) / DAY)
     if lowest > margin:
-        return
-    what = (
-        f"At {daily_demand:.3g} a day it runs out before {until:%Y-%m-%d %H:%M} UTC, when what can be ordered next "
-        f"arrives (projected {lowest:.4g} at {at:%Y-%m-%d %H:%M} UTC)."
-    )
-    figures = {"usable": item.usable, "daily_demand": round(daily_demand, 6), "projected": round(lowest, 6)}
-    yield _seen(item, Kind.STOCK_OUT_PROJECTED, True if lowest < 0 else None, what, **figures, at=at)
+        return ()
+
+    def words() -> Words:
+        what = (
+            f"At {daily_demand:.3g} a day it runs out before {until:%Y-%m-%d %H:%M} UTC, when what can be ordered next "
+            f"arrives (projected {lowest:.4g} at {at:%Y-%m-%d %H:%M} UTC)."
+        )
+        figures = {"usable": item.usable, "daily_demand": round(daily_demand, 6), "projected": round(lowest, 6)}
+        return what, {**figures, "at": at}
+
+    return _seen(item, Kind.STOCK_OUT_PROJECTED, True if lowest < 0 else None, words)
 
 
-def _below(item: Item, minimum: Decimal) -> Iterator[Observation]:
+def _below(item: Item, minimum: Decimal) -> Sequence[Observation]:
     """A reorder point is compared with what is there and will be; a limit with the lowest stock until then."""
     until = item.arrives_next or item.now
     if item.minimum_is_reorder_point:
@@ -180,24 +206,29 @@ def _below(item: Item, minimum: Decimal) -> Iterator[Observation]:
         value, _ = _lowest(item, item.daily_demand or 0.0, until)
         within = "The lowest stock until the lead time's end"
     if value >= float(minimum) * (1 + item.thresholds.recovery_margin):
-        return
-    what = f"{within} is {value:.6g}, the agreed minimum {plain(minimum)}."
-    is_wrong = True if value < minimum else None
-    yield _seen(
-        item, Kind.BELOW_MINIMUM, is_wrong, what, minimum=minimum, projected=round(value, 6), usable=item.usable
-    )
+        return ()
+
+    def words() -> Words:
+        what = f"{within} is {value:.6g}, the agreed minimum {plain(minimum)}."
+        return what, {"minimum": minimum, "projected": round(value, 6), "usable": item.usable}
+
+    return _seen(item, Kind.BELOW_MINIMUM, True if value < minimum else None, words)
 
 
-def _above(item: Item, maximum: Decimal) -> Iterator[Observation]:
-    position = (
-        item.usable - item.backlog + sum((one.quantity for one in item.arrivals if not one.may_be_there), NOTHING)
-    )
+def _above(item: Item, maximum: Decimal) -> Sequence[Observation]:
+    position = item.usable - item.backlog
+    for one in item.arrivals:
+        if not one.may_be_there:
+            position += one.quantity
     if position <= maximum + item.overshoot:
-        return
+        return ()
     limit = maximum * (1 + Decimal(str(item.thresholds.above_maximum_tolerance))) + item.overshoot
-    what = f"{plain(position)} stands there or is on its way; the agreed maximum is {plain(maximum)}."
-    is_wrong = True if position > limit else None
-    yield _seen(item, Kind.ABOVE_MAXIMUM, is_wrong, what, maximum=maximum, position=position, usable=item.usable)
+
+    def words() -> Words:
+        what = f"{plain(position)} stands there or is on its way; the agreed maximum is {plain(maximum)}."
+        return what, {"maximum": maximum, "position": position, "usable": item.usable}
+
+    return _seen(item, Kind.ABOVE_MAXIMUM, True if position > limit else None, words)
 
 
 def _lowest(item: Item, daily_demand: float, until: datetime) -> tuple[float, datetime]:
@@ -207,7 +238,7 @@ def _lowest(item: Item, daily_demand: float, until: datetime) -> tuple[float, da
     """
     level = float(item.usable - item.backlog)
     lowest, at = level, item.now
-    for arrival in sorted(_counted_with(item), key=lambda one: one.at):
+    for arrival in sorted(_counted_with(item), key=lambda one: one.at) if item.arrivals else ():
         arrives = max(arrival.at, item.now)
         if arrives > until:
             break
@@ -240,10 +271,14 @@ def _overdue(item: Item) -> Iterator[Observation]:
         if _is_overdue(item, arrival):
             late.setdefault(arrival.name, []).append(arrival)
     for name, arrivals in late.items():
-        quantity = sum((one.quantity for one in arrivals), NOTHING)
-        at = min(one.at for one in arrivals)
-        what = f"{plain(quantity)} of {name} was expected at {at:%Y-%m-%d %H:%M} UTC; no receipt. It is doubtful."
-        yield _wrong(item, Kind.SHIPMENT_OVERDUE, what, name=name, doubtful=quantity, expected_at=at)
+        yield from _seen(item, Kind.SHIPMENT_OVERDUE, True, partial(_doubtful, name, arrivals), name=name)
+
+
+def _doubtful(name: str, arrivals: Sequence[Arrival]) -> Words:
+    quantity = sum((one.quantity for one in arrivals), NOTHING)
+    at = min(one.at for one in arrivals)
+    what = f"{plain(quantity)} of {name} was expected at {at:%Y-%m-%d %H:%M} UTC; no receipt. It is doubtful."
+    return what, {"doubtful": quantity, "expected_at": at}
 
 
 def _answer_wanted_by(item: Item, proposal: Proposal) -> datetime:
@@ -253,69 +288,85 @@ def _answer_wanted_by(item: Item, proposal: Proposal) -> datetime:
 
 def _unanswered(item: Item) -> Iterator[Observation]:
     """One exception a supplier, however many proposals wait; while the next one still has time, as it was."""
-    waiting = [one for one in item.proposals if one.is_open]
-    late = [one for one in waiting if _answer_wanted_by(item, one) < item.now]
-    expired = [one for one in item.proposals if one.status is Status.EXPIRED]
-    for supplier in sorted({one.supplier_id for one in (*waiting, *expired)}):
-        overdue = [one for one in (*late, *expired) if one.supplier_id == supplier]
-        if not overdue:
-            yield Observation(_subject(item, Kind.UNANSWERED, supplier), None)
-            continue
-        first = min(overdue, key=lambda one: one.order_at)
-        what = (
-            f"{supplier} has not answered the proposal of {plain(first.quantity)} for {first.order_at:%Y-%m-%d %H:%M} "
-            "UTC."
-        )
-        yield _wrong(item, Kind.UNANSWERED, what, name=supplier, proposal_id=first.proposal_id, order_at=first.order_at)
+    waiting = [one for one in item.proposals if one.status in _WAITING]
+    for supplier in sorted({one.supplier_id for one in waiting}):
+        overdue = [one for one in waiting if one.supplier_id == supplier and _is_late(item, one)]
+        if overdue:
+            yield from _seen(item, Kind.UNANSWERED, True, partial(_not_answered, supplier, overdue), name=supplier)
+        else:
+            yield from _seen(item, Kind.UNANSWERED, None, name=supplier)
+
+
+_WAITING: Final = frozenset({Status.PROPOSED, Status.EXPIRED})
+
+
+def _is_late(item: Item, proposal: Proposal) -> bool:
+    return not proposal.is_open or _answer_wanted_by(item, proposal) < item.now
+
+
+def _not_answered(supplier: str, overdue: Sequence[Proposal]) -> Words:
+    first = min(overdue, key=lambda one: (one.order_at, not one.is_open))
+    what = (
+        f"{supplier} has not answered the proposal of {plain(first.quantity)} for {first.order_at:%Y-%m-%d %H:%M} UTC."
+    )
+    return what, {"proposal_id": first.proposal_id, "order_at": first.order_at}
 
 
 def _short(item: Item) -> Iterator[Observation]:
     """The supplier's last word counts: what it declined, or what its promise does not cover."""
     if item.promised_short > 0:
-        what = f"{item.supplier_id} has promised {plain(item.promised_short)} less than is proposed."
-        yield _wrong(item, Kind.SUPPLY_SHORT, what, name=item.supplier_id, short=item.promised_short)
+        yield from _seen(item, Kind.SUPPLY_SHORT, True, partial(_not_promised, item), name=item.supplier_id)
         return
     answered = [
         one
         for one in item.proposals
         if one.answer is not None and one.answer.party == "supplier" and (one.status in BOUND or not one.answer.binds)
     ]
-    last = max(answered, key=lambda one: (one.order_at, one.part), default=None)
+    last = max(answered, key=lambda one: (one.order_at, one.part)) if answered else None
     if last is not None and last.answer is not None and last.answer.declines:
-        answer = last.answer
-        because = f": {answer.reason}" if answer.reason else ""
-        what = f"{last.supplier_id} sends {plain(answer.quantity)} of {plain(answer.offered)} proposed{because}."
-        yield _wrong(
-            item,
-            Kind.SUPPLY_SHORT,
-            what,
-            name=last.supplier_id,
-            proposal_id=last.proposal_id,
-            short=answer.offered - answer.quantity,
-        )
+        yield from _seen(item, Kind.SUPPLY_SHORT, True, partial(_declined, last, last.answer), name=last.supplier_id)
     elif last is None and not item.is_promised:
         for supplier in sorted({one.supplier_id for one in item.proposals if one.is_open}):
-            yield Observation(_subject(item, Kind.SUPPLY_SHORT, supplier), None)
+            yield from _seen(item, Kind.SUPPLY_SHORT, None, name=supplier)
+
+
+def _not_promised(item: Item) -> Words:
+    what = f"{item.supplier_id} has promised {plain(item.promised_short)} less than is proposed."
+    return what, {"short": item.promised_short}
+
+
+def _declined(last: Proposal, answer: Answer) -> Words:
+    because = f": {answer.reason}" if answer.reason else ""
+    what = f"{last.supplier_id} sends {plain(answer.quantity)} of {plain(answer.offered)} proposed{because}."
+    return what, {"proposal_id": last.proposal_id, "short": answer.offered - answer.quantity}
 
 
 # Observations
 
 
-def _subject(item: Item, kind: Kind, name: str = "") -> Subject:
-    return Subject(kind, *item.key, name)
+def _seen(
+    item: Item,
+    kind: Kind,
+    is_wrong: bool | None,
+    words: Callable[[], Words] | None = None,
+    *,
+    name: str = "",
+    must_last: timedelta = NO_GRACE,
+) -> Sequence[Observation]:
+    """Return what is seen, in words where it is news."""
+    active = item.active
+    if is_wrong is None and active is not None and not active:  # which is most of them
+        return ()
+    subject = Subject(kind, *item.key, name)
+    if active is not None and subject in active:
+        return (Observation(subject, is_wrong, must_last=must_last),)
+    if not is_wrong or words is None:
+        return () if active is not None else (Observation(subject, is_wrong),)
+    sentence, figures = words()
+    return (Observation(subject, is_wrong, sentence, _told(figures), must_last),)
 
 
-def _wrong(
-    item: Item, kind: Kind, sentence: str, *, name: str = "", must_last: timedelta = timedelta(0), **figures: object
-) -> Observation:
-    return Observation(_subject(item, kind, name), True, sentence, _told(figures), must_last)
-
-
-def _seen(item: Item, kind: Kind, is_wrong: bool | None, sentence: str, **figures: object) -> Observation:
-    return Observation(_subject(item, kind), is_wrong, sentence, _told(figures))
-
-
-def _told(figures: dict[str, object]) -> dict[str, str]:
+def _told(figures: Mapping[str, object]) -> dict[str, str]:
     return {name: _text(value) for name, value in figures.items()}
 
 

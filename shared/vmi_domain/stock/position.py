@@ -199,11 +199,14 @@ class Stock:
     @property
     def usable(self) -> Decimal:
         """Physical stock that planning counts with: without what is unavailable, and never below zero."""
-        return max(NOTHING, self.physical - self.unavailable)
+        there = self.physical - self.unavailable
+        return there if there > NOTHING else NOTHING
 
     @property
     def usable_unconfirmed(self) -> Decimal:
         """What was received and is in no report yet, less what the physical stock is below zero by."""
+        if not self.received_unconfirmed:  # which is most keys
+            return NOTHING
         return max(NOTHING, self.received_unconfirmed + min(NOTHING, self.physical - self.unavailable))
 
     @property
