@@ -46,6 +46,28 @@ class Term(NamedTuple):
     agreed: Agreed
 
 
+@dataclass(eq=False, slots=True)
+class Agreements:
+    """All that is agreed for a key, on whatever day. Keys of which the same is agreed have the same one."""
+
+    terms: tuple[Term, ...]
+    """Suppliers in their order; of one supplier's the latest comes first."""
+
+    def on(self, day: date) -> tuple[Agreed, ...]:
+        """Return what is in force on a day, one a supplier, suppliers in their order."""
+        found: dict[str, Agreed] = {}
+        for effective_from, effective_to, agreed in self.terms:
+            if effective_from <= day and (effective_to is None or day <= effective_to):
+                found.setdefault(agreed.terms.supplier_id, agreed)
+        return tuple(found.values())
+
+    def change_after(self, day: date) -> date | None:
+        """Return the first day after this one from which other terms may hold; None where they stay."""
+        begin = [one.effective_from for one in self.terms]
+        ended = [one.effective_to + DAY for one in self.terms if one.effective_to is not None]
+        return min((one for one in (*begin, *ended) if one > day), default=None)
+
+
 @dataclass(slots=True)
 class _Customer:
     """Copies of one customer's master data, all of one version of it or a later one."""
@@ -53,7 +75,28 @@ class _Customer:
     version: int
     calendars: dict[str, SiteCalendar] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
-    agreed: dict[Key, tuple[Term, ...]] = field(default_factory=dict)
+    agreements: dict[Key, Agreements] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Shared:
+    """Most agreements say the same: what is equal is kept once, and is the same one."""
+
+    agreed: dict[Agreed, Agreed] = field(default_factory=dict)
+    agreements: dict[tuple[Term, ...], Agreements] = field(default_factory=dict)
+
+    def one(self, agreed: Agreed) -> Agreed:
+        if len(self.agreed) >= MOST_AGREEMENTS:
+            self.agreed.clear()
+        return self.agreed.setdefault(agreed, agreed)
+
+    def all(self, terms: tuple[Term, ...]) -> Agreements:
+        if len(self.agreements) >= MOST_AGREEMENTS:
+            self.agreements.clear()
+        found = self.agreements.get(terms)
+        if found is None:
+            found = self.agreements[terms] = Agreements(terms)
+        return found
 
 
 class MasterData:
@@ -61,7 +104,7 @@ class MasterData:
 
     def __init__(self) -> None:
         self._customers: dict[str, _Customer] = {}
-        self._shared: dict[Agreed, Agreed] = {}
+        self._shared = _Shared()
 
     async def as_of_now(self, transaction: Transaction, customers: Iterable[str]) -> "Copies":
         """Return the copies as a batch may use them: no older than its transaction.
@@ -81,7 +124,7 @@ class MasterData:
 class Copies:
     """Master data for one batch."""
 
-    def __init__(self, transaction: Transaction, customers: dict[str, _Customer], shared: dict[Agreed, Agreed]) -> None:
+    def __init__(self, transaction: Transaction, customers: dict[str, _Customer], shared: _Shared) -> None:
         self._connection = transaction.connection
         self._customers = customers
         self._shared = shared
@@ -115,55 +158,51 @@ class Copies:
 
         None where nothing is agreed.
         """
-        offers = await self.offers([(key, day, calendar) for key, day, calendar, _ in on])
+        calendars = {key[:2]: calendar for key, _, calendar, _ in on}
+        agreements = await self.agreements([key for key, _, _, _ in on], calendars)
+        offers = [one.on(day) for one, (_, day, _, _) in zip(agreements, on, strict=True)]
         return [
             next((one for one in found if one.terms.supplier_id == supplier), found[0]) if found else None
             for found, (_, _, _, supplier) in zip(offers, on, strict=True)
         ]
 
-    async def offers(self, on: Sequence[tuple[Key, date, SiteCalendar]]) -> list[tuple[Agreed, ...]]:
-        """Return what holds for each key on its day, one a supplier, suppliers in their order."""
-        return [_on(day, terms) for (_, day, _), terms in zip(on, await self._terms(on), strict=True)]
+    async def agreements(self, keys: Sequence[Key], calendars: Mapping[Site, SiteCalendar]) -> list[Agreements]:
+        """Return all that is agreed for each key; ``calendars`` are those of their sites."""
+        held = [self._copy(key.customer_id).agreements.get(key) for key in keys]
+        if None not in held:
+            return [one for one in held if one is not None]
+        read = await self._read([key for key, one in zip(keys, held, strict=True) if one is None], calendars)
+        return [read[key] if one is None else one for key, one in zip(keys, held, strict=True)]
 
-    async def changes(self, after: Sequence[tuple[Key, date, SiteCalendar]]) -> list[date | None]:
-        """Return the first day after its own from which other terms may hold for each key; None where they stay."""
-        return [_change_after(day, terms) for (_, day, _), terms in zip(after, await self._terms(after), strict=True)]
-
-    async def _terms(self, on: Sequence[tuple[Key, date, SiteCalendar]]) -> list[tuple[Term, ...]]:
-        """Return all that is agreed for each key, on whatever day."""
-        terms = [self._copy(key.customer_id).agreed.get(key) for key, _, _ in on]
-        missing = {key: calendar for (key, _, calendar), known in zip(on, terms, strict=True) if known is None}
-        read = await self._read_terms(missing) if missing else {}
-        return [read[key] if known is None else known for (key, _, _), known in zip(on, terms, strict=True)]
-
-    async def _read_terms(self, calendars: Mapping[Key, SiteCalendar]) -> Mapping[Key, tuple[Term, ...]]:
+    async def _read(self, keys: Sequence[Key], calendars: Mapping[Site, SiteCalendar]) -> Mapping[Key, Agreements]:
         """Read all that is agreed for these keys, on whatever day: days pass, and agreements stay."""
-        agreed = await agreements.of_keys(self._connection, sorted(calendars))
+        agreed = await agreements.of_keys(self._connection, sorted(set(keys)))
         read = {
-            key: tuple(
-                Term(one.effective_from, one.effective_to, self._agreed(one, calendar)) for one in agreed.get(key, ())
+            key: self._shared.all(
+                tuple(
+                    Term(one.effective_from, one.effective_to, self._agreed(one, calendars[key[:2]]))
+                    for one in agreed.get(key, ())
+                )
             )
-            for key, calendar in calendars.items()
+            for key in keys
         }
-        for key, terms in read.items():
-            copies = self._copy(key.customer_id).agreed
+        for key, found in read.items():
+            copies = self._copy(key.customer_id).agreements
             if len(copies) >= MOST_AGREEMENTS:
                 copies.clear()
-            copies[key] = terms
+            copies[key] = found
         return read
 
     def _agreed(self, agreement: AgreementMade, calendar: SiteCalendar) -> Agreed:
-        """Most agreements say the same: what is equal is kept once."""
-        agreed = Agreed(
-            terms_of(agreement, zone=calendar.zone),
-            Authority(agreement.stock_authority.value),
-            Basis(agreement.stock_basis.value),
-            thresholds_of(agreement),
-            cadences_of(agreement),
+        return self._shared.one(
+            Agreed(
+                terms_of(agreement, zone=calendar.zone),
+                Authority(agreement.stock_authority.value),
+                Basis(agreement.stock_basis.value),
+                thresholds_of(agreement),
+                cadences_of(agreement),
+            )
         )
-        if len(self._shared) >= MOST_AGREEMENTS:
-            self._shared.clear()
-        return self._shared.setdefault(agreed, agreed)
 
     def _copy(self, customer_id: str) -> _Customer:
         """A customer without master data has no version, and copies for this batch only."""
@@ -171,18 +210,3 @@ class Copies:
         if copy is None:
             copy = self._customers[customer_id] = _Customer(0)
         return copy
-
-
-def _on(day: date, terms: Sequence[Term]) -> tuple[Agreed, ...]:
-    """Return what is in force on a day. Of a supplier's terms, suppliers in their order, the latest comes first."""
-    found: dict[str, Agreed] = {}
-    for effective_from, effective_to, agreed in terms:
-        if effective_from <= day and (effective_to is None or day <= effective_to):
-            found.setdefault(agreed.terms.supplier_id, agreed)
-    return tuple(found.values())
-
-
-def _change_after(day: date, terms: Sequence[Term]) -> date | None:
-    begin = [one.effective_from for one in terms]
-    ended = [one.effective_to + DAY for one in terms if one.effective_to is not None]
-    return min((one for one in (*begin, *ended) if one > day), default=None)

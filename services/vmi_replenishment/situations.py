@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
@@ -12,28 +12,29 @@ from vmi_domain.forecasting.plans import AHEAD, PlanKind, PlanLine, learned_upli
 from vmi_domain.replenishment.approving import Doubt
 from vmi_domain.replenishment.expectations import Question, expectations
 from vmi_domain.replenishment.needs import Arrival, Basis, Expected, PolicyKind, Position
-from vmi_domain.replenishment.opportunities import Calendar, Opportunity, next_opportunity
+from vmi_domain.replenishment.opportunities import Opportunity, next_opportunity
 from vmi_domain.replenishment.overriding import Override
-from vmi_domain.replenishment.proposals import HeldBecause
+from vmi_domain.replenishment.proposals import FINISHED, HeldBecause
 from vmi_domain.replenishment.reliability import learned
 from vmi_domain.replenishment.reviewing import Case, Terms, asked_instead
 from vmi_domain.replenishment.sharing import PROPOSALS_COUNTED, Source, next_source
 from vmi_domain.replenishment.sizing import looks_at_arrivals
 from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.stock.position import Key, Stock, Supply, stock
-from vmi_domain.stock.supply import Stage
+from vmi_domain.stock.supply import SupplyLine
 from vmi_domain.values import dataclass
-from vmi_replenishment.master_data import Agreed, Copies, MasterData, Site
+from vmi_replenishment.master_data import Agreed, Agreements, Copies, MasterData, Site
 from vmi_runtime.clock import ClockMode
 from vmi_runtime.worker import Transaction
 from vmi_store import feeds, forecasts, plans, positions, profiles, proposals, supply, watermarks, wishes
 from vmi_store.positions import PositionRow
+from vmi_store.proposals import Said, Standing
 
 NO_SUPPLY: Final = Supply()
 NOTHING: Final = Decimal(0)
 DAY: Final = timedelta(days=1)
-UNDER_WAY: Final = frozenset({Stage.ORDERED, Stage.SHIPPED})
 NO_STOCK: Final = Position(NOTHING)
+NOBODY: Final[Mapping[str, Terms]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class Holding:
     opportunity: Opportunity
     others: tuple[Agreed, ...] = ()
     """What holds with further suppliers of it."""
+
+    @property
+    def terms_of_others(self) -> Mapping[str, Terms]:
+        return {one.terms.supplier_id: one.terms for one in self.others} if self.others else NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Watched:
     holding: Holding
     expected: Expected | None
     """Also where no quantity follows from it."""
+    coming: Sequence[SupplyLine] = ()
+    """What is ordered or shipped."""
 
 
 async def nows(sites: Sequence[Site], transaction: Transaction) -> Mapping[Site, datetime]:
@@ -88,66 +95,72 @@ async def read(
     Position, proposals and goods of a key are read in one statement: they are those of one instant. Suppliers in
     ``instead_of`` are asked only where there is nobody else.
     """
-    connection = transaction.connection
     now = await nows(sorted({key[:2] for key in keys}), transaction)
     keys = [key for key in keys if key[:2] in now]
     if not keys:
         return Situations([], [], [])
     copies = await master_data.as_of_now(transaction, {key.customer_id for key in keys})
     calendars = await copies.calendars(now)
-    changes_on = await _changes_on(keys, now, calendars, copies)
-    holdings = await _holdings(keys, now, calendars, copies, transaction, instead_of)
-    said = await _said(keys, now, calendars, transaction)
-    holdings = {key: one for key, one in holdings.items() if not _has_ended(said.get(key, ()), one, calendars[key[:2]])}
+    prospects = await _prospects(keys, now, calendars, copies)
+    holdings = await _holdings(keys, prospects, now, calendars, transaction, instead_of)
+    today = min(calendars[site].day_of(moment) for site, moment in now.items())
+    standing = await proposals.standing(
+        transaction.connection,
+        keys,
+        [holdings[key].opportunity.order_at if key in holdings else None for key in keys],
+        Said(since=today, kinds=_SAID),
+    )
+    planned = [key for key, one in zip(keys, standing, strict=True) if one.is_planned]
+    said = await plans.read(transaction.connection, planned, since=today, kinds=_SAID)
+    _end(holdings, keys, standing, said, calendars)
     holdings = await _by_class(holdings, transaction)
     holdings = await _by_deliveries(holdings, transaction)
-    standing = await proposals.standing(
-        connection, [(key, holdings[key].opportunity.order_at if key in holdings else None) for key in keys]
-    )
-    decided = [key for key in keys if key in holdings and _is_known(standing[key].position)]
+    known = [
+        (key, one)
+        for key, one in zip(keys, standing, strict=True)
+        if key in holdings and one.position is not None and _is_known(one.position)
+    ]
+    decided = [key for key, _ in known]
     outlooks = await _expected(decided, now, calendars, holdings, said, transaction)
-    expected = {key: one for key, one in outlooks.items() if _asks_for_demand(holdings[key])}
-    ordered_since = await _ordered_since(expected, said, transaction)
     interchangeable = await _of_predecessors(decided, said, transaction)
     stale = await _stale(holdings, now, transaction)
-    arriving = await _arriving(
-        [key for key in decided if key not in ordered_since], now, holdings, standing, transaction
-    )
-    asked_for = await _asked_for(decided, calendars, holdings, transaction)
+    asked_for = await _asked_for([key for key, one in known if one.is_wished], calendars, holdings, transaction)
     cases = []
     watched: list[Watched | None] = []
-    for key in keys:
-        holding, row = holdings.get(key), standing[key].position
-        held = None if row is None or holding is None else _held(row, holding.agreed)
+    for key, prospect, stands in zip(keys, prospects, standing, strict=True):
+        holding, moment = holdings.get(key), now[key[:2]]
+        facts = None
+        if key in outlooks:
+            assert holding is not None
+            assert stands.position is not None
+            held = _held(stands.position, holding.agreed)
+            facts = Watched(stands.position, held, holding, outlooks[key], stands.coming)
+        watched.append(facts)
         cases.append(
             Case(
                 key=key,
-                now=now[key[:2]],
+                now=moment,
                 position=(
-                    ordered_since[key]
-                    if key in ordered_since
-                    else NO_STOCK
-                    if held is None
-                    else _position(held, interchangeable.get(key, NOTHING))
+                    NO_STOCK
+                    if facts is None
+                    else _ordered_since(facts, said[key])
+                    if _follows_net_plan(facts)
+                    else _position(facts.held, interchangeable.get(key, NOTHING))
                 ),
                 terms=None if holding is None else holding.agreed.terms,
-                opportunity=None if holding is None or not _is_known(row) else holding.opportunity,
-                expected=expected.get(key),
-                arrivals=arriving.get(key, ()),
-                live=standing[key].live,
-                progress=standing[key].goods,
+                opportunity=None if facts is None else facts.holding.opportunity,
+                expected=facts.expected if facts is not None and _asks_for_demand(facts.holding) else None,
+                arrivals=_arriving(facts, moment) if facts is not None and facts.coming else (),
+                live=stands.live,
+                progress=stands.goods,
                 held_because=HeldBecause.STALE_DATA if key in stale else None,
                 override=asked_for.get(key),
-                others=_others(holding),
-                doubts=(Doubt.NEGATIVE_STOCK,) if held is not None and held.is_negative else (),
-                changes_at=calendars[key[:2]].bounds(changes_on[key])[0] if key in changes_on else None,
+                others=NOBODY if holding is None else holding.terms_of_others,
+                doubts=(Doubt.NEGATIVE_STOCK,) if facts is not None and facts.held.is_negative else (),
+                changes_at=prospect.changes_at,
             )
         )
-        if holding is None or row is None or held is None or not _is_known(row):
-            watched.append(None)
-        else:
-            watched.append(Watched(row, held, holding, outlooks.get(key)))
-    return Situations(cases, [standing[key].due_at for key in keys], watched)
+    return Situations(cases, [one.due_at for one in standing], watched)
 
 
 async def as_offered(keys: Sequence[Key], transaction: Transaction, master_data: MasterData) -> Situations:
@@ -178,30 +191,15 @@ def replaced(found: Situations, again: Situations) -> Situations:
     return replace(found, cases=cases, watched=watched)
 
 
-async def _arriving(
-    keys: Sequence[Key],
-    now: Mapping[Site, datetime],
-    holdings: Mapping[Key, Holding],
-    standing: Mapping[Key, proposals.Standing],
-    transaction: Transaction,
-) -> dict[Key, tuple[Arrival, ...]]:
-    """Return when what is on its way arrives, for keys to which it matters, as far as dates are known."""
-    asking = []
-    for key in keys:
-        row = standing[key].position
-        if row is not None and row.supply != NO_SUPPLY and looks_at_arrivals(holdings[key].agreed.terms.policy):
-            asking.append(key)
-    if not asking:
-        return {}
-    lines = await supply.lines(transaction.connection, asking)
-    return {
-        key: tuple(
-            Arrival(round(max((line.expected_at - now[key[:2]]) / DAY, 0.0), 3), line.quantity)
-            for line in lines[key]
-            if line.stage in UNDER_WAY and line.expected_at is not None
-        )
-        for key in asking
-    }
+def _arriving(facts: Watched, now: datetime) -> tuple[Arrival, ...]:
+    """Return when what is on its way arrives, where that matters, as far as dates are known."""
+    if not looks_at_arrivals(facts.holding.agreed.terms.policy) or _follows_net_plan(facts):
+        return ()
+    return tuple(
+        Arrival(round(max((line.expected_at - now) / DAY, 0.0), 3), line.quantity)
+        for line in facts.coming
+        if line.expected_at is not None
+    )
 
 
 async def _stale(holdings: Mapping[Key, Holding], now: Mapping[Site, datetime], transaction: Transaction) -> set[Key]:
@@ -228,9 +226,9 @@ def _asks_for_demand(holding: Holding) -> bool:
 _WITHOUT_DEMAND: Final = {PolicyKind.MINIMUM_MAXIMUM, PolicyKind.ONE_TO_ONE}
 
 
-def _is_known(row: PositionRow | None) -> bool:
+def _is_known(row: PositionRow) -> bool:
     """Whether any fact has told of the key: before, its shelf is not empty but unknown, and nothing is proposed."""
-    return row is not None and (row.version > 0 or row.supply != NO_SUPPLY)
+    return row.version > 0 or row.supply != NO_SUPPLY
 
 
 def _held(row: PositionRow, agreed: Agreed) -> Stock:
@@ -269,60 +267,96 @@ async def _asked_for(
     return found
 
 
-async def _holdings(
-    keys: Sequence[Key],
-    now: Mapping[Site, datetime],
-    calendars: Mapping[Site, SiteCalendar],
-    copies: Copies,
-    transaction: Transaction,
-    instead_of: Mapping[Key, Container[str]],
-) -> dict[Key, Holding]:
-    """Return what is agreed for each key's next opportunity; of several suppliers, with the one whose turn it is.
+@dataclass(frozen=True, slots=True)
+class _Prospect:
+    """What follows from all that is agreed, at one site."""
 
-    When the next one is follows from what is agreed today; what is ordered then, from what is agreed for that day. A
-    supplier whose agreement has ended by then gives way to the next one, whose own opportunity counts.
-    """
-    today = {site: calendar.day_of(now[site]) for site, calendar in calendars.items()}
-    offers_today = await copies.offers([(key, today[key[:2]], calendars[key[:2]]) for key in keys])
-    several = {key: now[key[:2]] for key, offers in zip(keys, offers_today, strict=True) if len(offers) > 1}
-    given = await proposals.given(transaction.connection, several, at_most=PROPOSALS_COUNTED - 1) if several else {}
-    # Most keys of a site share calendar and moment, and so what follows from them.
-    known: dict[tuple[Calendar, Site], tuple[Opportunity, date]] = {}
+    offers: tuple[Agreed, ...]
+    """What holds today, one a supplier."""
+    changes_at: datetime | None
+    """When other terms may come into force."""
+    agreements: Agreements
+    holding: Holding | None
+    """The next opportunity; None also where of several suppliers the key itself says whose turn it is."""
+    has_choice: bool
 
-    def opportunity(agreed: Agreed, site: Site) -> tuple[Opportunity, date]:
-        wanted = (agreed.terms.calendar, site)
-        if wanted not in known:
-            following = next_opportunity(agreed.terms.calendar, now[site])
-            known[wanted] = (following, calendars[site].day_of(following.order_at))
-        return known[wanted]
 
-    def chosen(key: Key, offers: Sequence[Agreed]) -> Agreed:
-        return _chosen(offers, given.get(key, {}), instead_of.get(key, ()))
-
-    offered = {key: offers for key, offers in zip(keys, offers_today, strict=True) if offers}
-    some = [(key, chosen(key, offers)) for key, offers in offered.items()]
-    offers_then = await copies.offers(
-        [(key, opportunity(agreed, key[:2])[1], calendars[key[:2]]) for key, agreed in some]
-    )
-    found = {}
-    for (key, agreed), offers in zip(some, offers_then, strict=True):
-        if offers:
-            then, following = chosen(key, offers), opportunity(agreed, key[:2])[0]
-            if then.terms.supplier_id != agreed.terms.supplier_id:
-                is_offered = any(one.terms.supplier_id == then.terms.supplier_id for one in offered[key])
-                since = now[key[:2]] if is_offered else following.order_at
-                following = next_opportunity(then.terms.calendar, since)
-            found[key] = Holding(then, following, tuple(one for one in offers if one is not then))
+async def _prospects(
+    keys: Sequence[Key], now: Mapping[Site, datetime], calendars: Mapping[Site, SiteCalendar], copies: Copies
+) -> list[_Prospect]:
+    """Return what is agreed for each key; keys of a site of which the same is agreed share it."""
+    known: dict[tuple[Site, Agreements], _Prospect] = {}
+    found = []
+    for key, agreements in zip(keys, await copies.agreements(keys, calendars), strict=True):
+        wanted = (key[:2], agreements)
+        prospect = known.get(wanted)
+        if prospect is None:
+            prospect = known[wanted] = _prospect(agreements, now[key[:2]], calendars[key[:2]])
+        found.append(prospect)
     return found
 
 
-async def _changes_on(
-    keys: Sequence[Key], now: Mapping[Site, datetime], calendars: Mapping[Site, SiteCalendar], copies: Copies
-) -> dict[Key, date]:
-    """Return the next of the site's days from which other terms may hold, for keys that have such a day."""
-    today = {site: calendar.day_of(now[site]) for site, calendar in calendars.items()}
-    days = await copies.changes([(key, today[key[:2]], calendars[key[:2]]) for key in keys])
-    return {key: day for key, day in zip(keys, days, strict=True) if day is not None}
+def _prospect(agreements: Agreements, now: datetime, calendar: SiteCalendar) -> _Prospect:
+    today = calendar.day_of(now)
+    offers, changes_on = agreements.on(today), agreements.change_after(today)
+    holding = _holding(offers, agreements, now, calendar, {}, ())
+    return _Prospect(
+        offers,
+        None if changes_on is None else calendar.bounds(changes_on)[0],
+        agreements,
+        holding,
+        has_choice=len(offers) > 1 or (holding is not None and bool(holding.others)),
+    )
+
+
+async def _holdings(
+    keys: Sequence[Key],
+    prospects: Sequence[_Prospect],
+    now: Mapping[Site, datetime],
+    calendars: Mapping[Site, SiteCalendar],
+    transaction: Transaction,
+    instead_of: Mapping[Key, Container[str]],
+) -> dict[Key, Holding]:
+    """Return what is agreed for each key's next opportunity; of several suppliers, with the one whose turn it is."""
+    several = {key: now[key[:2]] for key, one in zip(keys, prospects, strict=True) if len(one.offers) > 1}
+    given = await proposals.given(transaction.connection, several, at_most=PROPOSALS_COUNTED - 1) if several else {}
+    found = {}
+    for key, one in zip(keys, prospects, strict=True):
+        holding = one.holding
+        if one.has_choice:
+            site = key[:2]
+            whose = given.get(key, {}), instead_of.get(key, ())
+            holding = _holding(one.offers, one.agreements, now[site], calendars[site], *whose)
+        if holding is not None:
+            found[key] = holding
+    return found
+
+
+def _holding(
+    offers: Sequence[Agreed],
+    agreements: Agreements,
+    now: datetime,
+    calendar: SiteCalendar,
+    given: Mapping[str, Decimal],
+    instead_of: Container[str],
+) -> Holding | None:
+    """Return what is agreed for the next opportunity, with the supplier whose turn it is.
+
+    When the next one is follows from what is agreed today (``offers``); what is ordered then, from what is agreed for
+    that day. A supplier whose agreement has ended by then gives way to the next one, whose own opportunity counts.
+    """
+    if not offers:
+        return None
+    asked = _chosen(offers, given, instead_of)
+    following = next_opportunity(asked.terms.calendar, now)
+    offers_then = agreements.on(calendar.day_of(following.order_at))
+    if not offers_then:
+        return None
+    then = _chosen(offers_then, given, instead_of)
+    if then.terms.supplier_id != asked.terms.supplier_id:
+        is_offered = any(one.terms.supplier_id == then.terms.supplier_id for one in offers)
+        following = next_opportunity(then.terms.calendar, now if is_offered else following.order_at)
+    return Holding(then, following, tuple(one for one in offers_then if one is not then))
 
 
 def _chosen(offers: Sequence[Agreed], given: Mapping[str, Decimal], instead_of: Container[str]) -> Agreed:
@@ -336,10 +370,6 @@ def _chosen(offers: Sequence[Agreed], given: Mapping[str, Decimal], instead_of: 
     return by_name[next_source(sources, given).supplier_id]
 
 
-def _others(holding: Holding | None) -> dict[str, Terms]:
-    return {} if holding is None else {one.terms.supplier_id: one.terms for one in holding.others}
-
-
 async def _expected(
     keys: Sequence[Key],
     now: Mapping[Site, datetime],
@@ -351,25 +381,28 @@ async def _expected(
     """Return what demand to expect of each key: most quantities follow it, and stock-outs are projected by it."""
     if not keys:
         return {}
-    learned = await forecasts.read(transaction.connection, keys)
+    states = await forecasts.states(transaction.connection, keys)
     promoted = [key for key in keys if any(one.kind is PlanKind.PROMOTION for one in said.get(key, ()))]
     uplifts = await plans.uplifts(transaction.connection, promoted)
+    shared: dict[int, Question] = {}
     questions = []
     for key in keys:
-        forecast, calendar = learned.get(key), calendars[key[:2]]
-        questions.append(
-            Question(
+        holding = holdings[key]
+        question = shared.get(id(holding))
+        if question is None:
+            calendar = calendars[key[:2]]
+            question = shared[id(holding)] = Question(
                 now=now[key[:2]],
-                terms=holdings[key].agreed.terms,
-                opportunity=holdings[key].opportunity,
+                terms=holding.agreed.terms,
+                opportunity=holding.opportunity,
                 zone=calendar.zone,
                 day_ends_at=calendar.day_ends_at,
-                state=None if forecast is None else forecast.state,
-                plans=said.get(key, ()),
-                uplift=learned_uplift(*uplifts[key]) if key in uplifts else 1.0,
             )
-        )
-    return dict(zip(keys, expectations(questions), strict=True))
+        if key in said:
+            uplift = learned_uplift(*uplifts[key]) if key in uplifts else 1.0
+            question = replace(question, plans=said[key], uplift=uplift)
+        questions.append(question)
+    return dict(zip(keys, expectations(questions, states), strict=True))
 
 
 async def _by_class(holdings: dict[Key, Holding], transaction: Transaction) -> dict[Key, Holding]:
@@ -409,43 +442,41 @@ async def _by_deliveries(holdings: dict[Key, Holding], transaction: Transaction)
 _SAID: Final = AHEAD | {PlanKind.ENDING, PlanKind.SUCCESSION}
 
 
-async def _said(
-    keys: Sequence[Key], now: Mapping[Site, datetime], calendars: Mapping[Site, SiteCalendar], transaction: Transaction
-) -> Mapping[Key, Sequence[PlanLine]]:
-    """Return what people said of demand to come; most keys have nothing said of them."""
-    if not keys:
-        return {}
-    today = min(calendars[site].day_of(moment) for site, moment in now.items())
-    return await plans.read(transaction.connection, keys, since=today, kinds=_SAID)
+def _end(
+    holdings: dict[Key, Holding],
+    keys: Sequence[Key],
+    standing: Sequence[Standing],
+    said: Mapping[Key, Sequence[PlanLine]],
+    calendars: Mapping[Site, SiteCalendar],
+) -> None:
+    """Take away what is agreed where the next opportunity comes after the item's last order day (S21)."""
+    if not said:
+        return
+    for key, stands in zip(keys, standing, strict=True):
+        endings = [line.first_day for line in said.get(key, ()) if line.kind is PlanKind.ENDING]
+        if endings and key in holdings and calendars[key[:2]].day_of(holdings[key].opportunity.order_at) > min(endings):
+            del holdings[key]
+            stands.live = [one for one in stands.live if one.status not in FINISHED]
 
 
-def _has_ended(said: Sequence[PlanLine], holding: Holding, calendar: SiteCalendar) -> bool:
-    """Whether the next opportunity comes after the item's last order day (S21): it is as if nothing were agreed."""
-    endings = [line.first_day for line in said if line.kind is PlanKind.ENDING]
-    return bool(endings) and calendar.day_of(holding.opportunity.order_at) > min(endings)
+def _follows_net_plan(facts: Watched) -> bool:
+    expected = facts.expected
+    return expected is not None and expected.basis is Basis.NET_PLAN and _asks_for_demand(facts.holding)
 
 
-async def _ordered_since(
-    expected: Mapping[Key, Expected | None], said: Mapping[Key, Sequence[PlanLine]], transaction: Transaction
-) -> dict[Key, Position]:
-    """Return, for keys of a net plan, what was ordered since it was stated: it knows of all that was before."""
-    keys = [key for key, one in expected.items() if one is not None and one.basis is Basis.NET_PLAN]
-    if not keys:
-        return {}
-    lines = await supply.lines(transaction.connection, keys)
-    found = {}
-    for key in keys:
-        stated_at = max(line.stated_at for line in said[key] if line.net)
-        since = [line for line in lines[key] if line.since is not None and line.since > stated_at]
-        on_its_way = sum((line.quantity for line in since if line.stage in UNDER_WAY), NOTHING)
-        found[key] = Position(NOTHING, on_order=on_its_way)
-    return found
+def _ordered_since(facts: Watched, said: Sequence[PlanLine]) -> Position:
+    """Return what was ordered since a net plan was stated: it knows of all that was before."""
+    stated_at = max(line.stated_at for line in said if line.net)
+    since = (line.quantity for line in facts.coming if line.since is not None and line.since > stated_at)
+    return Position(NOTHING, on_order=sum(since, NOTHING))
 
 
 async def _of_predecessors(
     keys: Sequence[Key], said: Mapping[Key, Sequence[PlanLine]], transaction: Transaction
 ) -> dict[Key, Decimal]:
     """Return what stands there of each item's predecessor and serves as well, in the item's own units."""
+    if not said:
+        return {}
     predecessors = {
         key: (Key(key.customer_id, key.location_id, line.other_item), Decimal(repr(line.factor or 1.0)))
         for key in keys

@@ -9,18 +9,17 @@ from vmi_domain.exceptions.lifecycle import Observation, Subject
 from vmi_domain.exceptions.rules import Arrival, Item
 from vmi_domain.replenishment.decisions import Basis, PolicyKind
 from vmi_domain.replenishment.promising import Promise
-from vmi_domain.replenishment.proposals import Proposal
+from vmi_domain.replenishment.proposals import Proposal, Status
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.replenishment.reviewing import Case, Review
-from vmi_domain.stock.position import Authority, Key, Supply
-from vmi_domain.stock.supply import Stage, SupplyLine
+from vmi_domain.stock.position import Authority, Key
+from vmi_domain.stock.supply import UNDER_WAY, Stage, SupplyLine
 from vmi_replenishment.situations import Situations, Watched
 from vmi_runtime import raising
 from vmi_runtime.worker import Transaction
 from vmi_store import exceptions, supply
 from vmi_store.exceptions import ItemAt
 
-NO_SUPPLY: Final = Supply()
 NO_SUBJECTS: Final[frozenset[Subject]] = frozenset()
 
 
@@ -36,7 +35,7 @@ async def watch(found: Situations, reviews: Sequence[Review], transaction: Trans
         of_items.setdefault((subject.customer_id, subject.location_id, subject.item_id), set()).add(subject)
     seen: list[Observation] = []
     due: dict[Key, datetime] = {}
-    arrivals = await _arrivals(found, transaction)
+    arrivals = await _arrivals(found, reviews, transaction)
     for case, watched, result in zip(found.cases, found.watched, reviews, strict=True):
         if watched is None:
             continue
@@ -106,17 +105,24 @@ def _daily_demand(watched: Watched) -> float | None:
     return expected.until_next_arrival.daily_mean
 
 
-async def _arrivals(found: Situations, transaction: Transaction) -> Mapping[Key, Sequence[Arrival]]:
+async def _arrivals(
+    found: Situations, reviews: Sequence[Review], transaction: Transaction
+) -> Mapping[Key, Sequence[Arrival]]:
     """Return what is on its way to each key; where nobody said when it arrives, a lead time after it was ordered."""
-    some = {one.row.key: one for one in found.watched if one is not None and one.row.supply != NO_SUPPLY}
-    if not some:
-        return {}
-    lines = await supply.lines(transaction.connection, some)
-    return {key: [_arrival(line, some[key]) for line in of_key if _is_coming(line)] for key, of_key in lines.items()}
+    some = {one.row.key: one for one in found.watched if one is not None and one.coming}
+    coming = {key: one.coming for key, one in some.items()}
+    accepted = {
+        case.key
+        for case, result in zip(found.cases, reviews, strict=True)
+        if any(issue.proposal.status is Status.ACCEPTED for issue in result.issues)
+    }
+    if accepted := accepted & some.keys():  # just now, and on order since
+        coming |= await supply.lines(transaction.connection, accepted)
+    return {key: [_arrival(line, some[key]) for line in lines if _is_coming(line)] for key, lines in coming.items()}
 
 
 def _is_coming(line: SupplyLine) -> bool:
-    return line.stage in (Stage.ORDERED, Stage.SHIPPED) and line.since is not None
+    return line.stage in UNDER_WAY and line.since is not None
 
 
 def _arrival(line: SupplyLine, watched: Watched) -> Arrival:

@@ -17,8 +17,11 @@ from vmi_domain import forecasting
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
 from vmi_domain.values import dataclass
+from vmi_store.positions import key_texts
 
 State = NDArray[np.float32]
+States = NDArray[np.float32]
+"""A row a series."""
 
 
 class Location(NamedTuple):
@@ -113,6 +116,28 @@ _READ = text(f"""
     FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
     JOIN forecast USING (customer_id, location_id, item_id)
 """)  # noqa: S608 - our own words
+
+
+async def states(connection: AsyncConnection, keys: Sequence[Key]) -> States:
+    """Return the states of keys, a row each in their order; of zeros where there is none, or none in today's layout."""
+    found = np.zeros((len(keys), forecasting.WIDTH), np.float32)
+    if keys:
+        rows = (await connection.execute(_STATES, {**key_texts(keys), "layout": forecasting.LAYOUT})).all()
+        if rows:
+            places, kept = zip(*rows, strict=True)
+            found[np.array(places) - 1] = forecasting.from_bytes(kept)
+    return found
+
+
+_STATES = text("""
+    SELECT wanted.place, forecast.state
+    FROM unnest(
+        string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+        string_to_array(CAST(:items AS text), chr(10))
+    ) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, place)
+    JOIN forecast USING (customer_id, location_id, item_id)
+    WHERE layout = :layout
+""")
 
 
 async def known(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:

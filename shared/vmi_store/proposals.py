@@ -5,7 +5,7 @@ Who writes them has the turn of replenishing at their locations (``vmi_store.tur
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from vmi_domain.forecasting.plans import PlanKind
 from vmi_domain.replenishment.proposals import (
     BOUND,
     FINISHED,
@@ -27,7 +28,7 @@ from vmi_domain.replenishment.proposals import (
     progress_of,
 )
 from vmi_domain.stock.position import Key
-from vmi_domain.stock.supply import Stage, SupplyLine
+from vmi_domain.stock.supply import UNDER_WAY, Stage, SupplyLine
 from vmi_domain.values import dataclass
 from vmi_store import columns, positions
 from vmi_store.positions import PositionRow
@@ -70,46 +71,61 @@ class Standing:
     """None where no position was ever made."""
     due_at: datetime | None = None
     """When it is to be looked at again, as noted last."""
-    live: list[Proposal] = field(default_factory=list)
+    live: Sequence[Proposal] = ()
     """The proposals that are not finished, and all of the opportunity that was asked for."""
-    goods: dict[UUID, Progress] = field(default_factory=dict)
+    goods: Mapping[UUID, Progress] = field(default_factory=dict)
     """How far the goods of those are that are not finished, where any document named them."""
+    coming: Sequence[SupplyLine] = ()
+    """What is ordered or shipped."""
+    is_planned: bool = False
+    """Whether people said something of its demand to come that stands, of the kinds and days that were asked for."""
+    is_wished: bool = False
+    """Whether the customer ever wanted a quantity of its own sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is asked for of all that people said of demand."""
+
+    since: date
+    """Nothing that ended before."""
+    kinds: frozenset[PlanKind]
 
 
 async def standing(
-    connection: AsyncConnection, opportunities: Sequence[tuple[Key, datetime | None]]
-) -> dict[Key, Standing]:
+    connection: AsyncConnection, keys: Sequence[Key], order_ats: Sequence[datetime | None], said: Said
+) -> list[Standing]:
     """Return how each key stands, with the proposals of the opportunity that is given with it.
 
     In one statement, so that goods that a document names count in the position and with their proposal, or in neither.
     """
+    found = [Standing() for _ in keys]
     result = await connection.execute(
         _STANDING,
         {
-            "customers": columns.texts([key.customer_id for key, _ in opportunities]),
-            "locations": columns.texts([key.location_id for key, _ in opportunities]),
-            "items": columns.texts([key.item_id for key, _ in opportunities]),
-            "order_ats": columns.optional([order_at for _, order_at in opportunities]),
+            **positions.key_texts(keys),
+            "order_ats": columns.optional(order_ats),
+            "since": said.since,
+            "kinds": sorted(said.kinds),
         },
     )
-    found = {key: Standing() for key, _ in opportunities}
-    for row in result:
-        place, due_at, stages, ordered, quantities = row[:5]
-        held, values = row[5:_PROPOSAL], row[_PROPOSAL:]
-        key = opportunities[place - 1][0]
-        one = found[key]
-        one.due_at = due_at
-        if one.position is None and held[0] is not None:
-            one.position = positions.position(key, held)
-        if values[0] is None:
-            continue
-        proposal = _proposal(key, values)
-        one.live.append(proposal)
-        if stages is not None:
-            one.goods |= progress_of(
-                SupplyLine(Stage(stage), quantity, proposal.proposal_id, "ordered" if by_order else None)
-                for stage, by_order, quantity in zip(stages, ordered, quantities, strict=True)
-            )
+    for row in result.all():
+        one = found[row[0] - 1]
+        key = keys[row[0] - 1]
+        if one.position is None:  # the first of the key's rows
+            one.due_at, one.is_planned, one.is_wished = row[1:4]
+            if row[_HELD_AT] is not None:
+                one.position = positions.position(key, row[_HELD_AT:_LINES_AT])
+        lines = row[_LINES_AT:_PROPOSAL_AT]
+        told = [SupplyLine(_STAGES[stage], *line) for stage, *line in zip(*lines, strict=True)] if lines[0] else ()
+        if told and not one.coming:
+            one.coming = [line for line in told if line.stage in UNDER_WAY]
+        if row[_PROPOSAL_AT] is not None:
+            proposal = _proposal(key, row[_PROPOSAL_AT:])
+            one.live = [*one.live, proposal]
+            if told and proposal.status not in FINISHED:
+                named = proposal.proposal_id
+                one.goods = {**one.goods, **progress_of(line for line in told if line.proposal_id == named)}
     return found
 
 
@@ -118,16 +134,32 @@ _COLUMNS = """
     held_because, needed, requested, review_because, answer_id, answer_kind, answer_version, answer_at, answer_offered,
     answer_quantity, answer_deliver_at, answer_party, answer_reason, answer_reason_code
 """
-_PROPOSAL: Final = 5 + len(positions.COLUMNS)
-"""Where in a row of ``_STANDING`` the proposal begins."""
+_STAGES: Final = {stage.value: stage for stage in Stage}
+_LINE = ("stage", "quantity", "proposal_id", "order_id", "shipment_id", "expected_at", "since")
+_HELD_AT: Final = 4
+_LINES_AT: Final = _HELD_AT + len(positions.COLUMNS)
+_PROPOSAL_AT: Final = _LINES_AT + len(_LINE)
+"""Where in a row of ``_STANDING`` the position, the supply lines and the proposal begin."""
 _HELD = ", ".join(f"position.{column}" for column in positions.COLUMNS)
+_TOLD = ", ".join(f"told.{column}" for column in _LINE)
 _FOUND = ", ".join(f"found.{column.strip()}" for column in _COLUMNS.split(","))
-_OF_THE_KEY = """
-    proposal.customer_id = wanted.customer_id AND proposal.location_id = wanted.location_id
-    AND proposal.item_id = wanted.item_id
-"""
+
+
+def _of_the_key(table: str) -> str:
+    names = ("customer_id", "location_id", "item_id")
+    return " AND ".join(f"{table}.{name} = wanted.{name}" for name in names)
+
+
 _STANDING = text(f"""
-    SELECT wanted.place, due.due_at, goods.stages, goods.by_order, goods.quantities, {_HELD}, {_FOUND}
+    SELECT wanted.place, due.due_at,
+           EXISTS (
+               SELECT FROM demand_plan_line AS said WHERE {_of_the_key("said")} AND said.stands
+                 AND said.last_day >= :since AND said.kind = ANY (CAST(:kinds AS text[]))
+           ),
+           EXISTS (
+               SELECT FROM replenishment_wish AS wish WHERE {_of_the_key("wish")} AND wish.quantity IS NOT NULL
+           ),
+           {_HELD}, {_TOLD}, {_FOUND}
     FROM ROWS FROM (
         string_to_table(CAST(:customers AS text), chr(10)), string_to_table(CAST(:locations AS text), chr(10)),
         string_to_table(CAST(:items AS text), chr(10)), string_to_table(CAST(:order_ats AS text), chr(10), '')
@@ -135,18 +167,20 @@ _STANDING = text(f"""
     LEFT JOIN replenishment_due AS due USING (customer_id, location_id, item_id)
     LEFT JOIN position USING (customer_id, location_id, item_id)
     LEFT JOIN LATERAL (
-        SELECT finished, {_COLUMNS} FROM proposal WHERE {_OF_THE_KEY} AND NOT finished
+        SELECT finished, {_COLUMNS} FROM proposal WHERE {_of_the_key("proposal")} AND NOT finished
         UNION ALL
         SELECT finished, {_COLUMNS} FROM proposal
-        WHERE {_OF_THE_KEY} AND proposal.order_at = wanted.opportunity::timestamptz AND finished
+        WHERE {_of_the_key("proposal")} AND proposal.order_at = wanted.opportunity::timestamptz AND finished
     ) AS found ON true
     LEFT JOIN LATERAL (
-        SELECT array_agg(line.stage) AS stages, array_agg(line.order_id IS NOT NULL) AS by_order,
-               array_agg(line.quantity) AS quantities
-        FROM supply_line AS line
-        WHERE line.customer_id = wanted.customer_id AND line.location_id = wanted.location_id
-          AND line.item_id = wanted.item_id AND line.proposal_id = found.proposal_id
-    ) AS goods ON NOT found.finished
+        SELECT {", ".join(f"array_agg(line.{column}) AS {column}" for column in _LINE)}
+        FROM (
+            SELECT {", ".join(_LINE)} FROM supply_line AS line
+            WHERE {_of_the_key("line")}
+              AND (line.stage IN ('ordered', 'shipped') OR line.proposal_id = found.proposal_id)
+            ORDER BY place
+        ) AS line
+    ) AS told ON NOT found.finished OR position.on_order > 0 OR position.in_transit > 0
 """)  # noqa: S608 - the names of our own columns
 
 
@@ -571,15 +605,14 @@ _SAVE_VERSIONS = text(f"""
 
 def _proposal(key: Key, values: Sequence[Any]) -> Proposal:
     """Return the proposal of these values, which stand in the order of ``_COLUMNS``."""
-    proposal_id, order_at, supplier_id, part, version, status, quantity, *dates = values[:10]
-    deliver_at, expires_at, issued_at = dates
-    held_because, needed, requested, review_because = values[10:14]
+    proposal_id, order_at, supplier_id, part, version, status, quantity, *rest = values
+    deliver_at, expires_at, issued_at, held_because, needed, requested, review_because, answer_id, *answered = rest
     answer = None
-    if values[14] is not None:
-        answer_id, kind, answered_version, answered_at, offered, bound, bound_for, party, reason, code = values[14:]
+    if answer_id is not None:
+        kind, answered_version, answered_at, offered, bound, bound_for, party, reason, code = answered
         answer = Answer(
             answer_id=answer_id,
-            kind=AnswerKind(kind),
+            kind=_ANSWERS[kind],
             version=answered_version,
             answered_at=answered_at,
             offered=offered,
@@ -596,7 +629,7 @@ def _proposal(key: Key, values: Sequence[Any]) -> Proposal:
         order_at=order_at,
         part=part,
         version=version,
-        status=Status(status),
+        status=_STATUSES[status],
         quantity=quantity,
         deliver_at=deliver_at,
         expires_at=expires_at,
@@ -607,3 +640,7 @@ def _proposal(key: Key, values: Sequence[Any]) -> Proposal:
         requested=requested,
         review_because=review_because,
     )
+
+
+_ANSWERS: Final = {kind.value: kind for kind in AnswerKind}
+_STATUSES: Final = {status.value: status for status in Status}

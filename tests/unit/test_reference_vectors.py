@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vmi_domain import distributions
+from vmi_domain.forecasting import WIDTH
 from vmi_domain.replenishment.cover import periods_until_out
 from vmi_domain.replenishment.expectations import Question, expectations
 from vmi_domain.replenishment.needs import Policy, Position
@@ -26,6 +27,7 @@ MIDNIGHT = datetime(2025, 6, 2, tzinfo=UTC)
 MEAN, SD, LEAD = 100.0, 20.0, 10
 BEFORE = 200
 """Periods of a replay after which it has forgotten how it began."""
+NO_FORECAST = np.zeros((1, WIDTH), np.float32)
 
 
 # S29
@@ -33,7 +35,7 @@ BEFORE = 200
 
 def reviewed(terms: Terms) -> Review:
     opportunity = next_opportunity(terms.calendar, MIDNIGHT)
-    [expected] = expectations([Question(MIDNIGHT, terms, opportunity, "UTC", MIDNIGHT.time(), None)])
+    [expected] = expectations([Question(MIDNIGHT, terms, opportunity, "UTC", MIDNIGHT.time())], NO_FORECAST)
     [found] = review(
         [
             Case(

@@ -372,9 +372,7 @@ class _World:
     def _reviewed(self, states: Any, usable: Any, now: datetime, damped: bool) -> list[Issue | None]:
         terms = self.terms if damped else [replace(one, steadiness=Steadiness()) for one in self.terms]
         opportunity = next_opportunity(self.calendar, now)
-        expected = expectations(
-            [Question(now, one, opportunity, "UTC", time(0), state) for one, state in zip(terms, states, strict=True)]
-        )
+        expected = expectations([Question(now, one, opportunity, "UTC", time(0)) for one in terms], states)
         live = getattr(self, "standing", [None] * SERIES)
         results = review(
             [

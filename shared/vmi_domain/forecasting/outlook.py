@@ -87,15 +87,14 @@ def demands_over(states: States, first_day: date | ArrayLike, days: ArrayLike, *
 
     ``first_day`` is a date, or an array of ``date.toordinal()``; ``elapsed`` is the share of it that is
     over already, so that "from now" is today with the share of today that has gone. Mean and variance
-    follow the weekdays the horizon touches.
+    follow the weekdays the horizon touches. Arrays with one row more a horizon ask for several of each series at once.
     """
     first = first_day.toordinal() if isinstance(first_day, date) else np.asarray(first_day)
-    count = len(states)
-    weekday = np.broadcast_to((first - 1) % WEEK, count)
-    length = np.broadcast_to(np.asarray(days, np.float64), count)
+    length, gone = np.asarray(days, np.float64), np.asarray(elapsed, np.float64)
+    shape = np.broadcast_shapes((len(states),), np.shape(first), length.shape, gone.shape)
+    weekday, length, gone = (np.broadcast_to(one, shape) for one in ((first - 1) % WEEK, length, gone))
     if np.any(length < 0):
         raise ValueError("a horizon cannot be negative")
-    gone = np.broadcast_to(np.asarray(elapsed, np.float64), count)
     usual_days = _usual_days(states, weekday, gone, length)
     return _demand(states, usual_days, length)
 
@@ -111,7 +110,11 @@ def daily_rate(states: States) -> Floats:
 
     The chosen model's share lies over it.
     """
-    return np.asarray(_learned_rate(states) * np.exp(states[:, CHOSEN.start].astype(np.float64)))
+    return _with_choice(states, _learned_rate(states))
+
+
+def _with_choice(states: States, learned: Floats) -> Floats:
+    return np.asarray(learned * np.exp(states[:, CHOSEN.start].astype(np.float64)))
 
 
 def _learned_rate(states: States) -> Floats:
@@ -140,7 +143,7 @@ def days_of_doubt(rate: Floats) -> Floats:
 def _demand(states: States, usual_days: Floats, length: Floats) -> Demand:
     period = states[:, PERIOD].astype(np.float64)
     rate = _learned_rate(states)
-    mean = daily_rate(states) * usual_days
+    mean = _with_choice(states, rate) * usual_days
     variance = _variance(states, rate * period, length / period) * usual_days / np.maximum(length, 1e-9)
     over = states[:, CHOSEN.stop - 1].astype(np.float64) + states[:, CALIBRATION]
     variance = variance * np.exp(2 * over)
@@ -151,14 +154,15 @@ def _usual_days(states: States, weekday: NDArray[np.int64], gone: Floats, length
     """Return how many usual days' demand falls into the horizon: the sum of its weekday factors."""
     columns = np.ascontiguousarray(states.T)
     profile = weekdays.profile(columns, columns[WEEKDAYS_ELSEWHERE]).T.astype(np.float64)
-    turned = profile[np.arange(len(states))[:, None], (weekday[:, None] + np.arange(WEEK + 1)) % WEEK]
-    running = np.concatenate([np.zeros((len(states), 1)), np.cumsum(turned, axis=1)], axis=1)
+    turned = profile[np.arange(len(states))[:, None], (weekday[..., None] + np.arange(WEEK + 1)) % WEEK]
+    running = np.concatenate([np.zeros((*weekday.shape, 1)), np.cumsum(turned, axis=-1)], axis=-1)
 
     def until(days: Floats) -> Floats:
         weeks, rest = np.divmod(days, WEEK)
         whole = rest.astype(np.int64)
-        row = np.arange(len(states))
-        return np.asarray(weeks * WEEK + running[row, whole] + (rest - whole) * turned[row, whole])
+        begun = np.take_along_axis(running, whole[..., None], -1)[..., 0]
+        day = np.take_along_axis(turned, whole[..., None], -1)[..., 0]
+        return np.asarray(weeks * WEEK + begun + (rest - whole) * day)
 
     return until(gone + length) - until(gone)
 
@@ -189,7 +193,7 @@ def _between(rungs: Floats, length: Floats) -> Floats:
     """Return the variance at ``length`` days from those at ``HORIZONS``: variance a day on straight lines."""
     a_day = rungs / _HORIZONS
     after = np.clip(np.searchsorted(_HORIZONS, length), 1, len(_HORIZONS) - 1)
-    row = np.arange(len(length))
+    row = np.arange(len(rungs))
     share = (length - _HORIZONS[after - 1]) / (_HORIZONS[after] - _HORIZONS[after - 1])
     inside = a_day[row, after - 1] + np.clip(share, 0.0, 1.0) * (a_day[row, after] - a_day[row, after - 1])
 

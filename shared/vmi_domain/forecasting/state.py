@@ -1,5 +1,6 @@
 """The forecast's state: a fixed number of figures a series, whatever the length of its history."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -157,6 +158,6 @@ def to_bytes(states: States) -> list[bytes]:
     return [row.tobytes() for row in np.ascontiguousarray(states, "<f4")]
 
 
-def from_bytes(kept: list[bytes]) -> States:
+def from_bytes(kept: Sequence[bytes]) -> States:
     """Return the states that ``to_bytes`` made these of."""
     return np.frombuffer(b"".join(kept), "<f4").reshape(len(kept), WIDTH).astype(np.float32)

@@ -12,7 +12,7 @@ from vmi_domain.distributions import Demand, Family, by_the_data
 from vmi_domain.forecasting import plans
 from vmi_domain.forecasting.outlook import usual_days
 from vmi_domain.forecasting.plans import Layer, PlanLine, Planned
-from vmi_domain.forecasting.state import AGE, AGREED, OBSERVED
+from vmi_domain.forecasting.state import AGE, AGREED, OBSERVED, PERIOD, States
 from vmi_domain.replenishment.needs import Basis, Expected, Outlook, PlanNote, PolicyKind, outlooks
 from vmi_domain.replenishment.opportunities import Opportunity, Span, span
 from vmi_domain.replenishment.reviewing import Terms
@@ -23,23 +23,26 @@ _NONE_AGREED: Final = float("nan")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """For which key and from when on: its terms, its next opportunity, its site's days, and its forecast's state."""
+    """For what time: from when on, by which terms, until which opportunity's arrivals, in which site's days.
+
+    Keys of a site of which the same is agreed ask the same question, and may share one.
+    """
 
     now: datetime
     terms: Terms
     opportunity: Opportunity
     zone: str
     day_ends_at: time
-    state: NDArray[np.float32] | None
-    """None where there is no forecast."""
     plans: Sequence[PlanLine] = ()
     """What was said of demand to come."""
     uplift: float = 1.0
     """What promotions do to the item, as far as it was learned."""
 
 
-def expectations(questions: Sequence[Question]) -> list[Expected | None]:
+def expectations(questions: Sequence[Question], states: States) -> list[Expected | None]:
     """Return what to expect for each question, None where nothing is known: no demand yet and no agreed rate.
+
+    ``states`` has a row a question: the forecast's state, or zeros where there is no forecast yet.
 
     The mean runs from now on, since the position is that of now; the spread is that of the protection interval, from
     the opportunity on: what happens before it is seen before the quantity is decided on for the last time. (A spread
@@ -47,10 +50,17 @@ def expectations(questions: Sequence[Question]) -> list[Expected | None]:
     """
     if not questions:
         return []
-    states = _states(questions)
-    until_next_arrival = _outlooks(questions, states, [_covered_until(one) for one in questions])
-    until_arrival = _outlooks(questions, states, [one.opportunity.deliver_at for one in questions])
-    until_minimum, until_maximum = _until_days_of_supply(questions, states)
+    asked = _Asked(questions)
+    states = _with_agreed_rates(states, asked)
+    until_next_arrival, until_arrival = _outlooks(
+        asked,
+        states,
+        [
+            [_covered_until(one) for one in asked.distinct],
+            [one.opportunity.deliver_at for one in asked.distinct],
+        ],
+    )
+    until_minimum, until_maximum = _until_days_of_supply(asked, states)
     known = ((states[:, AGE] > 0) | (states[:, AGREED] > 0)).tolist()
     observed = (states[:, OBSERVED] > 0).tolist()
     found: list[Expected | None] = [
@@ -72,6 +82,18 @@ def expectations(questions: Sequence[Question]) -> list[Expected | None]:
         if question.plans:
             found[place] = _with_plans(question, states[place], found[place])
     return found
+
+
+class _Asked:
+    """Questions of which many are the same one: what follows from these alone is worked out once each."""
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        distinct = {id(one): one for one in questions}
+        numbers = {name: number for number, name in enumerate(distinct)}
+        self.questions = questions
+        self.distinct = list(distinct.values())
+        self.places = np.array([numbers[id(one)] for one in questions])
+        """Which of the distinct ones each question is."""
 
 
 def _covered_until(question: Question) -> datetime:
@@ -137,51 +159,58 @@ def _ends_of_supply(question: Question) -> tuple[datetime | None, datetime | Non
     return after + timedelta(days=policy.minimum_days or 0.0), after + timedelta(days=policy.maximum_days or 0.0)
 
 
-def _until_days_of_supply(
-    questions: Sequence[Question], states: forecasting.States
-) -> tuple[dict[int, Outlook], dict[int, Outlook]]:
+def _until_days_of_supply(asked: _Asked, states: States) -> tuple[dict[int, Outlook], dict[int, Outlook]]:
     """Return the demand up to the minimum and the maximum days of supply after the day of the arrival, by place."""
-    found: tuple[dict[int, Outlook], dict[int, Outlook]] = ({}, {})
-    ends = {place: _ends_of_supply(one) for place, one in enumerate(questions)}
-    places = [place for place, (minimum_at, _) in ends.items() if minimum_at is not None]
-    for which, outlook_of in enumerate(found):
-        arrivals = [at for place in places if (at := ends[place][which]) is not None]
-        told = _outlooks([questions[place] for place in places], states[places], arrivals) if places else []
-        outlook_of.update(zip(places, told, strict=True))
-    return found
+    ends = [_ends_of_supply(one) for one in asked.distinct]
+    wanted = np.array([minimum_at is not None for minimum_at, _ in ends])[asked.places]
+    if not wanted.any():
+        return {}, {}
+    places = np.flatnonzero(wanted).tolist()
+    some = _Asked([asked.questions[place] for place in places])
+    after = zip(*map(_ends_of_supply, some.distinct), strict=True)
+    told = _outlooks(some, states[wanted], [[at for at in which if at is not None] for which in after])
+    minimum, maximum = (dict(zip(places, one, strict=True)) for one in told)
+    return minimum, maximum
 
 
-def _states(questions: Sequence[Question]) -> forecasting.States:
-    """Return the forecasts' states; where there is none yet, one that knows the agreed rate only.
+def _with_agreed_rates(states: States, asked: _Asked) -> States:
+    """Return the states; where there is none yet, one that knows the agreed rate only.
 
     What is agreed after a series was learned last is not in its state before its next day closes, and counts at once.
     """
-    agreed = forecasting.start(
+    begun = forecasting.start(
         [
             _NONE_AGREED if one.terms.expected_daily_demand is None else one.terms.expected_daily_demand
-            for one in questions
+            for one in asked.distinct
         ]
     )
-    for place, question in enumerate(questions):
-        if question.state is not None:
-            rate = question.state[AGREED] or agreed[place, AGREED]
-            agreed[place] = question.state
-            agreed[place, AGREED] = rate
-    return agreed
+    found = states.copy()
+    missing = found[:, PERIOD] == 0
+    found[missing] = begun[asked.places[missing]]
+    unsaid = found[:, AGREED] == 0
+    found[unsaid, AGREED] = begun[asked.places[unsaid], AGREED]
+    return found
 
 
-def _outlooks(questions: Sequence[Question], states: forecasting.States, arrivals: Sequence[datetime]) -> list[Outlook]:
-    spans = _spans(questions, [one.now for one in questions], arrivals)
-    demand = _demand(states, spans)
-    early = np.array([one.opportunity.order_at > one.now for one in questions])
+def _outlooks(asked: _Asked, states: States, ends: Sequence[Sequence[datetime]]) -> list[list[Outlook]]:
+    """Return the outlooks of each question until some ends; each row of ``ends`` holds one a distinct question."""
+    begins = [one.now for one in asked.distinct]
+    early = np.array([one.opportunity.order_at > one.now for one in asked.distinct])
+    spans = [_spans(asked.distinct, begins, row) for row in ends]
     if early.any():
-        protected = _demand(states, _spans(questions, [_decided_at(one) for one in questions], arrivals))
+        begins = [_decided_at(one) for one in asked.distinct]
+        spans += [_spans(asked.distinct, begins, row) for row in ends]
+    demand = _demand(asked, states, spans)
+    if early.any():
+        demand, protected = demand.at(slice(len(ends))), demand.at(slice(len(ends), None))
         demand = by_the_data(
             demand.mean,
-            np.where(early, protected.variance, demand.variance),
+            np.where(early[asked.places], protected.variance, demand.variance),
             counts=demand.family != Family.NORMAL,
         )
-    return outlooks([one.days for one in spans], demand)
+    days = [[one.days for one in row] for row in spans[: len(ends)]]
+    places = asked.places.tolist()
+    return [outlooks([row[place] for place in places], demand.at(number)) for number, row in enumerate(days)]
 
 
 def _decided_at(question: Question) -> datetime:
@@ -200,10 +229,11 @@ def _spans(questions: Sequence[Question], begins: Sequence[datetime], ends: Sequ
     return spans
 
 
-def _demand(states: forecasting.States, spans: Sequence[Span]) -> Demand:
+def _demand(asked: _Asked, states: States, spans: Sequence[Sequence[Span]]) -> Demand:
+    """Return the demand of each question over each row of spans, which hold one a distinct question."""
     return forecasting.demands_over(
         states,
-        np.array([one.first_day.toordinal() for one in spans]),
-        np.array([one.days for one in spans]),
-        elapsed=np.array([one.elapsed for one in spans]),
+        np.array([[one.first_day.toordinal() for one in row] for row in spans])[:, asked.places],
+        np.array([[one.days for one in row] for row in spans])[:, asked.places],
+        elapsed=np.array([[one.elapsed for one in row] for row in spans])[:, asked.places],
     )

@@ -26,6 +26,10 @@ class Stage(StrEnum):
     """Ordered or shipped, and declared as never to come."""
 
 
+UNDER_WAY: Final = frozenset({Stage.ORDERED, Stage.SHIPPED})
+"""What is still to come."""
+
+
 @dataclass(frozen=True, slots=True)
 class SupplyLine:
     """Units that share one way and stand in one stage; base units."""
