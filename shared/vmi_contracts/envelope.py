@@ -37,16 +37,22 @@ def headers(
     *, source: str, message_id: str, message_type: str, time: datetime | None = None
 ) -> list[tuple[str, bytes]]:
     """Return the Kafka headers of a binary-mode CloudEvent whose value is the JSON document."""
-    attributes = [
-        ("ce_specversion", SPEC_VERSION),
-        ("ce_id", message_id),
-        ("ce_source", source),
-        ("ce_type", message_type),
-        ("content-type", "application/json"),
-    ]
+    told = attributes(source=source, message_id=message_id, message_type=message_type, time=time)
+    return [(name, value.encode()) for name, value in told.items()]
+
+
+def attributes(*, source: str, message_id: str, message_type: str, time: datetime | None = None) -> dict[str, str]:
+    """Return the same headers as texts by their names."""
+    told = {
+        "ce_specversion": SPEC_VERSION,
+        "ce_id": message_id,
+        "ce_source": source,
+        "ce_type": message_type,
+        "content-type": "application/json",
+    }
     if time is not None:
-        attributes.append(("ce_time", time.isoformat()))
-    return [(name, value.encode()) for name, value in attributes]
+        told["ce_time"] = time.isoformat()
+    return told
 
 
 def read(value: bytes | None, record_headers: Iterable[tuple[str, bytes]]) -> Envelope:

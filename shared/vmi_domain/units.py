@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
 from typing import Final
 
 RESOLUTION: Final = Decimal("0.000001")
@@ -44,6 +45,7 @@ def to_base(quantity: Decimal, unit: str | None, *, base_unit: str, units: Mappi
     return product
 
 
+@lru_cache(maxsize=16_384)  # most quantities are small and whole: a batch asks for the same some thousand times
 def plain(quantity: Decimal) -> str:
     """Return a quantity in words: no exponent, no zeros at its end.
 

@@ -93,10 +93,10 @@ _ADD = text("""
 
 
 def _headers(message: OutboxMessage) -> str:
-    headers = envelope.headers(
+    attributes = envelope.attributes(
         source=message.source, message_id=str(message.message_id), message_type=message.type, time=message.time
     )
-    return orjson.dumps({name: value.decode() for name, value in headers}).decode()
+    return orjson.dumps(attributes).decode()
 
 
 async def installation(connection: AsyncConnection) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts import plans, topics
-from vmi_contracts.outbound import ProposalLine, ProposalsIssued
+from vmi_contracts.outbound import ProposalLine
 from vmi_domain import forecasting
 from vmi_domain.days import SiteCalendar
 from vmi_domain.distributions import Family
@@ -29,6 +29,7 @@ from vmi_store.forecasts import Forecast
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
 from vmi_testing.inventory import Desk
+from vmi_testing.published import proposals_issued
 
 EVENTS = Clock(ClockMode.EVENTS)
 TODAY = NOON.date()
@@ -103,7 +104,7 @@ class Shop:
         """)
         async with self.engine.connect() as connection:
             rows = await connection.execute(statement, {"customer": self.customer, "topic": topics.PROPOSALS.name})
-            lines = [line for row in rows for line in ProposalsIssued.model_validate_json(row.payload).lines]
+            lines = [line for row in rows for line in proposals_issued(row.payload).lines]
         last = max((line for line in lines if line.item_id == item), key=lambda line: (line.order_at, line.version))
         if last.explanation.get("outcome") is None:
             assert recompute(last.explanation) == last.quantity

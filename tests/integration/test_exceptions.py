@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from vmi_cli.__main__ import app
 from vmi_contracts.inbound import ProposalAnswered
-from vmi_contracts.outbound import ExceptionLine, ExceptionsChanged, ExceptionStatus, ProposalsIssued
+from vmi_contracts.outbound import ExceptionLine, ExceptionsChanged, ExceptionStatus
 from vmi_domain.exceptions.lifecycle import acknowledged, suppressed
 from vmi_domain.stock.position import Key
 from vmi_inventory.liveness import watch_feeds
@@ -29,6 +29,7 @@ from vmi_store import exceptions
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
 from vmi_testing.inventory import Desk, record
+from vmi_testing.published import proposals_issued
 
 STORE = "store-1"
 EVENTS = Clock(ClockMode.EVENTS)
@@ -86,7 +87,7 @@ class Partner:
     async def proposals(self, item: str = "milk") -> list[tuple[int, str, str | None, Decimal]]:
         async with self.engine.connect() as connection:
             rows = await connection.execute(_PROPOSALS, {"customer": self.customer})
-            lines = [line for row in rows for line in ProposalsIssued.model_validate_json(row.payload).lines]
+            lines = [line for row in rows for line in proposals_issued(row.payload).lines]
             return [
                 (line.version, line.status.value, line.held_because and line.held_because.value, line.quantity)
                 for line in lines

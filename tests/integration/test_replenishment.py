@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from vmi_contracts import writing
 from vmi_contracts.inbound import ProposalAnswered
 from vmi_contracts.internal import PositionLine, PositionsChanged
+from vmi_contracts.outbound import HeldBecause as PromisedHeldBecause
 from vmi_contracts.outbound import ProposalLine, ProposalsIssued, ProposalStands, ProposalStatus
 from vmi_domain.replenishment.explanations import NO_HISTORY, recompute
+from vmi_domain.replenishment.proposals import HeldBecause, Status
 from vmi_domain.replenishment.shadowing import Trial, score
 from vmi_domain.stock.position import Key
 from vmi_domain.stock.supply_facts import Fact, Ordered, Received, Shipped
@@ -31,6 +33,7 @@ from vmi_store import agreements, catalogue, positions, quarantine, supply, tria
 from vmi_store.quarantine import Selection
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
+from vmi_testing.published import proposal_stands, proposals_issued
 from vmi_testing.records import record
 
 EVENTS = Clock(ClockMode.EVENTS)
@@ -134,16 +137,13 @@ class Store:
     async def documents_issued(self) -> list[ProposalsIssued]:
         async with self.engine.begin() as connection:
             rows = await connection.execute(_ISSUED, {"customer": self.customer})
-            return [ProposalsIssued.model_validate_json(row.payload) for row in rows]
+            return [proposals_issued(row.payload) for row in rows]
 
     async def living(self) -> list[tuple[str, ProposalStands | None]]:
         """Return what goes to the compacted topic, in its order."""
         async with self.engine.begin() as connection:
             rows = await connection.execute(_LIVING, {"customer": self.customer})
-            return [
-                (row.aggregateid, None if row.payload is None else ProposalStands.model_validate_json(row.payload))
-                for row in rows
-            ]
+            return [(row.aggregateid, None if row.payload is None else proposal_stands(row.payload)) for row in rows]
 
     async def kept(self) -> list[tuple[int, str, Decimal]]:
         """Return every version that was kept, told or not."""
@@ -756,6 +756,34 @@ async def test_f57_proposals_are_told_by_location_supplier_and_order_day(store: 
     assert sorted(map(sorted, told)) == [["bread"], ["butter", "milk"], ["eggs"]]
     assert len({one.consolidation_id for one in told.values()}) == 3
     assert {str(one.order_day) for one in told.values()} == {"2025-03-06", "2025-03-07"}
+
+
+async def test_all_that_a_version_may_say_is_written_as_its_models_would_write_it(store: Store) -> None:
+    """The messages are asked for it as they are read here, and in every other test of this file."""
+    await store.says("order-numbers-assigned", assigned_at=NOON, lines=[{"number": "PO-1"}])
+    await store.agrees(at=NOON + HOUR, **BAND, pack="8", freeze_days=3)
+    await store.agrees("bread", **BAND, mode="shadow")
+    await store.agrees("eggs", **BAND, approval="tolerance", tolerance_quantity="60")
+    for item in ("milk", "bread", "eggs"):
+        await store.holds(30, item)
+    await store.hears("milk", "bread", "eggs")
+    await store.holds(10)
+    await store.hears()
+    asked = await store.latest()
+    wish = {**accept(asked), "answer": "counter", "quantity": "60.5", "expected_at": "2025-03-07T12:00:00+02:00"}
+    await store.answers(wish, party="customer")
+    await store.answers(accept(await store.latest()))
+
+    lines = [line for document in await store.documents_issued() for line in document.lines]
+    said_of_them = set().union(*(line.model_dump(exclude_none=True) for line in lines))
+
+    assert len(await store.living()) == len(lines)
+    assert said_of_them >= set(ProposalLine.model_fields) - {"held_because", "fill_quantity", "supply_confidence"}
+
+
+def test_what_a_proposal_may_be_is_what_the_promise_says() -> None:
+    assert {status.value for status in ProposalStatus} == {status.value for status in Status}
+    assert {because.value for because in PromisedHeldBecause} == {because.value for because in HeldBecause}
 
 
 async def test_the_compacted_topic_keeps_living_proposals_only(store: Store) -> None:

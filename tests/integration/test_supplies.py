@@ -28,6 +28,7 @@ from vmi_store import due, proposals
 from vmi_testing import builders
 from vmi_testing.builders import DAY, NOON
 from vmi_testing.inventory import Desk, record
+from vmi_testing.published import proposals_issued
 
 EVENTS = Clock(ClockMode.EVENTS)
 BAND = {"policy": "minimum_maximum", "minimum": "50", "maximum": "100", "order_weekdays": (4,), "lead_time_days": 2}
@@ -94,14 +95,14 @@ class Chain:
     async def latest(self, store: str = "store-1") -> ProposalLine:
         async with self.engine.begin() as connection:
             rows = await connection.execute(_ISSUED, {"customer": self.customer})
-            documents = [ProposalsIssued.model_validate_json(row.payload) for row in rows]
+            documents = [proposals_issued(row.payload) for row in rows]
         return [line for one in documents if one.location_id == store for line in one.lines][-1]
 
     async def document(self) -> ProposalsIssued:
         """Return the latest document of proposals."""
         async with self.engine.begin() as connection:
             rows = await connection.execute(_ISSUED, {"customer": self.customer})
-            return [ProposalsIssued.model_validate_json(row.payload) for row in rows][-1]
+            return [proposals_issued(row.payload) for row in rows][-1]
 
     async def asked(self) -> list[str]:
         """Return the suppliers of all proposals, by their opportunities."""
@@ -130,7 +131,7 @@ class Chain:
         """Return the latest line to a supplier."""
         async with self.engine.begin() as connection:
             rows = await connection.execute(_ISSUED, {"customer": self.customer})
-            documents = [ProposalsIssued.model_validate_json(row.payload) for row in rows]
+            documents = [proposals_issued(row.payload) for row in rows]
         return [line for one in documents if one.supplier_id == supplier for line in one.lines][-1]
 
     async def accepts(self, line: ProposalLine, store: str = "store-1") -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vmi_contracts import writing
 from vmi_contracts.internal import PositionLine, PositionsChanged
-from vmi_contracts.outbound import ProposalLine, ProposalsIssued
+from vmi_contracts.outbound import ProposalLine
 from vmi_domain.stock.supply_facts import Ordered
 from vmi_forecast import changes as forecast_changes
 from vmi_forecast import upkeep
@@ -25,6 +25,7 @@ from vmi_store import proposals as stored
 from vmi_store.turns import Work
 from vmi_testing.builders import DAY, HOUR, NOON, agreement, answer, sale, stock
 from vmi_testing.inventory import Desk
+from vmi_testing.published import proposals_issued
 from vmi_testing.records import record
 
 EVENTS = Clock(ClockMode.EVENTS)
@@ -106,7 +107,7 @@ class Chain:
         """Return the versions in the outbox, in their order."""
         async with self.engine.connect() as connection:
             rows = await connection.execute(_ISSUED, {"customer": self.customer})
-            documents = [ProposalsIssued.model_validate_json(row.payload) for row in rows]
+            documents = [proposals_issued(row.payload) for row in rows]
         return [line for document in documents for line in document.lines if line.item_id == item]
 
 

@@ -440,6 +440,7 @@ def test_names_are_derived_and_never_change() -> None:
 
     assert name == UUID("2cac224b-78b9-5232-aff8-b78c4ef98d0b")
     assert message_id([(name, 1)]) != message_id([(name, 2)])
+    assert message_id([(name, 1)]) == uuid5(NAMESPACE, f"{name}:1")
     assert name == proposal_id(KEY, "dairy", datetime.fromisoformat("2025-06-05T02:00:00+02:00"), 1)
 
 

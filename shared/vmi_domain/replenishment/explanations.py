@@ -1,6 +1,6 @@
 """Why a quantity is what it is: written so that the quantity can be recomputed from the explanation alone (F56)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
 from decimal import Decimal
@@ -36,6 +36,18 @@ from vmi_domain.units import plain
 Explanation = Mapping[str, Any]
 """Texts, numbers and lists as JSON has them; quantities are texts, as everywhere on the wire."""
 
+Once = Callable[..., Any]
+"""Given a function and values that many explanations have in common, what the function tells of these.
+
+Who writes many explanations need write what is the same in them only once.
+"""
+
+
+def each_time(tell: Callable[..., Any], *values: object) -> Any:
+    """Tell of values anew in every explanation."""
+    return tell(*values)
+
+
 FORMULAS: Final = {
     LevelSource.CYCLE_SERVICE: "least S with P(demand until the next arrival ≤ S) ≥ target",
     LevelSource.FILL_RATE: "least S with 1 − (E[(D_next − S)⁺] − E[(D_this − S)⁺]) / (E D_next − E D_this) ≥ target",
@@ -57,37 +69,20 @@ FORMULAS: Final = {
 NO_HISTORY: Final = "no history yet"
 
 
-def explain(decision: Decision, opportunity: Opportunity, decided_at: datetime) -> dict[str, Any]:
+def explain(
+    decision: Decision, opportunity: Opportunity, decided_at: datetime, once: Once = each_time
+) -> dict[str, Any]:
     """Return the inputs, the steps and the binding constraint of a decision for an opportunity."""
     need = decision.need
     explanation: dict[str, Any] = {
-        "opportunity": {
-            "decided_at": decided_at.isoformat(),
-            "order_at": opportunity.order_at.isoformat(),
-            "deliver_at": opportunity.deliver_at.isoformat(),
-            "next_deliver_at": opportunity.next_deliver_at.isoformat(),
-        },
+        "opportunity": once(_opportunity, opportunity, decided_at),
         "inputs": {
             "position": _position(need.position),
             **({"elsewhere": plain(need.elsewhere)} if need.elsewhere else {}),
             "arrivals": [{"days": one.days, "quantity": plain(one.quantity)} for one in need.arrivals],
             "demand": None if need.expected is None else _expected(need.expected),
-            "policy": _policy(need.policy),
-            "rules": {
-                "multiple": plain(need.rules.multiple),
-                "minimum_order": plain(need.rules.minimum_order),
-                "largest_order": _text(need.rules.largest_order),
-                "maximum": _text(need.rules.maximum),
-                "maximum_is_hard": need.rules.maximum_is_hard,
-                "rounding": need.rules.rounding.value,
-                "tolerance": plain(need.rules.tolerance),
-                "budget": _text(need.rules.budget),
-                "capacity": _text(need.rules.capacity),
-                "available": _text(need.rules.available),
-                "load_step": _text(need.rules.load_step),
-                "truck_fill": _text(need.rules.truck_fill),
-                "truck_room": _text(need.rules.truck_room),
-            },
+            "policy": once(_policy, need.policy),
+            "rules": once(_rules, need.rules),
         },
         "steps": _steps(decision),
         "binding": decision.binding.value,
@@ -210,9 +205,45 @@ def _point(decision: Decision) -> str:
 # Writing
 
 
+def _opportunity(opportunity: Opportunity, decided_at: datetime) -> dict[str, str]:
+    return {
+        "decided_at": decided_at.isoformat(),
+        "order_at": opportunity.order_at.isoformat(),
+        "deliver_at": opportunity.deliver_at.isoformat(),
+        "next_deliver_at": opportunity.next_deliver_at.isoformat(),
+    }
+
+
 def _position(position: Position) -> dict[str, str]:
-    named = {field.name: plain(getattr(position, field.name)) for field in fields(Position)}
-    return named | {"inventory_position": plain(position.inventory_position)}
+    return {
+        "usable": plain(position.usable),
+        "received_unconfirmed": plain(position.received_unconfirmed),
+        "in_transit": plain(position.in_transit),
+        "on_order": plain(position.on_order),
+        "proposed_open": plain(position.proposed_open),
+        "backlog": plain(position.backlog),
+        "reserved": plain(position.reserved),
+        "outdating": plain(position.outdating),
+        "inventory_position": plain(position.inventory_position),
+    }
+
+
+def _rules(rules: OrderRules) -> dict[str, Any]:
+    return {
+        "multiple": plain(rules.multiple),
+        "minimum_order": plain(rules.minimum_order),
+        "largest_order": _text(rules.largest_order),
+        "maximum": _text(rules.maximum),
+        "maximum_is_hard": rules.maximum_is_hard,
+        "rounding": rules.rounding.value,
+        "tolerance": plain(rules.tolerance),
+        "budget": _text(rules.budget),
+        "capacity": _text(rules.capacity),
+        "available": _text(rules.available),
+        "load_step": _text(rules.load_step),
+        "truck_fill": _text(rules.truck_fill),
+        "truck_room": _text(rules.truck_room),
+    }
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
@@ -265,8 +296,11 @@ def _outlook(outlook: Outlook | None) -> dict[str, Any] | None:
         "days": outlook.days,
         "mean": outlook.mean,
         "sd": outlook.sd,
-        "family": outlook.family.name.lower(),
+        "family": _FAMILIES[outlook.family],
     }
+
+
+_FAMILIES: Final = {family: family.name.lower() for family in Family}
 
 
 def _steps(decision: Decision) -> list[dict[str, Any]]:
@@ -379,11 +413,11 @@ def _decimal(text: str | None) -> Decimal | None:
 # What goes before the formula
 
 
-def explained(issue: Issue, opportunity: Opportunity) -> dict[str, Any]:
+def explained(issue: Issue, opportunity: Opportunity, once: Once = each_time) -> dict[str, Any]:
     """Return the explanation of a version that we decided on, with all that went before the formula."""
     proposal, decision = issue.proposal, issue.decision
     assert decision is not None
-    explanation = explain(decision, opportunity, proposal.issued_at)
+    explanation = explain(decision, opportunity, proposal.issued_at, once)
     if issue.promise is not None:
         explanation["supply"] = _promise(issue.promise)
         explanation["supply_confidence"] = issue.promise.confidence

@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from hashlib import sha1
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from vmi_domain.replenishment.approving import is_the_same_ground
 from vmi_domain.replenishment.quantities import NOTHING
@@ -234,17 +235,27 @@ class Proposal:
 
 def proposal_id(key: Key, supplier_id: str, order_at: datetime, part: int) -> UUID:
     """Return the proposal's name: the same for the same agreement, order opportunity and part, wherever computed."""
-    return uuid5(NAMESPACE, "|".join((*key, supplier_id, order_at.astimezone(UTC).isoformat(), str(part))))
+    return _named("|".join((*key, supplier_id, order_at.astimezone(UTC).isoformat(), str(part))))
 
 
 def consolidation_id(customer_id: str, location_id: str, supplier_id: str, order_day: date) -> UUID:
     """Return the name of the order that all proposals for a location, supplier and order day make together (F57)."""
-    return uuid5(NAMESPACE, "|".join(("consolidation", customer_id, location_id, supplier_id, order_day.isoformat())))
+    return _named("|".join(("consolidation", customer_id, location_id, supplier_id, order_day.isoformat())))
 
 
 def message_id(versions: Iterable[tuple[UUID, int]]) -> UUID:
     """Return the name of the message that carries these versions of these proposals."""
-    return uuid5(NAMESPACE, "|".join(f"{proposal}:{version}" for proposal, version in sorted(versions)))
+    # As texts ids have the order that they have as numbers, and are compared much faster.
+    ordered = sorted([(str(proposal), version) for proposal, version in versions])
+    return _named("|".join([f"{proposal}:{version}" for proposal, version in ordered]))
+
+
+def _named(name: str) -> UUID:
+    """Return ``uuid5(NAMESPACE, name)``, which takes twice as long by itself: a version has two names."""
+    return UUID(bytes=sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16], version=5)
+
+
+_NAMESPACE: Final = NAMESPACE.bytes
 
 
 # Which proposals count
