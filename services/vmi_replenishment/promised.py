@@ -77,7 +77,7 @@ async def limit(
         pool for pool in _supplies([case for case in found.cases if case.others]) if pool in stated
     }
     if not pools:
-        return found, further
+        return _until_statements_end(found, stated), further
     if idle:
         await promises.claim(connection, idle)
     division = await _divided(some, stated, pools, ours, connection, idle)
@@ -95,7 +95,21 @@ async def limit(
     limited_further: dict[int, list[Case]] = {}
     for (place, _), case in zip(sources, cases[own:], strict=True):
         limited_further.setdefault(place, []).append(case)
-    return replace(found, cases=cases[:own]), limited_further
+    return _until_statements_end(replace(found, cases=cases[:own]), stated), limited_further
+
+
+def _until_statements_end(found: Situations, stated: Mapping[Pool, Stated]) -> Situations:
+    """Return the situations with each key looked at again when what its suppliers stated is not to be relied on any
+    more: nothing else may tell that more can be asked for."""
+    ends = {pool: one.statement.valid_until for pool, one in stated.items() if one.statement.valid_until is not None}
+    if not ends:
+        return found
+    cases = list(found.cases)
+    for place, case in enumerate(cases):
+        moments = [ends[pool] for pool in _supplies([case]) if pool in ends and ends[pool] >= case.now]
+        if moments:
+            cases[place] = replace(case, changes_at=min([*moments, *([case.changes_at] if case.changes_at else ())]))
+    return replace(found, cases=cases)
 
 
 def _supplies(cases: Sequence[Case]) -> list[Pool]:

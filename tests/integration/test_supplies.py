@@ -26,7 +26,7 @@ from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import Transaction
 from vmi_store import due, proposals
 from vmi_testing import builders
-from vmi_testing.builders import DAY, NOON
+from vmi_testing.builders import DAY, HOUR, NOON
 from vmi_testing.inventory import Desk, record
 from vmi_testing.published import proposals_issued
 
@@ -269,6 +269,24 @@ async def test_a_statement_that_is_no_longer_valid_limits_nothing(chain: Chain) 
     line = await chain.latest()
 
     assert (line.quantity, line.supply_confidence) == (80, None)
+
+
+async def test_when_a_statement_ends_what_it_limited_is_looked_at_again(chain: Chain) -> None:
+    await chain.agrees()
+    await chain.states(available_to_promise="0", valid_until=NOON + HOUR)
+    await chain.holds(20)
+    assert await chain.asked_now() == []
+
+    await chain.desk.tell(builders.stock(chain.customer, {"milk": 20}, NOON + 2 * HOUR))
+    async with chain.engine.begin() as connection:
+        now = {(chain.customer, "store-1"): NOON + 2 * HOUR}
+        due_then = await due.at_locations(connection, now)
+    assert due_then == [Key(chain.customer, "store-1", "milk")]
+    await chain.hears("store-1")
+
+    assert await chain.asked_now() == [("dairy", "store-1", Decimal(80))]
+    async with chain.engine.begin() as connection:
+        assert await due.at_locations(connection, now) == []
 
 
 # Several sources

@@ -149,7 +149,7 @@ class Case:
     promised_before: PromisedBefore | None = None
     """Of a further source, whose older proposals stand with the first one; else ``live`` says it."""
     changes_at: datetime | None = None
-    """When other terms come into force, or these end, though nothing happens."""
+    """When other terms come into force, or these end, or what a supplier stated does, though nothing happens."""
 
 
 @dataclass(frozen=True, slots=True)
