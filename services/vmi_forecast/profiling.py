@@ -1,4 +1,7 @@
-"""Profiles and classes kept fresh: a location's every week that it closes, its customer's with it."""
+"""Profiles and classes kept fresh: a location's every week that it closes, its customer's with it.
+
+Where an agreement chooses the service target by class, a key is decided on again when its class is another.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,7 +16,8 @@ from vmi_domain.understanding.classes import settled
 from vmi_domain.understanding.profiles import Profile, profile
 from vmi_runtime.clock import monotonic
 from vmi_runtime.worker import Transaction
-from vmi_store import profiles, turns
+from vmi_store import agreements, profiles, turns
+from vmi_store import due as replenishment_due
 from vmi_store.forecasts import Location
 from vmi_store.profiles import CustomerProfile, ItemProfile
 from vmi_store.turns import Work
@@ -59,18 +63,30 @@ async def _refresh_items(
     held = {one.key: one for one in await profiles.items(connection, customer_id=customer_id)}
     worth = await profiles.values(connection, customer_id, since=through - A_YEAR, until=through)
     keys = sorted(worth)
-    names = [held[key].value_class.name if key in held else None for key in keys]
+    names = [_value_class(held.get(key)) for key in keys]
     ranked = dict(zip(keys, classes.by_value([worth[key] for key in keys], names), strict=True))
     enough = monotonic() + SECONDS_AT_ONCE
+    found: list[ItemProfile] = []
+    refreshed: dict[Location, date] = {}
     for location in locations:
         demand = await profiles.daily_demand(connection, location, since=through - LOOKED_BACK, until=through)
-        found = [
+        found += [
             _item(key, _by_day(*days, through), through, worth.get(key, 0.0), ranked.get(key, "C"), held.get(key))
             for key, days in sorted(demand.items())
         ]
-        await profiles.write(connection, found, {location: through})
+        refreshed[location] = through
         if monotonic() > enough:
-            return
+            break
+    risen_or_fallen = [one.key for one in found if _value_class(held.get(one.key)) != one.value_class.name]
+    aimed = await agreements.aimed_by_class(connection, risen_or_fallen)
+    if aimed:  # who decides on them now, by the class that was, notes when they are due before we do
+        await turns.take(connection, Work.REPLENISHING, {key[:2] for key in aimed})
+    await profiles.write(connection, found, refreshed)
+    await replenishment_due.bring_forward(connection, aimed, replenishment_due.AT_ONCE)
+
+
+def _value_class(held: ItemProfile | None) -> str | None:
+    return None if held is None else held.value_class.name
 
 
 def _by_day(days: list[int], demand: list[float], through: date) -> tuple[np.ndarray, date]:

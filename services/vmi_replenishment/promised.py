@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import ROUND_FLOOR, Decimal
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from vmi_domain.replenishment.promising import Limit, PassedOver, Promise
@@ -33,9 +32,6 @@ from vmi_runtime.worker import Transaction
 from vmi_store import due, promises
 from vmi_store.engine import Connection
 from vmi_store.promises import ANYBODY, Claimed, Pool, Stated
-
-AT_ONCE: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""What is due since then is due by every clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ async def limit(
     await due.bring_forward(
         connection,
         [one.claim.name for one in division.others if shares[one.pool, one.claim.name] != one.share],
-        AT_ONCE,
+        due.AT_ONCE,
     )
     cases = [*found.cases, *(case for _, case in sources)]
     for one in some:

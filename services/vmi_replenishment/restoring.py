@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -46,8 +46,6 @@ from vmi_store.turns import Work
 
 AT_ONCE: Final = 500
 MOST_PARTS: Final = 100
-LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""What is due since then is due by every clock."""
 
 
 @dataclass(slots=True)
@@ -218,7 +216,7 @@ async def restore_versions(told: Sequence[Issued], transaction: Transaction) -> 
     await order_numbers.restore(connection, [one.taken for one in restored if one.taken is not None])
     promised = [one.version.proposal for one in restored if one.answers and one.version.proposal.status in PROMISES]
     await supply.record(connection, acceptances(promised))
-    await due.bring_forward(connection, [one.proposal.key for one in missing], LONG_AGO)
+    await due.bring_forward(connection, [one.proposal.key for one in missing], due.AT_ONCE)
     return len(missing)
 
 

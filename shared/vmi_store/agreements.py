@@ -180,6 +180,30 @@ _KEYS_OF = text(f"""
 """)  # noqa: S608 - our own words
 
 
+async def aimed_by_class(connection: AsyncConnection, keys: Sequence[Key]) -> list[Key]:
+    """Return those of the keys of which an agreement, on whatever day, chooses the service target by value class."""
+    if not keys:
+        return []
+    result = await connection.execute(
+        _AIMED_BY_CLASS,
+        {
+            "customers": [key.customer_id for key in keys],
+            "locations": [key.location_id for key in keys],
+            "items": [key.item_id for key in keys],
+        },
+    )
+    return sorted(Key(*row) for row in result)
+
+
+_AIMED_BY_CLASS = text("""
+    SELECT DISTINCT customer_id, location_id, item_id
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+        AS wanted (customer_id, location_id, item_id)
+    JOIN agreement USING (customer_id, location_id, item_id)
+    WHERE agreement.terms ? 'service_target_by_class'
+""")
+
+
 async def sharing_trucks(connection: AsyncConnection, orders: Sequence[tuple[str, str, str]]) -> list[Key]:
     """Return the keys whose agreements, on whatever day, fill trucks of these (customer, location, supplier)."""
     result = await connection.execute(

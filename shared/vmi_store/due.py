@@ -1,12 +1,16 @@
 """When each key is to be looked at again though nothing happens: its cut-off passes, a proposal expires."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.stock.position import Key
+
+AT_ONCE: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""What is due since then is due by every clock."""
 
 
 async def note(connection: AsyncConnection, due_at: Mapping[Key, datetime]) -> None:

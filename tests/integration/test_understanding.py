@@ -21,6 +21,7 @@ from vmi_files.classes import value_classes
 from vmi_files.sales import Series
 from vmi_forecast import profiling
 from vmi_runtime.worker import Transaction
+from vmi_store import due as replenishment_due
 from vmi_store import past_forecasts, profiles
 from vmi_store.past_forecasts import Outcome
 from vmi_testing import builders
@@ -98,6 +99,25 @@ async def test_a_class_chooses_the_service_target_where_that_is_agreed(shop: Sho
         targets[name] = (await shop.latest()).explanation["inputs"]["policy"]["target"]
 
     assert targets == {"own": 0.6, "default": 0.97, "agreed": 0.99}
+
+
+async def test_an_item_whose_class_is_another_is_decided_on_again_where_targets_go_by_class(shop: Shop) -> None:
+    async def due_at_once() -> list[str]:
+        async with shop.engine.connect() as connection:
+            places = {(shop.customer, STORE): replenishment_due.AT_ONCE + DAY}
+            return sorted(key.item_id for key in await replenishment_due.at_locations(connection, places))
+
+    await shop.desk.define(builders.agreement(shop.customer, "milk", service_target_by_class="default"))
+    await shop.sells([50] * 30)
+    await shop.sells([10] * 30, item="bread")
+    assert await due_at_once() == []
+    await refresh(shop)
+    assert await due_at_once() == ["milk"]
+
+    await passes(shop, 8, {"milk": 50, "bread": 10}, begin=0)
+    assert await due_at_once() == []
+    await refresh(shop)
+    assert await due_at_once() == [], "its class is as it was"
 
 
 async def test_a_file_of_the_same_history_has_the_same_classes(shop: Shop) -> None:
