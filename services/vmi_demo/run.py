@@ -158,7 +158,10 @@ class Play:
     volume: Volume = field(default_factory=Volume)
     accepted: int = 0
     overnight: list[Outgoing] = field(default_factory=list)
-    """What followed from the proposals of the evening before, and is not sent yet."""
+    """What happened since the closing reports of the day before, and is not sent yet: goods came in, proposals were
+    accepted."""
+    sales: list[Outgoing] = field(default_factory=list)
+    """What the stores write on the day to come: it depends on no proposal of the evening before it."""
 
     async def history(self) -> None:
         """Send catalogue, agreements and history, and the stock with which the live part opens."""
@@ -173,25 +176,29 @@ class Play:
             self.screen.progress("history, sent", min(first + DOCUMENTS_AT_ONCE, len(past)), len(past))
         await self._settle(partial(self._show_history, len(past)))
         await self._send(self.stores.opening_reports())
+        self._live_ahead(0)
         await self._settle()
-        self._evening(-1)
+        self._accept(-1)
 
     async def day(self, day: int) -> None:
         """Live through one day, from what follows from last night's proposals to tonight's.
 
         There is one barrier a day, at its end, when the proposals are read. Nobody waits for the answers to be
-        processed: until they are, the proposals that they accept stay open, and count as supply in the same way.
+        processed: until they are, the proposals that they accept stay open, and count as supply in the same way. While
+        the workers work on the day's end, the stores live through the next day already: nothing that is ordered
+        tonight can arrive before it is over.
         """
         data = self.stores.journey
         self.stopwatch.begin_day()
         await self._send(self.overnight)
-        for some in _in_parts(self.stores.day(day), PARTS_OF_A_DAY):
+        for some in _in_parts(self.sales, PARTS_OF_A_DAY):
             self.stopwatch.sent(await self._send(some))
             await asyncio.sleep(SECONDS_BETWEEN_PARTS)
         self.stopwatch.sent(await self._send(self.stores.closing_reports(day)))
-        await self._settle()
-        self._evening(day)
         fared = outcome(self.stores.shelves)
+        self._live_ahead(day + 1)
+        await self._settle()
+        self._accept(day)
         note = f"{data.live_days[day]}, fill rate {fared.fill_rate:.1%}, {self.book.versions:,} proposal versions"
         self.screen.day(day + 1, len(data.live_days), note)
 
@@ -201,11 +208,16 @@ class Play:
         await self._send(self.overnight)
         await self._settle()
 
-    def _evening(self, day: int) -> None:
+    def _live_ahead(self, day: int) -> None:
+        """Let goods come in on the evening before a day, and live through the day, if there is another one."""
+        self.overnight = self.stores.arrivals(day - 1)
+        self.sales = self.stores.day(day) if day < len(self.stores.journey.live_days) else []
+
+    def _accept(self, day: int) -> None:
         """Let the supplier accept what is due tonight."""
         due = self.book.due(opportunity(self.stores.date_of(day)))
         self.accepted += len(due)
-        self.overnight = self.stores.evening(day, due)
+        self.overnight += self.stores.acceptances(day, due)
 
     async def _send(self, outgoing: list[Outgoing]) -> list[wire.Sent]:
         sent = await self.sender.send(outgoing)

@@ -54,19 +54,23 @@ class Stores:
         """Return the stock reports of the day's end."""
         return self._reports(closing_time(self.journey.live_days[day]))
 
-    def evening(self, day: int, due: Sequence[Proposal]) -> list[Outgoing]:
-        """Take in what arrives, accept what is due, and return the documents of it.
+    def arrivals(self, day: int) -> list[Outgoing]:
+        """Put on the shelves what arrives in the evening, and return the receipts of it.
 
         The evening before the first live day is that of day -1.
         """
-        closed_at = closing_time(self.date_of(day))
         written = []
         for delivery in self.on_the_way.arriving_on(day):
             for line in delivery.lines:
                 self.shelves.receive(delivery.store, line.item, line.quantity)
-            written.append(self.writer.receipt(delivery, closed_at + UNLOADED_AFTER))
+            written.append(self.writer.receipt(delivery, closing_time(self.date_of(day)) + UNLOADED_AFTER))
+        return written
+
+    def acceptances(self, day: int, due: Sequence[Proposal]) -> list[Outgoing]:
+        """Accept what is due in the evening, and return the answers; nothing arrives before the next day is over."""
+        written = []
         for store, proposals in self._by_store(due).items():
-            written.append(self.writer.acceptance(store, proposals, closed_at + ANSWER_AFTER))
+            written.append(self.writer.acceptance(store, proposals, closing_time(self.date_of(day)) + ANSWER_AFTER))
             self._order(day, store, proposals)
         return written
 

@@ -87,13 +87,13 @@ def test_what_is_accepted_is_shipped_and_on_the_shelf_after_the_lead_time():
     accepted = proposal(4, order_at=opportunity(LIVE[0]))
     simulated.day(0)
 
-    evening = simulated.evening(0, [accepted])
+    evening = simulated.arrivals(0) + simulated.acceptances(0, [accepted])
 
     answer = documents(evening, PROPOSAL_ANSWERS)[0]["lines"][0]
     assert (answer["proposal_id"], answer["version"], answer["answer"]) == (str(accepted.proposal_id), 1, "accept")
     happened = {}
     for day in range(1, 5):
-        happened[day] = documents(simulated.day(day) + simulated.evening(day, []), ORDERS)
+        happened[day] = documents(simulated.day(day) + simulated.arrivals(day), ORDERS)
     assert [day for day, written in happened.items() if written] == [2, 3]
     assert happened[2][0]["lines"][0]["proposal_id"] == str(accepted.proposal_id)
     assert happened[2][0]["shipment_id"] == "shipment-2017-10-03-7"
@@ -108,9 +108,9 @@ def test_what_is_accepted_is_shipped_and_on_the_shelf_after_the_lead_time():
 
 def test_what_is_accepted_before_the_first_day_arrives_at_the_end_of_the_third():
     simulated = stores(0, 0, 0, 0, stock=0)
-    simulated.evening(-1, [proposal(4, order_at=opportunity(LIVE[0] - timedelta(days=1)))])
+    simulated.acceptances(-1, [proposal(4, order_at=opportunity(LIVE[0] - timedelta(days=1)))])
 
-    received = {day: documents(simulated.evening(day, []), ORDERS) for day in range(4)}
+    received = {day: documents(simulated.arrivals(day), ORDERS) for day in range(4)}
 
     assert [day for day, written in received.items() if written] == [2]
     assert received[2][0]["received_at"] == "2017-10-06T04:00:01Z"
@@ -119,7 +119,7 @@ def test_what_is_accepted_before_the_first_day_arrives_at_the_end_of_the_third()
 def test_goods_arrive_before_they_were_promised():
     simulated = stores(0, 0, 0, 0, stock=0)
     due = proposal(4, order_at=opportunity(LIVE[0]))
-    simulated.evening(0, [due])
+    simulated.acceptances(0, [due])
 
     received_at = closing_time(LIVE[3])
 
