@@ -66,7 +66,6 @@ async def note(transaction: Transaction, lessons: Sequence[Lesson], states: Stat
         written = [
             Corrected(key, day, seen, float(wanted), cause)
             for (key, day, cause), seen, wanted in zip(corrected, known, likely, strict=True)
-            if day >= lessons[0].through - LONGEST
         ]
     again = sorted({*touched, *late})
     if again:

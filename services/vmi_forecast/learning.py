@@ -1,15 +1,17 @@
 """Bringing series up to their location's last closed day, from where each stands or from before a late fact."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
 
-from vmi_contracts.inbound import AgreementMade
 from vmi_domain import forecasting
+from vmi_domain.days import SiteCalendar
 from vmi_domain.forecasting import History, Protection, States
 from vmi_domain.forecasting.state import PERIOD
 from vmi_domain.stock.position import Key
@@ -77,24 +79,31 @@ class Learned:
 
 
 async def tasks(
-    transaction: Transaction, keys: Sequence[Key], late: Mapping[Key, date], through: Mapping[Location, date]
+    transaction: Transaction,
+    keys: Sequence[Key],
+    standing: Mapping[Key, Forecast],
+    late: Mapping[Key, date],
+    through: Mapping[Location, date],
 ) -> list[Task]:
-    """Return what is to be learned of these keys; what is up to date is left out. The caller has their turn."""
-    standing = await forecasts.read(transaction.connection, keys)
-    redone = [(key, day) for key, day in late.items() if key in standing and day <= standing[key].through]
-    checkpoints = await forecasts.checkpoints_before(transaction.connection, redone)
-    to_redo = dict(redone)
+    """Return what is to be learned of these sorted keys, of which ``standing`` has the forecasts there are.
+
+    What is up to date is left out. The caller has their turn.
+    """
+    to_redo = {key: day for key, day in late.items() if key in standing and day <= standing[key].through}
+    checkpoints = await forecasts.checkpoints_before(transaction.connection, list(to_redo.items()))
     found = []
-    for key in keys:
-        before = standing.get(key)
-        last = through[Location(key.customer_id, key.location_id)]
-        until = last if before is None else max(last, before.through)
-        unreadable = before is None or before.state is None
-        if unreadable or key in to_redo or (before is not None and before.through < until):
-            checkpoint = None if unreadable else checkpoints.get(key)
-            anew = to_redo.get(key, until) < NO_HISTORY_BEFORE
-            scratch = unreadable or anew or (key in to_redo and checkpoint is None)
-            found.append(Task(key, before, None if anew else checkpoint, scratch, until, anew))
+    for location, here in groupby(keys, key=itemgetter(0, 1)):
+        last = through[Location(*location)]
+        for key in here:
+            before = standing.get(key)
+            if before is None or before.state is None:
+                found.append(Task(key, before, None, True, last if before is None else max(last, before.through)))
+            elif key in to_redo:
+                anew, checkpoint = to_redo[key] < NO_HISTORY_BEFORE, checkpoints.get(key)
+                scratch = anew or checkpoint is None
+                found.append(Task(key, before, None if anew else checkpoint, scratch, max(last, before.through), anew))
+            elif before.through < last:
+                found.append(Task(key, before, None, False, last))
     return found
 
 
@@ -105,27 +114,74 @@ async def learn(
 
     Where a location closes a day all its series are among them, and share what they know of its week.
     """
-    agreed = await agreements.in_force(transaction.connection, [(task.key, task.through + DAY) for task in tasks])
-    terms = [agreed.get(task.key, ()) for task in tasks]
-    weeks = await _weeks(transaction, tasks, sites)
-    tasks = [_by_its_period(task, task.key in weeks) for task in tasks]
+    rates, covered = await _agreed(transaction, tasks)
+    calendars = {location: site.calendar for location, site in sites.items()}
+    news = await _news(transaction, tasks, calendars)
+    tasks, weeks = await _by_their_periods(transaction, tasks, news, sites)
     began_on = await _beginnings(transaction, tasks)
-    states, first_days = _where_they_stand(tasks, terms, began_on, weeks)
+    states, first_days = _where_they_stand(tasks, rates, began_on, weeks)
     await _lay_over_what_is_lost(transaction, tasks, states)
-    states, throughs = await _fold(transaction, tasks, sites, states, first_days, weeks)
+    states, throughs = await _fold(transaction, tasks, calendars, states, first_days, weeks, news)
     _share_weekdays([task.key for task in tasks], states, set(closing))
     learned = [
-        Learned(task.key, task.before, through, began, state, protection(agreed_terms))
-        for task, through, began, state, agreed_terms in zip(tasks, throughs, began_on, states, terms, strict=True)
+        Learned(task.key, task.before, through, began, state, protection)
+        for task, through, began, state, protection in zip(tasks, throughs, began_on, states, covered, strict=True)
     ]
     return [one for one in learned if one.is_new]
 
 
-async def _weeks(transaction: Transaction, tasks: Sequence[Task], sites: Mapping[Location, Site]) -> dict[Key, Weeks]:
-    """Return how those series are counted that are reported by the week.
+async def _agreed(transaction: Transaction, tasks: Sequence[Task]) -> tuple[list[float], list[Protection]]:
+    """Return the rate that is agreed of each series, NaN where none is, and what its forecast has to cover."""
+    on = [(task.key, task.through + DAY) for task in tasks]
+    rates, covered = [expected_daily_demand(())] * len(tasks), [protection(())] * len(tasks)
+    for terms, places in await agreements.wordings(transaction.connection, on):
+        rate, covers = expected_daily_demand(terms), protection(terms)
+        for place in places:
+            rates[place], covered[place] = rate, covers
+    return rates, covered
 
-    One that was reported by the day is, until it is reported otherwise.
+
+async def _news(
+    transaction: Transaction, tasks: Sequence[Task], calendars: Mapping[Location, SiteCalendar]
+) -> dict[int, History]:
+    """Return what those series that go on by days have to learn, by their places."""
+    found: dict[int, History] = {}
+    places = [place for place, task in enumerate(tasks) if _goes_on_by_days(task)]
+    for through, some in _by_last_day(tasks, places):
+        since = [(task.key, task.before.through + DAY) for task in (tasks[place] for place in some) if task.before]
+        histories = await demand.read(transaction.connection, since, until=through, calendars=calendars)
+        found.update(zip(some, histories, strict=True))
+    return found
+
+
+def _by_last_day(tasks: Sequence[Task], places: Sequence[int]) -> list[tuple[date, list[int]]]:
+    """Return these places by the day that their series are to be brought to."""
+    found: dict[date, list[int]] = defaultdict(list)
+    for place in places:
+        found[tasks[place].through].append(place)
+    return sorted(found.items())
+
+
+async def _by_their_periods(
+    transaction: Transaction, tasks: Sequence[Task], news: dict[int, History], sites: Mapping[Location, Site]
+) -> tuple[list[Task], dict[Key, Weeks]]:
+    """Return the tasks, and how those series are counted that are reported by the week.
+
+    One that was reported by the day is, until it is reported otherwise: its news tells when to ask. Where it is, the
+    news is forgotten: the series is learned from scratch.
     """
+    kept = list(tasks)
+    asked = [place for place in range(len(kept)) if place not in news or news[place].tells_periods]
+    weeks = await _weeks(transaction, [kept[place] for place in asked], sites)
+    for place in asked:
+        kept[place] = _by_its_period(kept[place], kept[place].key in weeks)
+        if kept[place].from_scratch:
+            news.pop(place, None)
+    return kept, weeks
+
+
+async def _weeks(transaction: Transaction, tasks: Sequence[Task], sites: Mapping[Location, Site]) -> dict[Key, Weeks]:
+    """Return how those of these series are counted that are reported by the week."""
     since = [(task.key, task.before.through if task.before and _goes_on_by_days(task) else None) for task in tasks]
     reported = await demand.reported_by_week(transaction.connection, since)
     return {
@@ -154,22 +210,20 @@ async def _beginnings(transaction: Transaction, tasks: Sequence[Task]) -> list[d
     first_demand = await demand.first_days(transaction.connection, [task.key for task in tasks if task.from_scratch])
     beginnings = []
     for task in tasks:
-        known = [] if task.before is None else [task.before.began_on]
-        if task.from_scratch:
-            first = first_demand.get(task.key)
-            known = [day for day in (*([] if task.anew else known), first) if day is not None]
+        known = [] if task.before is None or task.anew else [task.before.began_on]
+        if task.from_scratch and task.key in first_demand:
+            known.append(first_demand[task.key])
         beginnings.append(max(min(known, default=task.through + DAY), task.through - LONGEST_HISTORY))
     return beginnings
 
 
 def _where_they_stand(
     tasks: Sequence[Task],
-    terms: Sequence[Sequence[AgreementMade]],
+    rates: Sequence[float],
     began_on: Sequence[date],
     weeks: Mapping[Key, Weeks],
 ) -> tuple[States, list[date]]:
     """Return each series' state to go on from, with the rate that is agreed now, and the first day to learn."""
-    rates = [expected_daily_demand(one) for one in terms]
     states = forecasting.start(rates, [7 if task.key in weeks else 1 for task in tasks])
     first_days = []
     for place, (task, began) in enumerate(zip(tasks, began_on, strict=True)):
@@ -203,22 +257,26 @@ async def _lay_over_what_is_lost(transaction: Transaction, tasks: Sequence[Task]
 async def _fold(
     transaction: Transaction,
     tasks: Sequence[Task],
-    sites: Mapping[Location, Site],
+    calendars: Mapping[Location, SiteCalendar],
     states: States,
     first_days: Sequence[date],
     weeks: Mapping[Key, Weeks],
+    news: Mapping[int, History],
 ) -> tuple[States, list[date]]:
     """Learn the days that each series lacks. Series that are brought to the same day go together."""
     learned, throughs = states.copy(), [task.through for task in tasks]
     lessons: list[tuple[int, Lesson]] = []
-    calendars = {location: site.calendar for location, site in sites.items()}
-    for through in sorted({task.through for task in tasks}):
-        places = [place for place, task in enumerate(tasks) if task.through == through]
+    for through, places in _by_last_day(tasks, range(len(tasks))):
         since = [(tasks[place].key, first_days[place]) for place in places]
-        histories = await demand.read(transaction.connection, since, until=through, calendars=calendars)
-        histories = [
-            _by_weeks(history, weeks.get(key), through) for (key, _), history in zip(since, histories, strict=True)
-        ]
+        unread = [place for place in places if place not in news]
+        read = await demand.read(
+            transaction.connection,
+            [(tasks[place].key, first_days[place]) for place in unread],
+            until=through,
+            calendars=calendars,
+        )
+        found = {**news, **dict(zip(unread, read, strict=True))}
+        histories = [_by_weeks(found[place], weeks.get(tasks[place].key), through) for place in places]
         folded = forecasting.fold(states[places], [day for _, day in since], histories, through)
         learned[places] = folded.states
         for place, last in zip(places, folded.throughs, strict=True):
@@ -226,6 +284,7 @@ async def _fold(
         lessons.extend(
             (place, Lesson(key, first, through, history))
             for place, (key, first), history in zip(places, since, histories, strict=True)
+            if first < through or history.is_partial or history.adjusted.size
         )
         kept = [Checkpoint(since[place][0], day, state) for place, day, state in folded.checkpoints]
         await forecasts.keep_checkpoints(transaction.connection, kept)
@@ -247,10 +306,7 @@ def _by_weeks(history: History, weeks: Weeks | None, through: date) -> History:
 def _share_weekdays(keys: Sequence[Key], states: States, closing: set[Location]) -> None:
     """Give the series of each location that closed a day the weekday profile of them all, in place."""
 
-    def location(place: int) -> Location:
-        return Location(keys[place].customer_id, keys[place].location_id)
-
-    for where, group in groupby(range(len(keys)), key=location):
+    for where, group in groupby(range(len(keys)), key=lambda place: keys[place][:2]):
         if where in closing:
             places = list(group)
             states[places] = forecasting.pooled(states[places])

@@ -70,16 +70,18 @@ async def _keep_up(
     through = {location: day for location, day in closed.items() if day is not None}
     closing = [location for location, day in sorted(through.items()) if day != sites[location].closed_through]
     late = _late(demand_from, through)
-    named = [Key(*location, item) for location in through for item in demand_from[location]]
-    new = set(named) - await forecasts.known(connection, named)
-    everyone = await forecasts.keys_of(connection, closing)
+    standing = await forecasts.at(connection, closing)
+    named = {Key(*location, item) for location in through for item in demand_from[location]}
+    new = named - standing.keys()
+    new -= await forecasts.known(connection, [key for key in new if key[:2] not in set(closing)])
     # The first day that closes here takes in all that is there: after a rebuild, too.
     unseen = [location for location in closing if sites[location].closed_through is None]
     everything = await forecasts.keys_with_a_position(connection, unseen) if unseen else []
-    keys = sorted({*new, *late, *everyone, *everything})
+    standing |= await forecasts.read(connection, late.keys() - new - standing.keys())
+    keys = sorted({*new, *late, *standing, *everything})
     if not keys and not closing:
         return
-    tasks = await learning.tasks(transaction, keys, late, through)
+    tasks = await learning.tasks(transaction, keys, standing, late, through)
     if tasks:
         learned = await learning.learn(transaction, tasks, sites, closing)
         await telling.tell(transaction, learned)

@@ -1,12 +1,15 @@
 """One shard's way to Kafka: its messages in their order, all or none of a batch, from one sender at a time."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
 
 from vmi_store.outbox import Unpublished
 
@@ -54,15 +57,10 @@ class Line:
             self._producer = await self._started()
         producer = self._producer
         async with producer.transaction():
-            acknowledgements = [
-                await producer.send(
-                    message.topic,
-                    key=message.key.encode(),
-                    value=message.payload,
-                    headers=[(name, value.encode()) for name, value in message.headers.items()],
-                )
-                for message in messages
-            ]
+            by_partition = await _by_partition(producer, messages)
+            acknowledgements: list[asyncio.Future[Any]] = []
+            for (topic, partition), some in by_partition.items():
+                acknowledgements += await _handed_over(producer, topic, partition, some)
             await asyncio.gather(*acknowledgements)
 
     async def _started(self) -> AIOKafkaProducer:
@@ -89,6 +87,50 @@ class Line:
         if self._producer is not None:
             producer, self._producer = self._producer, None
             await _ended(producer)
+
+
+async def _by_partition(
+    producer: AIOKafkaProducer, messages: Sequence[Unpublished]
+) -> dict[tuple[str, int], list[Unpublished]]:
+    """Return the messages of each topic's partition, in their order."""
+    partitions = {topic: sorted(await producer.partitions_for(topic)) for topic in {one.topic for one in messages}}
+    found: dict[tuple[str, int], list[Unpublished]] = defaultdict(list)
+    for message in messages:
+        there = partitions[message.topic]
+        found[message.topic, there[_hash(message.key) % len(there)]].append(message)
+    return found
+
+
+@lru_cache(maxsize=65_536)
+def _hash(key: str) -> int:
+    """Return what places a key, as Kafka's own clients do: the same keys come again and again."""
+    positive: int = murmur2(key.encode()) & 0x7FFFFFFF
+    return positive
+
+
+async def _handed_over(
+    producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[Unpublished]
+) -> list[asyncio.Future[Any]]:
+    """Give a partition's messages to the producer; return what will say that the broker has them.
+
+    Whole batches: message by message each would have a future of its own, and cost twice as much.
+    """
+    acknowledgements = []
+    batch = producer.create_batch()
+    for message in messages:
+        record = {
+            "timestamp": None,
+            "key": message.key.encode(),
+            "value": message.payload,
+            "headers": [(name, value.encode()) for name, value in message.headers.items()],
+        }
+        if batch.append(**record) is None:  # it is full; an empty one takes any message
+            acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(**record)
+    batch.close()
+    acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+    return acknowledgements
 
 
 async def _ended(producer: AIOKafkaProducer) -> None:

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts.inbound import AgreementMade, DemandStream, SnapshotCutOff
 from vmi_domain.stock.position import Key
 from vmi_domain.values import dataclass
+from vmi_store import columns
 from vmi_store.catalogue import ItemKey, LocationKey
 
 
@@ -87,6 +89,46 @@ async def in_force(
         agreement = AgreementMade.model_validate_json(row.terms)
         found.setdefault(Key(agreement.customer_id, agreement.location_id, agreement.item_id), []).append(agreement)
     return found
+
+
+async def wordings(
+    connection: AsyncConnection, on: Sequence[tuple[Key, date]]
+) -> list[tuple[Sequence[AgreementMade], Sequence[int]]]:
+    """Return what is in force, as ``in_force`` does, but each wording once, and the places of the keys that go by it.
+
+    Of the key itself a wording says nothing: it stands as its first key has it. Keys without an agreement are left out.
+    """
+    if not on:
+        return []
+    asked = {**columns.of_keys([key for key, _ in on]), "days": [day for _, day in on]}
+    found: list[tuple[Sequence[AgreementMade], Sequence[int]]] = []
+    for wording, places in (await connection.execute(_WORDINGS, asked)).all():
+        key, _ = on[places[0] - 1]
+        named = {"location_id": key.location_id, "item_id": key.item_id}
+        terms = [orjson.dumps(orjson.loads(one) | named) for one in wording.split("\n")]
+        found.append(([AgreementMade.model_validate_json(one) for one in terms], [place - 1 for place in places]))
+    return found
+
+
+# JSON writes a line's end as an escape.
+_WORDINGS = text(f"""
+    SELECT latest.wording, array_agg(wanted.place) AS places
+    FROM unnest({columns.KEYS}, CAST(:days AS date[]))
+        WITH ORDINALITY AS wanted (customer_id, location_id, item_id, day, place)
+    CROSS JOIN LATERAL (
+        SELECT string_agg(terms, chr(10) ORDER BY supplier_id) AS wording FROM (
+            SELECT DISTINCT ON (supplier_id) supplier_id,
+                   CAST(terms - ARRAY['location_id', 'item_id'] AS text) AS terms
+            FROM agreement
+            WHERE agreement.customer_id = wanted.customer_id AND agreement.location_id = wanted.location_id
+              AND agreement.item_id = wanted.item_id AND agreement.effective_from <= wanted.day
+              AND (agreement.effective_to IS NULL OR agreement.effective_to >= wanted.day)
+            ORDER BY supplier_id, effective_from DESC
+        ) AS of_supplier
+    ) AS latest
+    WHERE latest.wording IS NOT NULL
+    GROUP BY latest.wording
+""")  # noqa: S608 - our own words
 
 
 async def of_keys(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key, Sequence[AgreementMade]]:

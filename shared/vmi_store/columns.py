@@ -26,6 +26,19 @@ def texts(values: Sequence[str]) -> str:
     return column
 
 
+def of_keys(keys: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+    """Return keys as the three columns that ``KEYS`` takes apart; there is at least one."""
+    customers, locations, items = zip(*keys, strict=True)
+    return {"customers": texts(customers), "locations": texts(locations), "items": texts(items)}
+
+
+KEYS: Final = """
+    string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+    string_to_array(CAST(:items AS text), chr(10))
+"""
+"""In SQL, for ``unnest``: customers, locations and items, three arrays of text."""
+
+
 def decimals(values: Iterable[Decimal]) -> str:
     """Return quantities as a column: ``string_to_array(:name, chr(10))``, each of it cast to numeric."""
     return SEPARATOR.join(map(str, values))

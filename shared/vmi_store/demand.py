@@ -1,11 +1,13 @@
 """What was demanded of each key on each of its site's days: sold and lost; when it sold out; what people said of it."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.days import SiteCalendar
@@ -14,7 +16,7 @@ from vmi_domain.forecasting.plans import OF_HISTORY, PlanKind
 from vmi_domain.forecasting.retelling import as_told
 from vmi_domain.stock.position import Key, Kind
 from vmi_domain.values import dataclass
-from vmi_store import plans
+from vmi_store import columns, plans
 from vmi_store.forecasts import Location
 from vmi_store.journal import STANDS
 
@@ -39,33 +41,61 @@ async def read(
     The caller has the turn of forecasting there. What came back is stock, and demand is not less by it (S17). A
     successor has its predecessor's demand too; what people said of the history is in it.
     """
-    asked = {**_columns([key for key, _ in since]), "firsts": [day for _, day in since], "until": until}
-    balances: dict[int, _Row] = {row.place - 1: row for row in await connection.execute(_BALANCES, asked)}
-    zero_days: dict[int, set[date]] = {}
-    for row in await connection.execute(_ZERO_COUNTS, asked):
-        calendar = calendars[Location(*since[row.place - 1][0][:2])]
-        day = calendar.day_up_to(row.occurred_at)
-        if row.next_at is None or calendar.day_up_to(row.next_at) > day:
-            zero_days.setdefault(row.place - 1, set()).add(day)
-    for row in await connection.execute(_ENDS, asked):
-        calendar = calendars[Location(*since[row.place - 1][0][:2])]
-        zeros = _zeros(row, calendar.day_up_to(row.counted_at), since[row.place - 1][1] - DAY, until)
-        zero_days.setdefault(row.place - 1, set()).update(zeros)
-    histories = [
-        _history(balances.get(place), zero_days.get(place, set()), first, until)
-        for place, (_, first) in enumerate(since)
-    ]
+    if not since:
+        return []
+    asked = _asked(since, until)
+    histories = [NO_DEMAND] * len(since)
+    zero_days, telling_periods = await _zero_days(connection, since, asked, until, calendars)
+    balances = {row[0] - 1: row for row in (await connection.execute(_BALANCES, asked)).all()}
+    for place in balances.keys() | zero_days.keys():
+        _, days, wanted, lost = balances.get(place, _NO_BALANCE)
+        histories[place] = _history(days, wanted, lost, zero_days.get(place, set()), since[place][1], until)
+    for place in telling_periods:
+        histories[place] = replace(histories[place], tells_periods=True)
     histories = await _with_hours(connection, since, histories, calendars)
     return await _as_told(connection, since, histories, until, calendars, inherited)
 
 
-_Row = Row[tuple[object, ...]]
+_NO_BALANCE: tuple[int, Sequence[int], Sequence[float], Sequence[bool]] = (0, (), (), ())
 
 
-def _zeros(row: _Row, counted_on: date, first: date, until: date) -> list[date]:
+def _asked(since: Sequence[tuple[Key, date]], until: date) -> dict[str, object]:
+    return {**columns.of_keys([key for key, _ in since]), "firsts": [day for _, day in since], "until": until}
+
+
+async def _zero_days(
+    connection: AsyncConnection,
+    since: Sequence[tuple[Key, date]],
+    asked: Mapping[str, object],
+    until: date,
+    calendars: Mapping[Location, SiteCalendar],
+) -> tuple[dict[int, set[date]], set[int]]:
+    """Return by the keys' places the days at whose end nothing stood there, as counted and as it moved since.
+
+    And the places of those with a report of sales over a period.
+    """
+    found: dict[int, set[date]] = defaultdict(set)
+    telling_periods = set()
+    for place, occurred_at, next_at, is_sale in (await connection.execute(_LINES, asked)).all():
+        if is_sale:
+            telling_periods.add(place - 1)
+            continue
+        calendar = calendars[Location(*since[place - 1][0][:2])]
+        day = calendar.day_up_to(occurred_at)
+        if next_at is None or calendar.day_up_to(next_at) > day:
+            found[place - 1].add(day)
+    for place, counted_at, stock, days, moved in (await connection.execute(_ENDS, asked)).all():
+        key, first = since[place - 1]
+        counted_on = calendars[Location(*key[:2])].day_up_to(counted_at)
+        later = dict(zip(days or (), moved or (), strict=True))
+        found[place - 1].update(_zeros(stock, later, counted_on, first - DAY, until))
+    return found, telling_periods
+
+
+def _zeros(stock: Decimal, moved: Mapping[date, Decimal], counted_on: date, first: date, until: date) -> list[date]:
     """Return the days since the last count at whose end nothing stood there, counted back from what is there now."""
-    moved = dict(zip(row.days or (), row.moved or (), strict=True))
-    stock, found = row.stock - sum(quantity for day, quantity in moved.items() if day > until), []
+    stock -= sum(quantity for day, quantity in moved.items() if day > until)
+    found = []
     day = until
     while day >= max(counted_on, first):
         if stock == 0:
@@ -75,20 +105,30 @@ def _zeros(row: _Row, counted_on: date, first: date, until: date) -> list[date]:
     return found
 
 
-def _history(balance: "_Row | None", zero_days: set[date], first: date, until: date) -> History:
-    """Return a series' demand; ``zero_days`` are those at whose end nothing stood there."""
-    if balance is None and not zero_days:
-        return NO_DEMAND
-    days = np.array([] if balance is None else balance.days, np.int64) + YEAR_1.toordinal()
-    wanted = np.array([] if balance is None else balance.demand, np.float64)
-    demand = wanted > 0
-    busy = set(days.tolist())
-    known = set() if balance is None else {day for day, lost in zip(days.tolist(), balance.lost, strict=True) if lost}
+def _history(
+    days: Sequence[int],
+    demand: Sequence[float],
+    lost: Sequence[bool],
+    zero_days: Set[date],
+    first: date,
+    until: date,
+) -> History:
+    """Return a series' demand from its days' balances (days since the first of year 1).
+
+    ``zero_days`` are those at whose end nothing stood there.
+    """
+    at = np.array(days, np.int64) + YEAR_1.toordinal()
+    wanted = np.array(demand, np.float64)
+    some = wanted > 0
+    if not zero_days:
+        return History(at[some], wanted[some])
+    busy = set(at.tolist())
+    known = {day for day, is_lost in zip(at.tolist(), lost, strict=True) if is_lost}
     ends = sorted(day for day in zero_days if first <= day <= until and day.toordinal() not in known)
     # Nothing came, nothing went, and nothing stood there the evening before: there was nothing to sell all day.
     empty = [day for day in ends if day.toordinal() not in busy and day - DAY in zero_days]
     sold_out = [day for day in ends if day not in set(empty)]
-    return History(days[demand], wanted[demand], _ordinals(sold_out), _ordinals(empty))
+    return History(at[some], wanted[some], _ordinals(sold_out), _ordinals(empty))
 
 
 async def _with_hours(
@@ -107,7 +147,7 @@ async def _with_hours(
     result = await connection.execute(
         _LAST_SALES,
         {
-            **_columns([since[place][0] for place, _ in short]),
+            **columns.of_keys([since[place][0] for place, _ in short]),
             "begins": [begins for begins, _ in bounds],
             "ends": [ends for _, ends in bounds],
         },
@@ -161,33 +201,38 @@ def _ordinals(days: Sequence[date]) -> np.ndarray:
     return np.array([day.toordinal() for day in days], np.int64)
 
 
-_SINCE = """
-    unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:firsts AS date[]))
+_SINCE = f"""
+    unnest({columns.KEYS}, CAST(:firsts AS date[]))
     WITH ORDINALITY AS wanted (customer_id, location_id, item_id, first, place)
 """
 _OF_THE_KEY = """
     customer_id = wanted.customer_id AND location_id = wanted.location_id AND item_id = wanted.item_id
 """
-# What stands there now, and how it moved since its last count: a count that is still to come says more.
+# What stands there now, and how it moved since its last count: a count that is still to come says more. Only where
+# nothing may have stood there at some day's end: now, or before what moved on a day and after it.
 _ENDS = text(f"""
     SELECT wanted.place, position.counted_at, position.counted + position.moved + position.received AS stock,
            later.days, later.moved
     FROM {_SINCE}
     JOIN position USING (customer_id, location_id, item_id)
     CROSS JOIN LATERAL (
-        SELECT array_agg(day) AS days, array_agg(balance.moved + balance.received) AS moved
-        FROM daily_balance AS balance
-        WHERE balance.customer_id = wanted.customer_id AND balance.location_id = wanted.location_id
-          AND balance.item_id = wanted.item_id AND day >= CAST(position.counted_at AS date) - 1
+        SELECT array_agg(day) AS days, array_agg(quantity) AS moved, bool_or(
+                   since_then = position.counted + position.moved + position.received) AS ran_out
+        FROM (
+            SELECT day, balance.moved + balance.received AS quantity,
+                   sum(balance.moved + balance.received) OVER (ORDER BY day DESC) AS since_then
+            FROM daily_balance AS balance
+            WHERE balance.customer_id = wanted.customer_id AND balance.location_id = wanted.location_id
+              AND balance.item_id = wanted.item_id AND day >= CAST(position.counted_at AS date) - 1
+        ) AS by_day
     ) AS later
     WHERE position.counted_at < CAST(:until AS date) + 3
+      AND (later.ran_out OR position.counted + position.moved + position.received = 0)
 """)  # noqa: S608 - our own words
 _LAST_SALES = text(f"""
     SELECT wanted.place, last.occurred_at AS last_at
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]),
-        CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[])
-    ) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, begins, ends, place)
+    FROM unnest({columns.KEYS}, CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[]))
+    WITH ORDINALITY AS wanted (customer_id, location_id, item_id, begins, ends, place)
     CROSS JOIN LATERAL (
         SELECT occurred_at, details FROM journal AS line
         WHERE {_OF_THE_KEY} AND {STANDS} AND kind = {Kind.SALE:d}
@@ -208,17 +253,24 @@ _BALANCES = text(f"""
     ) AS balance
     GROUP BY wanted.place
 """)  # noqa: S608 - our own words
-# A day or two more at either end than any site's own days need; the calendar decides.
-_ZERO_COUNTS = text(f"""
-    SELECT place, occurred_at, next_at
+# Counts that found nothing, each with the next one, and sales over a period. A day or two more at either end than any
+# site's own days need; the calendar decides.
+_COUNTED = f"kind IN ({Kind.REPORT:d}, {Kind.COUNT:d})"
+_LINES = text(f"""
+    SELECT wanted.place, one.occurred_at, next.occurred_at AS next_at, one.is_sale
     FROM {_SINCE}
     CROSS JOIN LATERAL (
-        SELECT occurred_at, quantity, lead(occurred_at) OVER (ORDER BY occurred_at) AS next_at
-        FROM journal AS line
-        WHERE {_OF_THE_KEY} AND {STANDS} AND kind IN ({Kind.REPORT:d}, {Kind.COUNT:d})
-          AND occurred_at >= wanted.first - 2 AND occurred_at < CAST(:until AS date) + 3
-    ) AS count
-    WHERE quantity <= 0
+        SELECT occurred_at, line_id, kind = {Kind.SALE:d} AS is_sale FROM journal AS line
+        WHERE {_OF_THE_KEY} AND occurred_at >= wanted.first - 2 AND occurred_at < CAST(:until AS date) + 3
+          AND (kind = {Kind.SALE:d} AND details ? 'period_start' OR {_COUNTED} AND quantity <= 0 AND {STANDS})
+        OFFSET 0
+    ) AS one
+    LEFT JOIN LATERAL (
+        SELECT occurred_at FROM journal AS line
+        WHERE {_OF_THE_KEY} AND (occurred_at, line_id) > (one.occurred_at, one.line_id)
+          AND occurred_at < CAST(:until AS date) + 3 AND {_COUNTED} AND {STANDS}
+        ORDER BY occurred_at, line_id LIMIT 1
+    ) AS next ON NOT one.is_sale
 """)  # noqa: S608 - our own words
 
 
@@ -231,7 +283,10 @@ async def reported_by_week(
     the day before it on are asked for (whatever the site's days): one that sells seldom has all its reports before
     them.
     """
-    asked = {**_columns([key for key, _ in since]), "begins": [day and day - timedelta(days=1) for _, day in since]}
+    if not since:
+        return {}
+    begins = [day and day - DAY for _, day in since]
+    asked = {**columns.of_keys([key for key, _ in since]), "begins": begins}
     result = await connection.execute(_BY_WEEK, asked)
     return {
         Key(row.customer_id, row.location_id, row.item_id): (row.starts_at, row.occurred_at)
@@ -243,8 +298,7 @@ async def reported_by_week(
 _BY_WEEK = text(f"""
     SELECT wanted.customer_id, wanted.location_id, wanted.item_id, last.occurred_at,
            CAST(last.details ->> 'period_start' AS timestamptz) AS starts_at
-    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:begins AS date[]))
-         AS wanted (customer_id, location_id, item_id, begins)
+    FROM unnest({columns.KEYS}, CAST(:begins AS date[])) AS wanted (customer_id, location_id, item_id, begins)
     CROSS JOIN LATERAL (
         SELECT occurred_at, details FROM journal AS line
         WHERE {_OF_THE_KEY} AND {STANDS} AND kind = {Kind.SALE:d}
@@ -259,8 +313,10 @@ async def first_days(
     connection: AsyncConnection, keys: Sequence[Key], *, inherited: int = MOST_SUCCESSIONS
 ) -> dict[Key, date]:
     """Return the first day with demand of each key that had any; a successor begins with its predecessor."""
-    result = await connection.execute(_FIRST_DAYS, _columns(keys))
-    found = {Key(row.customer_id, row.location_id, row.item_id): row.day for row in result}
+    if not keys:
+        return {}
+    rows = (await connection.execute(_FIRST_DAYS, columns.of_keys(keys))).all()
+    found = {Key(customer, location, item): day for customer, location, item, day in rows}
     told = await plans.read(connection, keys, since=date.min, kinds=frozenset({PlanKind.SUCCESSION}))
     before = {
         key: Key(*key[:2], line.other_item)
@@ -276,17 +332,16 @@ async def first_days(
     return found
 
 
-_FIRST_DAYS = text("""
+_FIRST_DAYS = text(f"""
     SELECT wanted.customer_id, wanted.location_id, wanted.item_id, earliest.day
-    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
-         AS wanted (customer_id, location_id, item_id)
+    FROM unnest({columns.KEYS}) AS wanted (customer_id, location_id, item_id)
     CROSS JOIN LATERAL (
         SELECT day FROM daily_balance
         WHERE daily_balance.customer_id = wanted.customer_id AND daily_balance.location_id = wanted.location_id
           AND daily_balance.item_id = wanted.item_id AND sold + lost > 0
         ORDER BY day LIMIT 1
     ) AS earliest
-""")
+""")  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,11 +416,10 @@ async def observed(
     connection: AsyncConnection, since: Sequence[tuple[Key, date]], *, until: date
 ) -> list[dict[int, float]]:
     """Return what was sold and known to be lost by ``date.toordinal()``, of each key from its day on, uncorrected."""
-    asked = {**_columns([key for key, _ in since]), "firsts": [day for _, day in since], "until": until}
     found: list[dict[int, float]] = [{} for _ in since]
-    for row in await connection.execute(_BALANCES, asked):
-        days = (day + YEAR_1.toordinal() for day in row.days)
-        found[row.place - 1] = dict(zip(days, row.demand, strict=True))
+    if since:
+        for place, days, demand, _ in (await connection.execute(_BALANCES, _asked(since, until))).all():
+            found[place - 1] = dict(zip((day + YEAR_1.toordinal() for day in days), demand, strict=True))
     return found
 
 

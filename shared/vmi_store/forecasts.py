@@ -6,7 +6,7 @@ Who writes them has the turn of forecasting at their locations (``vmi_store.turn
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from vmi_domain import forecasting
 from vmi_domain.days import SiteCalendar
 from vmi_domain.stock.position import Key
 from vmi_domain.values import dataclass
-from vmi_store.positions import key_texts
+from vmi_store import columns
 
 State = NDArray[np.float32]
 States = NDArray[np.float32]
@@ -105,16 +105,27 @@ _LOCATIONS_BEHIND = text("""
 
 async def read(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, Forecast]:
     """Return the forecasts there are of these keys."""
-    result = await connection.execute(_READ, _columns(sorted(keys)))
-    return {forecast.key: forecast for forecast in map(_forecast, result)}
+    ordered = sorted(keys)
+    return _forecasts((await connection.execute(_READ, columns.of_keys(ordered))).all()) if ordered else {}
 
 
-_KEYS = "unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))"
+async def at(connection: AsyncConnection, locations: Sequence[Location]) -> dict[Key, Forecast]:
+    """Return all forecasts there are at these locations."""
+    return _forecasts((await connection.execute(_AT, _location_columns(locations))).all()) if locations else {}
+
+
+_COLUMNS = """
+    forecast.customer_id, forecast.location_id, forecast.item_id, version, through_day, began_on, layout, state,
+    told_level
+"""
+_KEYS = f"unnest({columns.KEYS})"
 _READ = text(f"""
-    SELECT forecast.customer_id, forecast.location_id, forecast.item_id, version, through_day, began_on, layout, state,
-           told_level
-    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    SELECT {_COLUMNS} FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
     JOIN forecast USING (customer_id, location_id, item_id)
+""")  # noqa: S608 - our own words
+_AT = text(f"""
+    SELECT {_COLUMNS} FROM {_LOCATIONS} AS wanted (customer_id, location_id)
+    JOIN forecast USING (customer_id, location_id)
 """)  # noqa: S608 - our own words
 
 
@@ -122,47 +133,33 @@ async def states(connection: AsyncConnection, keys: Sequence[Key]) -> States:
     """Return the states of keys, a row each in their order; of zeros where there is none, or none in today's layout."""
     found = np.zeros((len(keys), forecasting.WIDTH), np.float32)
     if keys:
-        rows = (await connection.execute(_STATES, {**key_texts(keys), "layout": forecasting.LAYOUT})).all()
+        rows = (await connection.execute(_STATES, {**columns.of_keys(keys), "layout": forecasting.LAYOUT})).all()
         if rows:
             places, kept = zip(*rows, strict=True)
             found[np.array(places) - 1] = forecasting.from_bytes(kept)
     return found
 
 
-_STATES = text("""
+_STATES = text(f"""
     SELECT wanted.place, forecast.state
-    FROM unnest(
-        string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
-        string_to_array(CAST(:items AS text), chr(10))
-    ) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, place)
+    FROM {_KEYS} WITH ORDINALITY AS wanted (customer_id, location_id, item_id, place)
     JOIN forecast USING (customer_id, location_id, item_id)
     WHERE layout = :layout
-""")
+""")  # noqa: S608 - our own words
 
 
 async def known(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
     """Return which of these keys have a forecast."""
-    result = await connection.execute(_KNOWN, _columns(sorted(keys)))
-    return {_key(row) for row in result}
+    ordered = sorted(keys)
+    if not ordered:
+        return set()
+    return {Key(*row) for row in (await connection.execute(_KNOWN, columns.of_keys(ordered))).all()}
 
 
 _KNOWN = text(f"""
     SELECT customer_id, location_id, item_id
     FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
     JOIN forecast USING (customer_id, location_id, item_id)
-""")  # noqa: S608 - our own words
-
-
-async def keys_of(connection: AsyncConnection, locations: Sequence[Location]) -> list[Key]:
-    """Return the keys of these locations that have a forecast."""
-    result = await connection.execute(_KEYS_OF, _location_columns(locations))
-    return [_key(row) for row in result]
-
-
-_KEYS_OF = text(f"""
-    SELECT customer_id, location_id, item_id
-    FROM {_LOCATIONS} AS wanted (customer_id, location_id)
-    JOIN forecast USING (customer_id, location_id)
 """)  # noqa: S608 - our own words
 
 
@@ -180,62 +177,77 @@ _KEYS_WITH_A_POSITION = text(f"""
 
 
 async def write(connection: AsyncConnection, forecasts: Sequence[Forecast]) -> None:
-    """Put forecasts in the place of those there were."""
-    if forecasts:
-        await connection.execute(
-            _WRITE,
-            {
-                **_columns([forecast.key for forecast in forecasts]),
-                "versions": [forecast.version for forecast in forecasts],
-                "throughs": [forecast.through for forecast in forecasts],
-                "began_ons": [forecast.began_on for forecast in forecasts],
-                "states": _bytes([forecast.state for forecast in forecasts]),
-                "told_levels": [forecast.told_level for forecast in forecasts],
-                "layout": forecasting.LAYOUT,
-            },
-        )
+    """Put forecasts in the place of those there were; a version above 1 says that there was one."""
+    for statement, some in (
+        (_ADD, [forecast for forecast in forecasts if forecast.version == 1]),
+        (_REPLACE, [forecast for forecast in forecasts if forecast.version > 1]),
+    ):
+        if some:
+            await connection.execute(
+                statement,
+                {
+                    **columns.of_keys([forecast.key for forecast in some]),
+                    "versions": [forecast.version for forecast in some],
+                    "throughs": [forecast.through for forecast in some],
+                    "began_ons": [forecast.began_on for forecast in some],
+                    "states": _bytes([forecast.state for forecast in some]),
+                    "told_levels": [forecast.told_level for forecast in some],
+                    "layout": forecasting.LAYOUT,
+                },
+            )
 
 
-_WRITE = text("""
+_LEARNED = f"""
+    unnest(
+        {columns.KEYS}, CAST(:versions AS bigint[]), CAST(:throughs AS date[]), CAST(:began_ons AS date[]),
+        CAST(:states AS bytea[]), CAST(:told_levels AS double precision[])
+    ) AS learned (customer_id, location_id, item_id, version, through_day, began_on, state, told_level)
+"""
+_ADD = text(f"""
     INSERT INTO forecast (
         customer_id, location_id, item_id, version, through_day, began_on, layout, state, told_level
     )
     SELECT customer_id, location_id, item_id, version, through_day, began_on, CAST(:layout AS smallint), state,
            told_level
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:versions AS bigint[]),
-        CAST(:throughs AS date[]), CAST(:began_ons AS date[]), CAST(:states AS bytea[]),
-        CAST(:told_levels AS double precision[])
-    ) AS learned (customer_id, location_id, item_id, version, through_day, began_on, state, told_level)
+    FROM {_LEARNED}
     ON CONFLICT (customer_id, location_id, item_id) DO UPDATE SET
         version = excluded.version, through_day = excluded.through_day, began_on = excluded.began_on,
         layout = excluded.layout, state = excluded.state, told_level = excluded.told_level
-""")
+""")  # noqa: S608 - our own words
+# An upsert would find, lock and log each row once more.
+_REPLACE = text(f"""
+    UPDATE forecast SET
+        version = learned.version, through_day = learned.through_day, began_on = learned.began_on,
+        layout = CAST(:layout AS smallint), state = learned.state, told_level = learned.told_level
+    FROM {_LEARNED}
+    WHERE forecast.customer_id = learned.customer_id AND forecast.location_id = learned.location_id
+      AND forecast.item_id = learned.item_id
+""")  # noqa: S608 - our own words
 
 
 async def checkpoints_before(connection: AsyncConnection, days: Sequence[tuple[Key, date]]) -> dict[Key, Checkpoint]:
     """Return for each key its last kept state of before a day, where there is one in today's layout."""
+    if not days:
+        return {}
     result = await connection.execute(
         _CHECKPOINTS_BEFORE,
-        {**_columns([key for key, _ in days]), "days": [day for _, day in days], "layout": forecasting.LAYOUT},
+        {**columns.of_keys([key for key, _ in days]), "days": [day for _, day in days], "layout": forecasting.LAYOUT},
     )
     rows = result.all()
     states = forecasting.from_bytes([row.state for row in rows])
     return {_key(row): Checkpoint(_key(row), row.through_day, states[place]) for place, row in enumerate(rows)}
 
 
-_CHECKPOINTS_BEFORE = text("""
+_CHECKPOINTS_BEFORE = text(f"""
     SELECT late.customer_id, late.location_id, late.item_id, kept.through_day, kept.state
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:days AS date[])
-    ) AS late (customer_id, location_id, item_id, day)
+    FROM unnest({columns.KEYS}, CAST(:days AS date[])) AS late (customer_id, location_id, item_id, day)
     CROSS JOIN LATERAL (
         SELECT through_day, state FROM forecast_checkpoint AS checkpoint
         WHERE checkpoint.customer_id = late.customer_id AND checkpoint.location_id = late.location_id
           AND checkpoint.item_id = late.item_id AND checkpoint.through_day < late.day AND layout = :layout
         ORDER BY through_day DESC LIMIT 1
     ) AS kept
-""")
+""")  # noqa: S608 - our own words
 
 
 async def keep_checkpoints(connection: AsyncConnection, checkpoints: Sequence[Checkpoint]) -> None:
@@ -244,7 +256,7 @@ async def keep_checkpoints(connection: AsyncConnection, checkpoints: Sequence[Ch
         await connection.execute(
             _KEEP_CHECKPOINTS,
             {
-                **_columns([checkpoint.key for checkpoint in checkpoints]),
+                **columns.of_keys([checkpoint.key for checkpoint in checkpoints]),
                 "throughs": [checkpoint.through for checkpoint in checkpoints],
                 "states": _bytes([checkpoint.state for checkpoint in checkpoints]),
                 "layout": forecasting.LAYOUT,
@@ -252,21 +264,21 @@ async def keep_checkpoints(connection: AsyncConnection, checkpoints: Sequence[Ch
         )
 
 
-_KEEP_CHECKPOINTS = text("""
+_KEEP_CHECKPOINTS = text(f"""
     INSERT INTO forecast_checkpoint (customer_id, location_id, item_id, through_day, layout, state)
     SELECT customer_id, location_id, item_id, through_day, CAST(:layout AS smallint), state
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:throughs AS date[]),
-        CAST(:states AS bytea[])
-    ) AS kept (customer_id, location_id, item_id, through_day, state)
+    FROM unnest({columns.KEYS}, CAST(:throughs AS date[]), CAST(:states AS bytea[]))
+         AS kept (customer_id, location_id, item_id, through_day, state)
     ON CONFLICT (customer_id, location_id, item_id, through_day) DO UPDATE SET
         layout = excluded.layout, state = excluded.state
-""")
+""")  # noqa: S608 - our own words
 
 
 async def forget_checkpoints(connection: AsyncConnection, keys: Sequence[Key], kept: Sequence[date]) -> None:
     """Delete the past states of these keys but those of the ``kept`` days."""
-    await connection.execute(_FORGET_CHECKPOINTS, {**_columns(keys), "kept": list(kept)})
+    if not keys:
+        return
+    await connection.execute(_FORGET_CHECKPOINTS, {**columns.of_keys(keys), "kept": list(kept)})
 
 
 _FORGET_CHECKPOINTS = text(f"""
@@ -297,14 +309,6 @@ _CLOSE = text("""
 """)
 
 
-def _columns(keys: Sequence[Key]) -> dict[str, object]:
-    return {
-        "customers": [key.customer_id for key in keys],
-        "locations": [key.location_id for key in keys],
-        "items": [key.item_id for key in keys],
-    }
-
-
 def _location_columns(locations: Sequence[Location]) -> dict[str, object]:
     return {
         "customers": [location.customer_id for location in locations],
@@ -328,9 +332,14 @@ def _key(row: Row[tuple[object, ...]]) -> Key:
     return Key(row.customer_id, row.location_id, row.item_id)
 
 
-def _forecast(row: Row[tuple[object, ...]]) -> Forecast:
-    state = forecasting.from_bytes([row.state])[0] if row.layout == forecasting.LAYOUT else None
-    return Forecast(_key(row), row.version, row.through_day, row.began_on, state, row.told_level)
+def _forecasts(rows: Sequence[Any]) -> dict[Key, Forecast]:
+    states = iter(forecasting.from_bytes([row.state for row in rows if row.layout == forecasting.LAYOUT]))
+    found = {}
+    for customer, location, item, version, through, began_on, layout, _, told_level in rows:
+        key = Key(customer, location, item)
+        state = next(states) if layout == forecasting.LAYOUT else None
+        found[key] = Forecast(key, version, through, began_on, state, told_level)
+    return found
 
 
 def _bytes(states: Sequence[State | None]) -> list[bytes]:

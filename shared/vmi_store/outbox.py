@@ -158,14 +158,13 @@ async def heads(connection: AsyncConnection, shards: Sequence[int], *, at_most: 
     """Return up to ``at_most`` unpublished rows of each shard, each shard's in their order."""
     result = await connection.execute(_HEADS, {"shards": list(shards), "at_most": at_most})
     return [
-        Unpublished(row.sequence, row.shard, row.topic, row.key, row.payload, orjson.loads(row.headers))
-        for row in result
+        Unpublished(sequence, shard, topic, key, payload, orjson.loads(headers))
+        for sequence, shard, topic, key, payload, headers in result.all()
     ]
 
 
 _HEADS = text("""
-    SELECT head.sequence, leased.shard, head.aggregatetype AS topic, head.aggregateid AS key, head.payload,
-           head.headers::text AS headers
+    SELECT head.sequence, leased.shard, head.aggregatetype, head.aggregateid, head.payload, head.headers::text
     FROM unnest(CAST(:shards AS smallint[])) AS leased (shard)
     CROSS JOIN LATERAL (
         SELECT * FROM outbox

@@ -40,6 +40,8 @@ class History:
     """The last day that a report of a week may speak of by now."""
     adjusted: NDArray[np.int64] = field(default_factory=_no_days)
     """Days whose demand people corrected."""
+    tells_periods: bool = False
+    """Whether a report of sales in it speaks of a period, of a week perhaps."""
 
     @property
     def is_partial(self) -> bool:
@@ -118,14 +120,20 @@ def _by_day(
     """Return demand and share of the day in stock, a row a series and a column a day; None where none sold out."""
     shape = (len(histories), max(last - first + 1, 0))
     demand = np.zeros(shape)
-    in_stock = np.ones(shape) if any(one.is_partial for one in histories) else None
-    for row, history in enumerate(histories):
-        inside = (history.days >= first) & (history.days <= last)
-        demand[row, history.days[inside] - first] = history.demand[inside]
-        if in_stock is None or not history.is_partial:
-            continue
+    some = [(row, history) for row, history in enumerate(histories) if history is not NO_DEMAND]
+    if not some:
+        return demand, None
+    rows = np.repeat([row for row, _ in some], [len(history.days) for _, history in some])
+    days = np.concatenate([history.days for _, history in some])
+    inside = (days >= first) & (days <= last)
+    wanted = np.concatenate([history.demand for _, history in some])
+    demand[rows[inside], days[inside] - first] = wanted[inside]
+    partial = [(row, history) for row, history in some if history.is_partial]
+    in_stock = np.ones(shape) if partial else None
+    for row, history in partial:
+        assert in_stock is not None
         shares = np.full(len(history.sold_out), np.nan) if history.shares is None else history.shares
-        for days, share in ((history.sold_out, shares), (history.empty, 0.0), (history.set_aside, 0.0)):
-            known = (days >= first) & (days <= last)
-            in_stock[row, days[known] - first] = share[known] if isinstance(share, np.ndarray) else share
+        for of_kind, share in ((history.sold_out, shares), (history.empty, 0.0), (history.set_aside, 0.0)):
+            known = (of_kind >= first) & (of_kind <= last)
+            in_stock[row, of_kind[known] - first] = share[known] if isinstance(share, np.ndarray) else share
     return demand, in_stock
