@@ -14,10 +14,10 @@ from vmi_domain.forecasting.panel import Flags, Panel, Period
 from vmi_domain.forecasting.pool import Known
 from vmi_domain.forecasting.rehearsal import Over
 from vmi_domain.forecasting.selection import AT_ONCE, LIVE, LOOKED_BACK_DAYS, horizon_of
+from vmi_domain.understanding.profiles import LOOKED_BACK_DAYS as PROFILED_DAYS
 from vmi_domain.understanding.profiles import profile
 from vmi_forecast.terms import models, protection
 
-PROFILED_DAYS: Final = 3 * 365
 NOT_BY_DAY: Final = "where days are forecast with a plan, or weeks or months"
 """Where models that are agreed do not count."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from vmi_domain.stock.position import Key
 from vmi_domain.understanding import classes
 from vmi_domain.understanding.classes import settled
-from vmi_domain.understanding.profiles import Profile, profile
+from vmi_domain.understanding.profiles import LOOKED_BACK_DAYS, Profile, profile
 from vmi_runtime.clock import monotonic
 from vmi_runtime.worker import Transaction
 from vmi_store import agreements, profiles, turns
@@ -26,7 +26,8 @@ EVERY_DAYS: Final = 7
 LOCATIONS_AT_ONCE: Final = 20
 SECONDS_AT_ONCE: Final = 1.0
 """After so many the rest is left to the next transaction: the worker has its batches, and its ticks, to see to."""
-LOOKED_BACK: Final = timedelta(days=3 * 365)
+DAY: Final = timedelta(days=1)
+LOOKED_BACK: Final = timedelta(days=LOOKED_BACK_DAYS)
 A_YEAR: Final = timedelta(days=365)
 
 
@@ -69,7 +70,7 @@ async def _refresh_items(
     found: list[ItemProfile] = []
     refreshed: dict[Location, date] = {}
     for location in locations:
-        demand = await profiles.daily_demand(connection, location, since=through - LOOKED_BACK, until=through)
+        demand = await profiles.daily_demand(connection, location, since=through - LOOKED_BACK + DAY, until=through)
         found += [
             _item(key, _by_day(*days, through), through, worth.get(key, 0.0), ranked.get(key, "C"), held.get(key))
             for key, days in sorted(demand.items())

@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR, Decimal
 from zoneinfo import ZoneInfo
 
 from vmi_domain.replenishment.promising import Limit, PassedOver, Promise
-from vmi_domain.replenishment.quantities import FINEST, NOTHING
+from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.replenishment.reviewing import (
     Case,
     Terms,
@@ -24,6 +24,7 @@ from vmi_domain.replenishment.reviewing import (
 )
 from vmi_domain.replenishment.sharing import Claim, share_out
 from vmi_domain.stock.position import Key
+from vmi_domain.units import FINEST
 from vmi_domain.values import dataclass
 from vmi_replenishment import situations
 from vmi_replenishment.master_data import MasterData

@@ -12,9 +12,8 @@ from vmi_contracts import topics
 from vmi_contracts.outbound import ProposalsIssued, ProposalStands
 from vmi_domain.replenishment.explanations import explained, explained_in_words, settled, settled_in_words
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, Proposal, consolidation_id, message_id
-from vmi_domain.replenishment.quantities import FINEST
 from vmi_domain.replenishment.reviewing import Issue, Issued
-from vmi_domain.units import plain
+from vmi_domain.units import FINEST, plain
 from vmi_domain.values import dataclass
 from vmi_replenishment.master_data import MasterData
 from vmi_runtime.worker import Transaction

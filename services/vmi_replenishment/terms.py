@@ -14,11 +14,12 @@ from vmi_domain.replenishment.loading import Sizes, Truck
 from vmi_domain.replenishment.needs import BufferFactors, Policy, PolicyKind, ServiceMeasure, UnmetDemand
 from vmi_domain.replenishment.opportunities import Calendar
 from vmi_domain.replenishment.promising import Limit
-from vmi_domain.replenishment.quantities import FINEST, OrderRules, Rounding
+from vmi_domain.replenishment.quantities import OrderRules, Rounding
 from vmi_domain.replenishment.reviewing import Sourcing, Terms
 from vmi_domain.replenishment.steadiness import Steadiness
 from vmi_domain.stock.feeds import FeedKind
 from vmi_domain.understanding.classes import DEFAULT_TARGETS
+from vmi_domain.units import FINEST
 
 
 def terms_of(agreement: AgreementMade, *, zone: str) -> Terms:

@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from vmi_domain.units import FINEST
 from vmi_domain.values import dataclass
 
 DAY: Final = timedelta(days=1)
-RESOLUTION: Final = Decimal("0.000001")
 MIDNIGHT: Final = time(0, 0)
 
 
@@ -76,7 +76,7 @@ class SiteCalendar:
         shares = []
         for day, part in zip(days, covered, strict=True):
             seen += part
-            until_here = (quantity * seen / total).quantize(RESOLUTION, rounding=ROUND_HALF_EVEN)
+            until_here = (quantity * seen / total).quantize(FINEST, rounding=ROUND_HALF_EVEN)
             shares.append((day, until_here - given))
             given = until_here
         return shares

@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 from typing import Final
 
-RESOLUTION: Final = Decimal("0.000001")
+FINEST: Final = Decimal("0.000001")
 """The finest quantity that is kept."""
 
 LARGEST: Final = Decimal(10) ** 14
@@ -41,7 +41,7 @@ def to_base(quantity: Decimal, unit: str | None, *, base_unit: str, units: Mappi
     if abs(product) >= LARGEST:
         raise QuantityTooLargeError(f"{quantity} {unit} are too many base units to be kept")
     if int(product.as_tuple().exponent) < -6:
-        product = product.quantize(RESOLUTION, context=_EXACT)
+        product = product.quantize(FINEST, context=_EXACT)
     return product
 
 

@@ -5,7 +5,7 @@ supply are written to files, proposals are read from one and arrive two periods 
 warm-up. Beside it the same decisions that know the demand's true mean and variance, on the same demand: what they have
 too little or too much of is chance, and is taken off ours (a control variate). The standard error is over panels.
 
-``--panels`` says how many panels of ``--series`` there are; ``--demand``, ``--period`` and ``--waits`` choose a case;
+``--panels`` says how many panels of ``--series`` there are; ``--demand``, ``--period`` and ``--unmet`` choose a case;
 ``--spread`` looks at the forecasts alone: the three-period sum's spread, and where outcomes fall in it.
 """
 
@@ -307,6 +307,10 @@ def told_with_error(figures: Sequence[float]) -> str:
     return f"{np.mean(figures):.4f} ± {standard_error(figures):.4f}"
 
 
+UNMET: Final = {"lost": (False,), "backordered": (True,), "both": (False, True)}
+"""Whether demand waits, as ``--unmet`` says."""
+
+
 def main(arguments: argparse.Namespace) -> None:
     """Print a row a case."""
     if arguments.spread:
@@ -326,7 +330,7 @@ def main(arguments: argparse.Namespace) -> None:
             if arguments.spread:
                 spread(demand, period, arguments)
                 continue
-            for waits in (True,) if arguments.waits else (False, True) if arguments.both else (False,):
+            for waits in UNMET[arguments.unmet]:
                 attained(demand, period, arguments, waits=waits)
 
 
@@ -337,7 +341,6 @@ if __name__ == "__main__":
     parser.add_argument("--panels", type=int, default=8)
     parser.add_argument("--first", type=int, default=0, help="number of the first panel, so that runs can be added up")
     parser.add_argument("--series", type=int, default=40)
-    parser.add_argument("--waits", action="store_true", help="demand waits; it is lost if this is not given")
-    parser.add_argument("--both", action="store_true", help="lost and waiting")
+    parser.add_argument("--unmet", choices=list(UNMET), default="lost", help="what becomes of unmet demand")
     parser.add_argument("--spread", action="store_true", help="the forecasts alone")
     main(parser.parse_args())

@@ -17,6 +17,7 @@ from vmi_cli.__main__ import app
 from vmi_domain.forecasting.accuracy import Said, by_lag, by_week
 from vmi_domain.forecasting.panel import Period
 from vmi_domain.stock.position import Key
+from vmi_domain.understanding.profiles import LOOKED_BACK_DAYS
 from vmi_files.classes import value_classes
 from vmi_files.sales import Series
 from vmi_forecast import profiling
@@ -83,6 +84,18 @@ async def test_profiles_are_refreshed_once_a_week_and_no_oftener(shop: Shop) -> 
     async with shop.engine.connect() as connection:
         [still, *_] = await profiles.items(connection, customer_id=shop.customer)
     assert still.as_of == first.as_of
+
+
+async def test_what_was_bought_longer_ago_than_three_years_is_not_in_a_profile(shop: Shop) -> None:
+    for days_ago in (1096, 1095, 1):  # the last closed day is the first of them
+        await shop.sells([7], last=TODAY - days_ago * DAY)
+    await refresh(shop)
+    async with shop.engine.connect() as connection:
+        milk = next(
+            one for one in await profiles.items(connection, customer_id=shop.customer) if one.key.item_id == "milk"
+        )
+
+    assert (milk.figures["days"], milk.figures["days_with_demand"]) == (LOOKED_BACK_DAYS, 2)
 
 
 async def test_a_class_chooses_the_service_target_where_that_is_agreed(shop: Shop) -> None:

@@ -20,6 +20,7 @@ from vmi_domain.forecasting.windows import (
     Levels,
     Past,
     Window,
+    stride,
 )
 from vmi_domain.values import dataclass
 
@@ -95,12 +96,8 @@ class _Samples(NamedTuple):
 
 def origins(periods: int, window: Window) -> list[int]:
     """Return the past origins of a window, the latest first."""
-    found = [periods - window.end - step * _stride(window) for step in range(ORIGINS)]
+    found = [periods - window.end - step * stride(window.end) for step in range(ORIGINS)]
     return [origin for origin in found if origin >= FEWEST_LENGTHS * max(window.length, 2) and origin >= window.end]
-
-
-def _stride(window: Window) -> int:
-    return max(1, window.end // 2)
 
 
 def window_demand(past: Past, smoothed: dict[int, Levels], window: Window) -> WindowDemand:
@@ -123,7 +120,7 @@ def window_demand(past: Past, smoothed: dict[int, Levels], window: Window) -> Wi
         shift = _shift(residuals, samples.spread)
         bias = _bias(samples, shares, samples.spread[:, None] * shift)
         return _finished(past, view, view.spread[:, None] * shift, Fit(shares, len(residuals), np.zeros(2), bias))
-    apart = min(1.0, _stride(window) / window.length)
+    apart = min(1.0, stride(window.end) / window.length)
     few = OUTCOMES_OF_TRUST / (OUTCOMES_OF_TRUST + apart * len(residuals))
     trust = _trust(samples, shares, residuals, apart, few, planned=past.extra is not None)
     shift = few * _shift(residuals, samples.spread)

@@ -7,6 +7,7 @@ import numpy as np
 from vmi_domain.distributions import Demand, by_the_data
 from vmi_domain.forecasting import boosting
 from vmi_domain.forecasting.pool import Bucket, Fitted, Floats, Integers, Known
+from vmi_domain.forecasting.windows import stride
 from vmi_domain.values import dataclass
 
 RIDGE: Final = 10.0
@@ -137,8 +138,7 @@ def seen(latest: Floats, age: np.ndarray) -> tuple[Floats, Floats, Floats]:
 def lessons(known: Known, horizon: int) -> tuple[Floats, Floats]:
     """Return features of past windows, and how far their outcomes lay above the level, in spreads of the window."""
     longest = max(LOOKED_BACK)
-    stride = max(horizon // 2, 1)
-    origins = [known.periods - horizon - stride * step for step in range(ORIGINS)]
+    origins = [known.periods - horizon - stride(horizon) * step for step in range(ORIGINS)]
     origins = [origin for origin in origins if origin >= 2 * horizon]
     count = len(known.demand)
     features, residuals = [], []
@@ -168,7 +168,7 @@ class _Boosted(Fitted):
         if len(residuals) >= FEWEST_SAMPLES:
             off = residuals[:, None] - _NORMAL
             self._trees = boosting.fit(
-                features, off, np.ones(len(off)), PROBABILITIES, len(off) * max(horizon // 2, 1) / horizon
+                features, off, np.ones(len(off)), PROBABILITIES, len(off) * stride(horizon) / horizon
             )
 
     def _learn(self, bucket: Bucket) -> None:

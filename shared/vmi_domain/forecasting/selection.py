@@ -14,6 +14,7 @@ from vmi_domain.forecasting import classical, learning, outlook, state
 from vmi_domain.forecasting.neural import Neural
 from vmi_domain.forecasting.pool import HORIZONS, Bucket, Fitted, Floats, Integers, Known, Model
 from vmi_domain.forecasting.regression import Boosting, Linear
+from vmi_domain.forecasting.windows import stride
 from vmi_domain.values import dataclass
 
 LIVE: Final = "live"
@@ -125,8 +126,7 @@ def backtest(known: Known, models: Sequence[Model], horizon: int, quantile: floa
     """
     count, periods = known.demand.shape
     asked = np.clip(np.broadcast_to(np.asarray(quantile, np.float64), count), LOWEST_QUANTILE, HIGHEST_QUANTILE)
-    stride = max(horizon // 2, 1)
-    origins = sorted(periods - horizon - stride * step for step in range(ORIGINS))
+    origins = sorted(periods - horizon - stride(horizon) * step for step in range(ORIGINS))
     origins = [origin for origin in origins if origin >= FEWEST_PERIODS]
     counted = [known.begins <= origin - FEWEST_PERIODS for origin in origins]
     outcomes = [known.demand[:, origin : origin + horizon].sum(axis=1) for origin in origins]

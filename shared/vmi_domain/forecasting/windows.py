@@ -54,6 +54,11 @@ class Window(NamedTuple):
         return self.end - self.start
 
 
+def stride(horizon: int) -> int:
+    """Return how many periods past origins lie apart whose windows end so many periods ahead: half of them."""
+    return max(horizon // 2, 1)
+
+
 class Levels(NamedTuple):
     """What is smoothed, at one origin; demand per usual period."""
 

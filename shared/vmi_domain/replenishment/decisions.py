@@ -20,8 +20,9 @@ from vmi_domain.replenishment.needs import (
     UnmetDemand,
     outlooks,
 )
-from vmi_domain.replenishment.quantities import FINEST, NOTHING, Constraint, OrderRules, Sized, to_order
+from vmi_domain.replenishment.quantities import NOTHING, Constraint, OrderRules, Sized, to_order
 from vmi_domain.replenishment.sizing import LevelSource, Size, sizes
+from vmi_domain.units import FINEST
 from vmi_domain.values import dataclass
 
 __all__ = [

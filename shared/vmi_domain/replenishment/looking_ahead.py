@@ -8,10 +8,11 @@ from enum import StrEnum
 from vmi_domain.replenishment.decisions import Decision, is_triggered
 from vmi_domain.replenishment.opportunities import days_until, next_opportunity
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, Proposal
-from vmi_domain.replenishment.quantities import FINEST, NOTHING, to_order
+from vmi_domain.replenishment.quantities import NOTHING, to_order
 from vmi_domain.replenishment.reviewing import Terms
 from vmi_domain.replenishment.sharing import Source, next_source
 from vmi_domain.stock.position import Key
+from vmi_domain.units import FINEST
 from vmi_domain.values import dataclass
 
 

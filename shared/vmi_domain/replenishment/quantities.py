@@ -4,13 +4,12 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import Final
 
+from vmi_domain.units import FINEST
 from vmi_domain.values import dataclass
 
 NOTHING: Final = Decimal(0)
-FINEST: Final = Decimal("0.000001")
-"""The finest quantity that is kept."""
 NOISE: Final = FINEST / 2
-"""Half of it: what is below it comes from arithmetic, not from need (F26)."""
+"""Half of the finest quantity: what is below it comes from arithmetic, not from need (F26)."""
 
 
 class Rounding(StrEnum):

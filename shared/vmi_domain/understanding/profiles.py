@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 WEEK: Final = 7
 MONTHS: Final = 12
 DAYS_OF_A_YEAR: Final = 365.25
+LOOKED_BACK_DAYS: Final = 3 * 365
+"""What a profile is made of: so many days up to the last one that is closed."""
 INTERVAL_QUANTILES: Final = (0.1, 0.5, 0.9)
 NAN: Final = float("nan")
 
