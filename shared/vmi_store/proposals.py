@@ -160,9 +160,9 @@ _STANDING = text(f"""
                SELECT FROM replenishment_wish AS wish WHERE {_of_the_key("wish")} AND wish.quantity IS NOT NULL
            ),
            {_HELD}, {_TOLD}, {_FOUND}
-    FROM ROWS FROM (
-        string_to_table(CAST(:customers AS text), chr(10)), string_to_table(CAST(:locations AS text), chr(10)),
-        string_to_table(CAST(:items AS text), chr(10)), string_to_table(CAST(:order_ats AS text), chr(10), '')
+    FROM unnest(
+        string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+        string_to_array(CAST(:items AS text), chr(10)), string_to_array(CAST(:order_ats AS text), chr(10), '')
     ) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, opportunity, place)
     LEFT JOIN replenishment_due AS due USING (customer_id, location_id, item_id)
     LEFT JOIN position USING (customer_id, location_id, item_id)

@@ -184,7 +184,7 @@ async def measure(bench: Bench, size: int, rounds: int) -> None:
 
 
 async def main(arguments: argparse.Namespace) -> None:
-    gc.set_threshold(20_000, 20, 50)  # as in a worker (vmi_runtime.process)
+    gc.set_threshold(250_000, 5, 10)  # as in a worker (vmi_runtime.process)
     async with database() as engine:
         await furnish(engine)
         async with engine.begin() as connection:
