@@ -18,7 +18,7 @@ from vmi_domain.replenishment.promising import Limit, PassedOver, Promise
 from vmi_domain.replenishment.proposals import BOUND, FINISHED, HeldBecause, Progress, Proposal, Status, Wanted
 from vmi_domain.replenishment.quantities import NOTHING, OrderRules, most_to_fill, to_order
 from vmi_domain.replenishment.reliability import Reliability
-from vmi_domain.replenishment.sizing import least_position
+from vmi_domain.replenishment.sizing import are_covered, least_position
 from vmi_domain.replenishment.steadiness import (
     EVERY_CHANGE,
     MAY_BE_ASKED,
@@ -188,20 +188,23 @@ class Review:
     due_at: datetime | None
     """After this moment the key is to be looked at again, even if nothing happens."""
     decision: Decision | None
-    """The decision for the opportunity, also where it changes nothing."""
+    """The decision for the opportunity, also where it changes nothing (see ``review``)."""
     load: Load | None = None
     """The trucks that its order goes on, where proposals fill these."""
 
 
-def review(cases: Sequence[Case]) -> list[Review]:
+def review(cases: Sequence[Case], *, every_decision: bool = True) -> list[Review]:
     """Return one review a case. Cases that have been reviewed and saved give no issues when reviewed again.
 
     What fills a truck depends on all that goes on it: cases whose agreements fill trucks come with all others of their
-    location and supplier that do.
+    location and supplier that do. Without ``every_decision`` there is none where nothing is proposed and the position
+    is sure to reach its level, however high that is exactly: nothing follows from it.
     """
     settled = [_settled(case) for case in cases]
     open_cases = [place for place, case in enumerate(cases) if case.terms is not None and case.opportunity is not None]
     needs = [_need(cases[place], settled[place]) for place in open_cases]
+    if not every_decision:
+        open_cases, needs = _in_question(cases, settled, open_cases, needs)
     decisions: list[Decision | None] = [None] * len(cases)
     for place, decision in zip(open_cases, decide(needs), strict=True):
         decisions[place] = decision
@@ -210,6 +213,27 @@ def review(cases: Sequence[Case]) -> list[Review]:
         _reviewed(case, after, decision, aboard.get(place))
         for place, (case, after, decision) in enumerate(zip(cases, settled, decisions, strict=True))
     ]
+
+
+def _in_question(
+    cases: Sequence[Case], settled: "Sequence[_Settled]", places: Sequence[int], needs: Sequence[Need]
+) -> tuple[list[int], list[Need]]:
+    """Return the places and needs from which something may follow."""
+    idle = [at for at, place in enumerate(places) if _follows_need_alone(cases[place], settled[place])]
+    covered = are_covered([needs[at] for at in idle])
+    out = {at for at, is_covered in zip(idle, covered, strict=True) if is_covered}
+    kept = [at for at in range(len(places)) if at not in out]
+    return [places[at] for at in kept], [needs[at] for at in kept]
+
+
+def _follows_need_alone(case: Case, settled: "_Settled") -> bool:
+    """Whether nothing is proposed where nothing is needed: no part, no wish and no truck has a say in it."""
+    assert case.terms is not None
+    assert case.opportunity is not None
+    if case.override is not None or case.terms.truck is not None:
+        return False
+    order_at, supplier = case.opportunity.order_at, case.terms.supplier_id
+    return not any(one.order_at == order_at and one.supplier_id == supplier for one in settled.standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,9 +396,10 @@ def shared(case: Case, further: Case, passed: Sequence[PassedOver]) -> tuple[Cas
 def review_shared(cases: Sequence[Case], further: Mapping[int, Sequence[Case]]) -> tuple[list[Review], list[Issued]]:
     """Return the reviews of cases, those with further sources counting what these are asked for; and all that follows.
 
-    ``further`` holds cases of further sources by the place of the first one, in the order in which they are asked.
+    ``further`` holds cases of further sources by the place of the first one, in the order in which they are asked. Of
+    decisions there are only those from which something may follow.
     """
-    reviews = review(cases)
+    reviews = review(cases, every_decision=False)
     issued = {
         place: [Issued(one, case.opportunity) for one in result.issues]
         for place, (case, result) in enumerate(zip(cases, reviews, strict=True))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
-from math import ceil
+from math import ceil, floor
 from typing import Final
 
 import numpy as np
@@ -34,7 +34,7 @@ from vmi_domain.replenishment.policies import (
 from vmi_domain.replenishment.policies.cycles import Cycles
 from vmi_domain.replenishment.policies.grids import cell_chances
 from vmi_domain.replenishment.policies.spreads import Spread
-from vmi_domain.replenishment.quantities import Rounding
+from vmi_domain.replenishment.quantities import NOTHING, Rounding
 from vmi_domain.values import dataclass
 
 Floats = NDArray[np.float64]
@@ -86,6 +86,60 @@ def sizes(needs: Sequence[Need]) -> list[Size]:
             for place, size in zip(places, formula([needs[place] for place in places], source), strict=True):
                 found[place] = size
     return [_above_minimum(need, size) for need, size in zip(needs, found, strict=True)]
+
+
+def are_covered(needs: Sequence[Need]) -> list[bool]:
+    """Return of each need whether its position is sure to reach its level, which is cheaper to say than the level.
+
+    False says nothing: the level is to be looked at.
+    """
+    found = [False] * len(needs)
+    sources = [_source_of_a_screen(need) for need in needs]
+    for source in _SCREENED:
+        places = [place for place, one in enumerate(sources) if one is source]
+        if not places:
+            continue
+        some = [needs[place] for place in places]
+        cycles, targets = _cycles(some), np.array([need.policy.service_target for need in some])
+        if source is LevelSource.CYCLE_SERVICE:
+            whole = cycles.until_next_arrival
+            position = np.array([float(need.position.inventory_position) for need in some])
+            reached = (whole.family != Family.NORMAL) & (position >= 0) & (whole.cdf(position) >= targets)
+        else:
+            parts = np.array([len(need.arrivals) + _MOST_UNDATED if need.position.on_its_way else 0 for need in some])
+            supply = np.array([_whole_supply(need) for need in some])
+            reached = landing.are_covered(cycles, supply, parts, targets)
+        for place in np.flatnonzero(reached).tolist():
+            found[places[place]] = True
+    return found
+
+
+_SCREENED: Final = (LevelSource.CYCLE_SERVICE, LevelSource.CYCLE_SERVICE_LOST_SALES)
+
+
+def _source_of_a_screen(need: Need) -> LevelSource | None:
+    """Return the formula of a need whose level is the only thing that its position has to reach, None of others."""
+    policy, expected = need.policy, need.expected
+    if policy.kind is not PolicyKind.ORDER_UP_TO or policy.minimum is not None:
+        return None
+    if expected is None or expected.basis is Basis.NET_PLAN:
+        return None
+    return source_of(policy)
+
+
+def _whole_supply(need: Need) -> float:
+    """Return what stands there and comes, in units; less what parts of a unit may be counted short by."""
+    position = need.position
+    supply = float(position.inventory_position)
+    if position.backlog or position.reserved or position.outdating:
+        return -1.0 if position.on_hand < 0 else float(floor(supply)) - len(need.arrivals) - _MOST_UNDATED
+    on_its_way = position.on_its_way
+    if not on_its_way:
+        return float(floor(supply))
+    dated = sum((one.quantity for one in need.arrivals), NOTHING)
+    if dated == on_its_way and all(not one.quantity % 1 for one in need.arrivals):
+        return float(floor(supply))
+    return float(floor(supply)) - len(need.arrivals) - _MOST_UNDATED
 
 
 def least_position(minimum: Decimal, until_next_arrival: float) -> Decimal:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from vmi_domain.distributions import Demand, Family, by_the_data
+from vmi_domain.distributions import LARGE_MEAN, Demand, Family, by_the_data
 from vmi_domain.replenishment.policies.cycles import Cycles
 from vmi_domain.replenishment.policies.grids import cell_chances, first_from_zero, grid_cdf, grids, over_spread
 from vmi_domain.replenishment.policies.spreads import Spread
@@ -84,6 +84,31 @@ def quantity_for_cost(
     return _least(cycles, pipeline, worth, spread, tail=np.minimum(_TAIL, (1.0 - ratio) / 10.0))
 
 
+def are_covered(cycles: Cycles, supply: Floats, parts: Places, target: ArrayLike) -> NDArray[np.bool_]:
+    """Return whether ``quantity_for_cycle_service`` is sure to be zero or less, at a tenth of what it takes to find it.
+
+    ``supply`` is what stands there and comes in ``parts``, less what gets lost where parts are split in whole units.
+    At the landing there is at least what demand of the lead time leaves of all of it, so that it suffices if that lasts
+    until the next arrival. The level's error is taken at its worst: of three paths with mean 1 and variance v none is
+    above 1 + √(2 v). Where a step may be several units, as many are lost to rounding. False says nothing: not of what
+    is measured, nor of demand that is so large that it counts as such.
+    """
+    goal = np.broadcast_to(np.asarray(target, np.float64), supply.shape)
+    level_variance, dispersion = _errors(cycles)
+    worst = 1.0 + np.sqrt(2.0 * level_variance) + 1e-9
+    mean = worst * cycles.until_next_arrival.mean
+    demand = by_the_data(mean, dispersion * mean)
+    # Sub-gamma: demand is above m + √(2 x V) + x V / m with a chance below exp(−x).
+    unlikely = -np.log(np.minimum(_TAIL, (1.0 - goal) / 10.0))
+    review = worst * cycles.wanted
+    spread = np.maximum(dispersion, 1.0)
+    reach = supply + parts + review + np.sqrt(2.0 * unlikely * spread * review) + unlikely * spread + 1.0
+    step = np.ceil(reach / MOST_CELLS)
+    sure = np.where(step > 1.0, supply - 2.0 * step * (parts + 1), supply)
+    counted = (cycles.until_next_arrival.family != Family.NORMAL) & (mean < LARGE_MEAN)
+    return np.asarray(counted & (sure >= 0) & ((cycles.wanted <= 0) | (demand.cdf(sure) >= goal + 1e-9)))
+
+
 Worth = Callable[[Floats, Floats, Places], Floats]
 """Chances that the stock lasts until the next arrival, and until the ends of periods; rising with the quantity."""
 
@@ -119,21 +144,11 @@ def _least(
 
 
 class _Paths:
-    """What demand is drawn from on paths that each have an error of the level of their own.
-
-    With variances V = α m + β m² of a mean m, β is the variance of the level, and α that of periods which
-    are independent of each other once the level is known.
-    """
+    """What demand is drawn from on paths that each have an error of the level of their own."""
 
     def __init__(self, cycles: Cycles, tail: Floats) -> None:
         earlier, later = cycles.until_arrival, cycles.until_next_arrival
-        near = earlier.variance / np.where(earlier.mean > 0, earlier.mean, 1.0)
-        far = later.variance / np.where(later.mean > 0, later.mean, 1.0)
-        known = (earlier.mean > 0) & (cycles.wanted > 0)
-        level = np.where(known, (far - near) / np.where(known, cycles.wanted, 1.0), 0.0)
-        level = np.clip(level, 0.0, np.where(known, near / np.where(known, earlier.mean, 1.0), 0.0))
-        self.level_variance = np.where(level > _NO_ERROR, level, 0.0)
-        self.dispersion = np.maximum(far - self.level_variance * later.mean, 0.0)
+        self.level_variance, self.dispersion = _errors(cycles)
         self.lead, self.review = earlier.mean, cycles.wanted
         self.counted = later.family != Family.NORMAL
         self.factors = self._factors()
@@ -143,11 +158,14 @@ class _Paths:
         """Return the level on each path, relative to its mean: gamma distributed."""
         if not self.level_variance.any():
             return np.ones((len(self.level_variance), 1))
-        variance = np.maximum(self.level_variance, 1e-9)[:, None]
+        factors = np.ones((len(self.level_variance), len(LEVELS_OFF)))
+        uncertain = np.flatnonzero(self.level_variance)
+        variance = self.level_variance[uncertain, None]
         drawn = special.gammaincinv(1.0 / variance, np.array(LEVELS_OFF)) * variance
         drawn = 1.0 + (drawn - drawn.mean(axis=1, keepdims=True))
         drawn = 1.0 + (drawn - 1.0) * np.sqrt(variance / np.maximum(drawn.var(axis=1, keepdims=True), 1e-12))
-        return np.asarray(np.where(self.level_variance[:, None] > 0, np.maximum(drawn, 0.0), 1.0))
+        factors[uncertain] = np.maximum(drawn, 0.0)
+        return factors
 
     def demand(self, mean: Floats) -> Demand:
         return by_the_data(mean, self.dispersion * mean, counts=self.counted)
@@ -157,6 +175,21 @@ class _Paths:
         for name, values in self.__dict__.items():
             setattr(some, name, values[places])
         return some
+
+
+def _errors(cycles: Cycles) -> tuple[Floats, Floats]:
+    """Return the variance of the level, relative to its square, and what periods vary by once the level is known.
+
+    With variances V = α m + β m² of a mean m they are β and α.
+    """
+    earlier, later = cycles.until_arrival, cycles.until_next_arrival
+    near = earlier.variance / np.where(earlier.mean > 0, earlier.mean, 1.0)
+    far = later.variance / np.where(later.mean > 0, later.mean, 1.0)
+    known = (earlier.mean > 0) & (cycles.wanted > 0)
+    level = np.where(known, (far - near) / np.where(known, cycles.wanted, 1.0), 0.0)
+    level = np.clip(level, 0.0, np.where(known, near / np.where(known, earlier.mean, 1.0), 0.0))
+    level = np.where(level > _NO_ERROR, level, 0.0)
+    return level, np.maximum(far - level * later.mean, 0.0)
 
 
 def _chances(paths: _Paths, pipeline: Pipeline, cell: Floats, size: int, periods: float) -> tuple[Floats, Floats]:
