@@ -102,18 +102,24 @@ def _drifted(one: Booked, expected: Decimal, drift: Decimal) -> Observation:
     )
 
 
-async def compare_receipts(transaction: Transaction, keys: Sequence[Key]) -> None:
-    """Tell where what was received is not what was shipped or ordered (S10). The caller holds the keys' locks."""
+async def compare_receipts(transaction: Transaction, keys: Sequence[Key], told: Mapping[Key, Sequence[Fact]]) -> None:
+    """Tell where what was received is not what was shipped or ordered (S10). The caller holds the keys' locks.
+
+    ``told`` is what is known of some keys' supply; that of the others is read.
+    """
     if not keys:
         return
     connection = transaction.connection
     now = await nows({key[:2] for key in keys}, transaction)
-    agreed = await in_force(connection, keys, now)
-    facts = await supply.facts(connection, keys)
+    if others := [key for key in keys if key not in told]:
+        told = {**told, **(await supply.facts(connection, others))}
+    # Most receipts are what was announced, and then it does not matter what is tolerated.
+    differing = [key for key in keys if mismatches(told[key])]
+    agreed = await in_force(connection, differing, now) if differing else {}
     seen = []
-    for key in keys:
+    for key in differing:
         share = agreed[key].receipt_tolerance_share if key in agreed else 0.0
-        seen += _differing(key, facts[key], share)
+        seen += _differing(key, told[key], share)
     await raising.settle(connection, keys, (Kind.RECEIPT_MISMATCH,), seen, now)
 
 

@@ -1,11 +1,11 @@
 """From documents to facts, and from facts to what follows: inbox, journal, positions, supply, outbox."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from vmi_contracts.inbound import ItemLine
 from vmi_domain.stock.position import Key
-from vmi_domain.stock.supply_facts import Received
+from vmi_domain.stock.supply_facts import Fact, Received
 from vmi_inventory import planning, publishing
 from vmi_inventory.correcting import correct, names_of
 from vmi_inventory.documents import Post, Told
@@ -79,10 +79,10 @@ class Facts:
         await noted.note(connection, entered, {one.key: one.counted_at for one in changed}, confirmed)
         if planned.plans:
             changed = _once([*changed, *await planning.enter(connection, planned)])
-        await _follow_supply(connection, accepted, entered)
+        told = await _follow_supply(connection, accepted, entered)
         reached = await watermarks.advance(connection, accepted.reached)
         await feeds.advance(connection, accepted.heard)
-        await compare_receipts(transaction, _received(accepted, entered))
+        await compare_receipts(transaction, _received(accepted, entered), told)
         await publishing.tell(connection, changed, reached)
         return outdated
 
@@ -137,16 +137,16 @@ def _once(changed: Sequence[Changed]) -> Sequence[Changed]:
     return [found[key] for key in sorted(found)]
 
 
-async def _follow_supply(connection: Connection, accepted: Accepted, entered: OfKeys) -> None:
-    """Keep what documents say about supply, and make the supply lines of their keys anew.
+async def _follow_supply(connection: Connection, accepted: Accepted, entered: OfKeys) -> Mapping[Key, Sequence[Fact]]:
+    """Keep what documents say about supply, and make the supply lines of their keys anew; return all that was said.
 
     Of a line that the journal knew already, supply knows too; and its key's lock is perhaps not had.
     """
     if not accepted.supply and not accepted.withdrawn:
-        return
+        return {}
     new = {line.line_id for lines in entered.values() for line in lines}
     facts = [(key, fact) for key, fact in accepted.supply if fact.fact_id.bytes in new]
     withdrawn = [(key, fact_id) for key, fact_id in accepted.withdrawn if key in entered]
     await supply.record(connection, facts)
     await supply.withdraw(connection, withdrawn)
-    await supply.refold(connection, [key for key, _ in (*facts, *withdrawn)])
+    return await supply.refold(connection, [key for key, _ in (*facts, *withdrawn)])

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.replenishment.reliability import Delivery, deliveries_of
 from vmi_domain.stock.closed_supply import closed
-from vmi_domain.stock.position import Key, Kind
+from vmi_domain.stock.position import Key, Kind, Supply
 from vmi_domain.stock.supply import Stage, SupplyLine, supply_lines, totals
 from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
-from vmi_store import positions
+from vmi_store import columns, positions
 from vmi_store.journal import JournalLine
 
 
@@ -30,26 +30,31 @@ async def record(connection: AsyncConnection, facts: Sequence[tuple[Key, Fact]])
     await connection.execute(
         _RECORD,
         {
-            **_columns([key for key, _ in ordered]),
+            **positions.key_texts([key for key, _ in ordered]),
             "ids": [fact_id for _, fact_id in ordered],
-            "quantities": [distinct[identity].quantity for identity in ordered],
+            "quantities": columns.decimals([distinct[identity].quantity for identity in ordered]),
             "times": [distinct[identity].at for identity in ordered],
             **dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)),
         },
     )
 
 
-_KEYS = "unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))"
 _RECORD = text("""
     INSERT INTO supply_fact (
         customer_id, location_id, item_id, fact_id, quantity, occurred_at, stage, document_id, revision, proposal_id,
         order_id, shipment_id, completed, expected_at
     )
-    SELECT * FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:ids AS uuid[]),
-        CAST(:quantities AS numeric[]), CAST(:times AS timestamptz[]), CAST(:stages AS text[]),
+    SELECT customer_id, location_id, item_id, fact_id, quantity::numeric, occurred_at, stage, document_id, revision,
+           proposal_id, order_id, shipment_id, completed, expected_at
+    FROM unnest(
+        string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+        string_to_array(CAST(:items AS text), chr(10)), CAST(:ids AS uuid[]),
+        string_to_array(CAST(:quantities AS text), chr(10)), CAST(:times AS timestamptz[]), CAST(:stages AS text[]),
         CAST(:documents AS text[]), CAST(:revisions AS int[]), CAST(:proposals AS uuid[]), CAST(:orders AS text[]),
-        CAST(:shipments AS text[]), CAST(:completed AS boolean[]), CAST(:expected AS timestamptz[]))
+        CAST(:shipments AS text[]), CAST(:completed AS boolean[]), CAST(:expected AS timestamptz[])
+    ) AS told (
+        customer_id, location_id, item_id, fact_id, quantity, occurred_at, stage, document_id, revision, proposal_id,
+        order_id, shipment_id, completed, expected_at)
     ON CONFLICT (customer_id, location_id, item_id, fact_id) DO NOTHING
 """)
 
@@ -112,36 +117,104 @@ _WITHDRAW = text("""
 """)
 
 
-async def refold(connection: AsyncConnection, keys: Sequence[Key]) -> None:
-    """Make the supply lines of ``keys`` anew from their facts, and bring their positions' supply up to date."""
+async def refold(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, list[Fact]]:
+    """Make the supply lines of ``keys`` anew from their facts, and bring their positions' supply up to date.
+
+    Return the facts of each key.
+    """
     ordered = sorted(set(keys))
     if not ordered:
-        return
-    counted_at = {row.key: row.balance.counted_at for row in await positions.read(connection, ordered)}
-    told = await facts(connection, ordered)
-    lines = {key: supply_lines(told[key]) for key in ordered}
-    await _replace(connection, lines)
-    supplies = [totals(lines[key], counted_at[key]) for key in ordered]
+        return {}
+    told: list[list[Fact]] = [[] for _ in ordered]
+    counted_at: list[datetime | None] = [None] * len(ordered)
+    for place, anchor, *said in await connection.execute(_FACTS_AND_ANCHORS, positions.key_texts(ordered)):
+        counted_at[place - 1] = anchor
+        if said[0] is not None:
+            told[place - 1].append(_fact(*said))
+    lines = [supply_lines(of_key) for of_key in told]
+    await _write(connection, ordered, lines, list(map(totals, lines, counted_at)))
+    return dict(zip(ordered, told, strict=True))
+
+
+async def _write(
+    connection: AsyncConnection,
+    keys: Sequence[Key],
+    lines: Sequence[Sequence[SupplyLine]],
+    supplies: Sequence[Supply],
+) -> None:
+    """Put the lines in the place of those there were, and their totals into the positions; what has not changed is not
+    written."""
+    rows = [(key, place, line) for key, of_key in zip(keys, lines, strict=True) for place, line in enumerate(of_key)]
     await connection.execute(
-        _UPDATE_POSITIONS,
+        _WRITE,
         {
-            **_columns(ordered),
-            "on_order": [supply.on_order for supply in supplies],
-            "in_transit": [supply.in_transit for supply in supplies],
-            "probably_received": [supply.probably_received for supply in supplies],
+            **positions.key_texts(keys),
+            "lengths": columns.integers(map(len, lines)),
+            "on_order": columns.decimals([supply.on_order for supply in supplies]),
+            "in_transit": columns.decimals([supply.in_transit for supply in supplies]),
+            "probably_received": columns.decimals([supply.probably_received for supply in supplies]),
+            "line_customers": [key.customer_id for key, _, _ in rows],
+            "line_locations": [key.location_id for key, _, _ in rows],
+            "line_items": [key.item_id for key, _, _ in rows],
+            "places": [place for _, place, _ in rows],
+            "stages": [line.stage.value for _, _, line in rows],
+            "quantities": columns.decimals([line.quantity for _, _, line in rows]),
+            "proposals": [line.proposal_id for _, _, line in rows],
+            "orders": [line.order_id for _, _, line in rows],
+            "shipments": [line.shipment_id for _, _, line in rows],
+            "expected": [line.expected_at for _, _, line in rows],
+            "since": [line.since for _, _, line in rows],
         },
     )
 
 
-_UPDATE_POSITIONS = text("""
+# The parts touch different rows: lines beyond a key's last one, its lines, its position.
+_WRITE = text("""
+    WITH wanted AS MATERIALIZED (
+        SELECT customer_id, location_id, item_id, length::int AS length, on_order::numeric AS on_order,
+               in_transit::numeric AS in_transit, probably_received::numeric AS probably_received
+        FROM unnest(
+            string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+            string_to_array(CAST(:items AS text), chr(10)), string_to_array(CAST(:lengths AS text), chr(10)),
+            string_to_array(CAST(:on_order AS text), chr(10)), string_to_array(CAST(:in_transit AS text), chr(10)),
+            string_to_array(CAST(:probably_received AS text), chr(10))
+        ) AS wanted (customer_id, location_id, item_id, length, on_order, in_transit, probably_received)
+    ), shortened AS (
+        DELETE FROM supply_line USING wanted
+        WHERE supply_line.customer_id = wanted.customer_id AND supply_line.location_id = wanted.location_id
+          AND supply_line.item_id = wanted.item_id AND supply_line.place >= wanted.length
+    ), written AS (
+        INSERT INTO supply_line (
+            customer_id, location_id, item_id, place, stage, quantity, proposal_id, order_id, shipment_id, expected_at,
+            since
+        )
+        SELECT line.customer_id, line.location_id, line.item_id, line.place, line.stage, line.quantity::numeric,
+               line.proposal_id, line.order_id, line.shipment_id, line.expected_at, line.since
+        FROM unnest(
+            CAST(:line_customers AS text[]), CAST(:line_locations AS text[]), CAST(:line_items AS text[]),
+            CAST(:places AS int[]), CAST(:stages AS text[]), string_to_array(CAST(:quantities AS text), chr(10)),
+            CAST(:proposals AS uuid[]), CAST(:orders AS text[]), CAST(:shipments AS text[]),
+            CAST(:expected AS timestamptz[]), CAST(:since AS timestamptz[])
+        ) AS line (
+            customer_id, location_id, item_id, place, stage, quantity, proposal_id, order_id, shipment_id, expected_at,
+            since)
+        LEFT JOIN supply_line AS before USING (customer_id, location_id, item_id, place)
+        WHERE (before.stage, before.quantity, before.proposal_id, before.order_id, before.shipment_id,
+               before.expected_at, before.since)
+            IS DISTINCT FROM (line.stage, line.quantity::numeric, line.proposal_id, line.order_id, line.shipment_id,
+                              line.expected_at, line.since)
+        ON CONFLICT (customer_id, location_id, item_id, place) DO UPDATE SET
+            stage = excluded.stage, quantity = excluded.quantity, proposal_id = excluded.proposal_id,
+            order_id = excluded.order_id, shipment_id = excluded.shipment_id, expected_at = excluded.expected_at,
+            since = excluded.since
+    )
     UPDATE position SET
-        on_order = supply.on_order, in_transit = supply.in_transit, probably_received = supply.probably_received
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:on_order AS numeric[]),
-        CAST(:in_transit AS numeric[]), CAST(:probably_received AS numeric[])
-    ) AS supply (customer_id, location_id, item_id, on_order, in_transit, probably_received)
-    WHERE position.customer_id = supply.customer_id AND position.location_id = supply.location_id
-      AND position.item_id = supply.item_id
+        on_order = wanted.on_order, in_transit = wanted.in_transit, probably_received = wanted.probably_received
+    FROM wanted
+    WHERE position.customer_id = wanted.customer_id AND position.location_id = wanted.location_id
+      AND position.item_id = wanted.item_id
+      AND (position.on_order, position.in_transit, position.probably_received)
+          IS DISTINCT FROM (wanted.on_order, wanted.in_transit, wanted.probably_received)
 """)
 
 
@@ -165,12 +238,13 @@ async def lines(connection: AsyncConnection, keys: Iterable[Key]) -> Mapping[Key
     return found
 
 
-_LINES = text(f"""
+_LINES = text("""
     SELECT customer_id, location_id, item_id, stage, quantity, proposal_id, order_id, shipment_id, expected_at, since
-    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
+        AS wanted (customer_id, location_id, item_id)
     JOIN supply_line USING (customer_id, location_id, item_id)
     ORDER BY customer_id, location_id, item_id, place
-""")  # noqa: S608 - our own words
+""")
 
 
 async def deliveries(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, list[tuple[str, Delivery]]]:
@@ -201,21 +275,34 @@ async def facts_beside_journal(connection: AsyncConnection, keys: Sequence[Key])
     return _facts(keys, await connection.execute(_FACTS_BESIDE_JOURNAL, _columns(keys)))
 
 
-def _facts(keys: Sequence[Key], rows: Iterable[Row[tuple[object, ...]]]) -> dict[Key, list[Fact]]:
+def _facts(keys: Sequence[Key], rows: Iterable[Row[tuple[Any, ...]]]) -> dict[Key, list[Fact]]:
     found: dict[Key, list[Fact]] = {key: [] for key in keys}
-    for row in rows:
-        found[Key(row.customer_id, row.location_id, row.item_id)].append(_fact(row))
+    for place, *said in rows:
+        found[keys[place - 1]].append(_fact(*said))
     return found
 
 
+_SAID = """
+    stage, fact_id, document_id, revision, quantity, occurred_at, expected_at, proposal_id, order_id, shipment_id,
+    completed
+"""
 _SELECT_FACTS = f"""
-    SELECT customer_id, location_id, item_id, fact_id, stage, document_id, revision, quantity, occurred_at,
-           expected_at, proposal_id, order_id, shipment_id, completed
-    FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
+    SELECT wanted.place, {_SAID}
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[])) WITH ORDINALITY
+        AS wanted (customer_id, location_id, item_id, place)
     JOIN supply_fact AS fact USING (customer_id, location_id, item_id)
 """  # noqa: S608 - our own words
 _FACTS = text(_SELECT_FACTS)
 _FACTS_BESIDE_JOURNAL = text(f"{_SELECT_FACTS} WHERE stage = 'accepted' OR archived")
+_FACTS_AND_ANCHORS = text(f"""
+    SELECT wanted.place, position.counted_at, {_SAID}
+    FROM unnest(
+        string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+        string_to_array(CAST(:items AS text), chr(10))
+    ) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, place)
+    JOIN position USING (customer_id, location_id, item_id)
+    LEFT JOIN supply_fact AS fact USING (customer_id, location_id, item_id)
+""")  # noqa: S608 - our own words
 
 
 async def keys_with_archived(connection: AsyncConnection, after: Key, *, at_most: int) -> list[Key]:
@@ -261,93 +348,27 @@ _MAY_GO = text(f"""
 """)
 
 
-def _fact(row: Row[tuple[object, ...]]) -> Fact:
-    quantity: Decimal = row.quantity
-    match row.stage:
-        case "accepted":
-            return Accepted(
-                row.proposal_id, quantity, row.occurred_at, row.expected_at, revision=row.revision, fact_id=row.fact_id
-            )
-        case "ordered":
-            return Ordered(
-                row.document_id,
-                quantity,
-                row.occurred_at,
-                proposal_id=row.proposal_id,
-                expected_at=row.expected_at,
-                revision=row.revision,
-                fact_id=row.fact_id,
-            )
-        case "shipped":
-            return Shipped(
-                row.document_id,
-                quantity,
-                row.occurred_at,
-                order_id=row.order_id,
-                proposal_id=row.proposal_id,
-                expected_at=row.expected_at,
-                revision=row.revision,
-                fact_id=row.fact_id,
-            )
-        case _:
-            return Received(
-                row.document_id,
-                quantity,
-                row.occurred_at,
-                shipment_id=row.shipment_id,
-                order_id=row.order_id,
-                completed=row.completed,
-                fact_id=row.fact_id,
-            )
-
-
-async def _replace(connection: AsyncConnection, lines: Mapping[Key, Sequence[SupplyLine]]) -> None:
-    """Put the lines in the place of those there were; what has not changed is not written."""
-    rows = [(key, place, line) for key in sorted(lines) for place, line in enumerate(lines[key])]
-    await connection.execute(
-        _SHORTEN, {**_columns(sorted(lines)), "lengths": [len(lines[key]) for key in sorted(lines)]}
-    )
-    if rows:
-        await connection.execute(
-            _WRITE,
-            {
-                **_columns([key for key, _, _ in rows]),
-                "places": [place for _, place, _ in rows],
-                "stages": [line.stage.value for _, _, line in rows],
-                "quantities": [line.quantity for _, _, line in rows],
-                "proposals": [line.proposal_id for _, _, line in rows],
-                "orders": [line.order_id for _, _, line in rows],
-                "shipments": [line.shipment_id for _, _, line in rows],
-                "expected": [line.expected_at for _, _, line in rows],
-                "since": [line.since for _, _, line in rows],
-            },
-        )
-
-
-_SHORTEN = text("""
-    DELETE FROM supply_line USING unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:lengths AS int[])
-    ) AS wanted (customer_id, location_id, item_id, length)
-    WHERE supply_line.customer_id = wanted.customer_id AND supply_line.location_id = wanted.location_id
-      AND supply_line.item_id = wanted.item_id AND supply_line.place >= wanted.length
-""")
-_WRITE = text("""
-    INSERT INTO supply_line AS line (
-        customer_id, location_id, item_id, place, stage, quantity, proposal_id, order_id, shipment_id, expected_at,
-        since
-    )
-    SELECT * FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:places AS int[]),
-        CAST(:stages AS text[]), CAST(:quantities AS numeric[]), CAST(:proposals AS uuid[]), CAST(:orders AS text[]),
-        CAST(:shipments AS text[]), CAST(:expected AS timestamptz[]), CAST(:since AS timestamptz[]))
-    ON CONFLICT (customer_id, location_id, item_id, place) DO UPDATE SET
-        stage = excluded.stage, quantity = excluded.quantity, proposal_id = excluded.proposal_id,
-        order_id = excluded.order_id, shipment_id = excluded.shipment_id, expected_at = excluded.expected_at,
-        since = excluded.since
-    WHERE (line.stage, line.quantity, line.proposal_id, line.order_id, line.shipment_id, line.expected_at, line.since)
-        IS DISTINCT FROM (excluded.stage, excluded.quantity, excluded.proposal_id, excluded.order_id,
-                          excluded.shipment_id, excluded.expected_at, excluded.since)
-""")
+def _fact(
+    stage: str,
+    fact_id: UUID,
+    document_id: str,
+    revision: int,
+    quantity: Decimal,
+    at: datetime,
+    expected_at: datetime | None,
+    proposal_id: UUID | None,
+    order_id: str | None,
+    shipment_id: str | None,
+    completed: bool,
+) -> Fact:
+    if stage == "accepted":
+        assert proposal_id is not None
+        return Accepted(proposal_id, quantity, at, expected_at, revision, fact_id)
+    if stage == "ordered":
+        return Ordered(document_id, quantity, at, proposal_id, expected_at, revision, fact_id)
+    if stage == "shipped":
+        return Shipped(document_id, quantity, at, order_id, proposal_id, expected_at, revision, fact_id)
+    return Received(document_id, quantity, at, shipment_id, order_id, completed, fact_id)
 
 
 def _columns(keys: Sequence[Key]) -> dict[str, object]:

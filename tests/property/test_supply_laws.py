@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmi_domain.stock.closed_supply import CLOSED, closed
-from vmi_domain.stock.supply import Stage, supply_lines
+from vmi_domain.stock.supply import Stage, supply_lines, where_units_stand
 from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
 
 quantities = st.integers(0, 120).map(Decimal)
@@ -57,6 +57,35 @@ def test_neither_order_of_arrival_nor_repetition_changes_where_the_units_stand(
     shuffled = data.draw(st.permutations(told + again))
 
     assert supply_lines(shuffled) == supply_lines(told)
+
+
+@st.composite
+def proposals_that_went_their_ways(draw: st.DrawFn) -> list[Fact]:
+    """Nearly always what the short way takes, at times with a link that it must leave to the ledger."""
+    told: list[Fact] = []
+    few = st.integers(0, 3).map(Decimal)
+    for number in range(draw(st.integers(0, 3))):
+        proposal = UUID(int=draw(st.integers(1, 2**128 - 1)))
+        shipment = draw(st.sampled_from([f"S{number}", "None", "A", "Z"]))
+        left = draw(few)
+        told += [
+            Accepted(proposal, left + draw(few), draw(moments), draw(st.none() | moments), revision, draw(ids))
+            for revision in range(draw(st.integers(1, 2)))
+        ]
+        if draw(st.booleans()):
+            expected_at = draw(st.none() | moments)
+            told.append(
+                Shipped(shipment, left, draw(moments), proposal_id=proposal, expected_at=expected_at, fact_id=draw(ids))
+            )
+        if draw(st.booleans()):
+            quantity = draw(st.just(left) | few)
+            told.append(Received(f"R{number}", quantity, draw(moments), shipment_id=shipment, fact_id=draw(ids)))
+    return told + draw(st.just([]) | facts.map(lambda others: others[:1]))
+
+
+@given(told=facts | proposals_that_went_their_ways(), data=st.data())
+def test_the_short_way_and_the_ledger_say_the_same_of_every_unit(told: list[Fact], data: st.DataObject) -> None:
+    assert supply_lines(data.draw(st.permutations(told))) == where_units_stand(told)[0]
 
 
 @given(told=facts)

@@ -74,7 +74,81 @@ def supply_lines(facts: Iterable[Fact]) -> list[SupplyLine]:
     A name that is not known (yet) is no name, except an order's proposal: our own ids are never somebody else's, so
     such an order takes over nothing.
     """
-    return where_units_stand(facts)[0]
+    told = list(facts)
+    plain = _whole_ways(told)
+    return where_units_stand(told)[0] if plain is None else plain
+
+
+def _whole_ways(facts: Sequence[Fact]) -> list[SupplyLine] | None:
+    """Return where the units of proposals stand that went each a way of its own; None where it is not so plain.
+
+    Most keys have nothing else: of each proposal one acceptance that holds, at most one shipment, which names it, and
+    of that at most one receipt, none of more than there was before. Then nothing is ever taken from what it does not
+    name, and what names another comes after it whatever its date says. (It takes a tenth of the ledger's time.)
+    """
+    accepted: dict[UUID, Accepted] = {}
+    shipped: dict[UUID, Shipped] = {}
+    received: dict[str, Received] = {}
+    for fact in facts:
+        if type(fact) is Accepted:
+            other = accepted.get(fact.proposal_id)
+            if other is None or _word(fact) > _word(other):
+                accepted[fact.proposal_id] = fact
+        elif type(fact) is Shipped:
+            if fact.order_id is not None or fact.proposal_id is None or fact.proposal_id in shipped:
+                return None
+            shipped[fact.proposal_id] = fact
+        elif type(fact) is Received:
+            if fact.completed or fact.shipment_id is None or fact.shipment_id in received:
+                return None
+            received[fact.shipment_id] = fact
+        else:
+            return None
+    if not (accepted.keys() >= shipped.keys()):
+        return None
+    shipments = {shipment.shipment_id for shipment in shipped.values()}
+    if len(shipments) < len(shipped) or not (shipments >= received.keys()):
+        return None
+    lines: list[SupplyLine] = []
+    for proposal_id in sorted(accepted, key=_number):
+        shipment = shipped.get(proposal_id)
+        receipt = None if shipment is None else received.get(shipment.shipment_id)
+        way = _whole_way(accepted[proposal_id], shipment, receipt)
+        if way is None:
+            return None
+        lines += way
+    return lines
+
+
+def _whole_way(acceptance: Accepted, shipment: Shipped | None, receipt: Received | None) -> list[SupplyLine] | None:
+    """Return where the units of one proposal stand, as ``_Ledger.lines`` puts them; None where more came than was."""
+    proposal_id = acceptance.proposal_id
+    under_way = NOTHING if shipment is None else shipment.quantity
+    came = NOTHING if receipt is None else receipt.quantity
+    ordered = acceptance.quantity - under_way
+    under_way -= came
+    if ordered < 0 or under_way < 0:
+        return None
+    lines = []
+    if shipment is not None:
+        name, expected_at = shipment.shipment_id, shipment.expected_at or acceptance.expected_at
+        if receipt is not None and came > 0:
+            lines.append(SupplyLine(Stage.RECEIVED, came, proposal_id, None, name, expected_at, receipt.at))
+        if under_way > 0:
+            lines.append(SupplyLine(Stage.SHIPPED, under_way, proposal_id, None, name, expected_at, shipment.at))
+    if ordered > 0:
+        rest = SupplyLine(Stage.ORDERED, ordered, proposal_id, None, None, acceptance.expected_at, acceptance.at)
+        # By their names: what has no shipment stands under "None".
+        lines.insert(0 if shipment is None or str(None) <= shipment.shipment_id else len(lines), rest)
+    return lines
+
+
+def _number(proposal_id: UUID) -> int:
+    return proposal_id.int
+
+
+def _word(accepted: Accepted) -> tuple[int, datetime, int]:
+    return (accepted.revision, accepted.at, accepted.fact_id.int)
 
 
 Taking = tuple[Received, Sequence[SupplyLine]]
