@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import text
+import orjson
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.days import SiteCalendar
@@ -13,7 +14,8 @@ from vmi_domain.stock.daily import DayEffect
 from vmi_domain.stock.position import ABSOLUTE, ADDING, NOTHING, Key, Kind
 from vmi_store import columns, journal, positions
 from vmi_store.catalogue import LocationKey
-from vmi_store.journal import OfKeys
+from vmi_store.journal import JournalLine, OfKeys
+from vmi_store.positions import Locked
 from vmi_store.sums import Change, added_up
 
 
@@ -44,13 +46,22 @@ async def fold(
         return []
     locked = await positions.lock(connection, list(entered))
     changes = [added_up(key, of_key, locked[key].counted_at, sites[key[:2]]) for key, of_key in entered.items()]
-    await _apply(connection, changes)
-    anchors = {change.key: change.anchor for change in changes if change.anchor is not None and not change.is_voided}
+    told = [anchor for change in changes if (anchor := _told(change, entered, locked)) is not None]
+    # Where nothing moved beside the count its row is written once: that is most of what is reported.
+    counted_alone = {anchor.key for anchor in told if anchor.is_alone}
+    await _apply(connection, [change for change in changes if change.key not in counted_alone])
+    known = {anchor.key for anchor in told}
+    sought = {
+        change.key: change.anchor
+        for change in changes
+        if change.anchor is not None and not change.is_voided and change.key not in known
+    }
     if voided := [change.key for change in changes if change.is_voided]:
         standing = await _last_counts(connection, voided)
-        anchors |= standing
+        sought |= standing
         await _unanchor(connection, [key for key in voided if key not in standing])
-    confirmed = await _refold(connection, anchors, sites) if anchors else set()
+    confirmed = await _refold(connection, _REFOLD_TOLD, told, sites)
+    confirmed |= await _refold(connection, _REFOLD, [_Anchor(key, at) for key, at in sought.items()], sites)
     # An order or a shipment beside the count moves no stock, and is news all the same.
     confirmed = {key for key in confirmed if all(line.kind in ABSOLUTE for line in entered[key])}
     return [
@@ -63,6 +74,37 @@ async def fold(
         )
         for change in changes
     ]
+
+
+class _Anchor(NamedTuple):
+    """A count from which its key is folded anew."""
+
+    key: Key
+    at: datetime
+    line: JournalLine | None = None
+    """None where the journal is to be asked for it."""
+    is_alone: bool = False
+    """Whether nothing moved beside it; the key's version is still to be counted up then."""
+
+
+def _told(change: Change, entered: OfKeys, locked: Mapping[Key, Locked]) -> _Anchor | None:
+    """Return a count that was just entered and is later than any that stands: nothing else can be the anchor."""
+    at, before = change.anchor, locked[change.key].counted_at
+    if at is None or change.is_voided or (before is not None and at <= before):
+        return None
+    counts = [line for line in entered[change.key] if line.occurred_at == at and line.kind in ABSOLUTE]
+    # In the order of vmi_domain.stock.position.Count.
+    last = counts[0] if len(counts) == 1 else max(counts, key=_place)
+    return _Anchor(change.key, at, last, not change.days)
+
+
+def _place(count: JournalLine) -> tuple[int, Kind, bytes]:
+    return (_said(count).get("revision", 0), count.kind, count.line_id)
+
+
+def _said(count: JournalLine) -> dict[str, Any]:
+    said: dict[str, Any] = orjson.loads(count.details) if count.details else {}
+    return said
 
 
 async def seed_archived_days(connection: AsyncConnection, keys: Sequence[Key]) -> None:
@@ -82,6 +124,8 @@ _SEED_DAYS = text(f"""
 
 async def _apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     """Add changes to days and positions. The caller holds the keys' locks."""
+    if not changes:
+        return
     keys: list[Key] = []
     days: list[DayEffect | None] = []
     moved: list[Decimal | None] = []
@@ -199,88 +243,131 @@ _APPLY = text(f"""
 
 
 async def _refold(
-    connection: AsyncConnection, anchors: Mapping[Key, datetime], sites: Mapping[LocationKey, SiteCalendar]
+    connection: AsyncConnection,
+    statement: TextClause,
+    anchors: Sequence[_Anchor],
+    sites: Mapping[LocationKey, SiteCalendar],
 ) -> set[Key]:
-    """Fold keys anew from the counts as of these times; return those whose quantities are what they were before.
+    """Fold keys anew from these counts; return those whose quantities are what they were before.
 
     The caller holds their locks; the lines are in the journal.
     """
-    keys = sorted(anchors)
-    days = [sites[key[:2]].day_up_to(anchors[key]) for key in keys]
-    result = await connection.execute(
-        _REFOLD,
-        {
-            **_columns(keys),
-            "anchors": [anchors[key] for key in keys],
-            "days": days,
-            "day_ends": [sites[key[:2]].end_of(day) for key, day in zip(keys, days, strict=True)],
-        },
-    )
-    return {Key(*row[:3]) for row in result if row.is_confirmed}
+    if not anchors:
+        return set()
+    days = [sites[one.key[:2]].day_up_to(one.at) for one in anchors]
+    wanted: dict[str, object] = {
+        **positions.key_texts([one.key for one in anchors]),
+        "anchors": columns.instants([one.at for one in anchors]),
+        "days": days,
+        "day_ends": columns.instants([sites[one.key[:2]].end_of(day) for one, day in zip(anchors, days, strict=True)]),
+        "news": columns.integers([int(one.is_alone) for one in anchors]),
+    }
+    if statement is _REFOLD_TOLD:
+        lines = [one.line for one in anchors if one.line is not None]
+        said = [_said(line) for line in lines]
+        wanted |= {"counted": columns.decimals([line.quantity for line in lines])} | {
+            name: columns.optional([one.get(name) for one in said])
+            for name in ("unavailable", "reserved", "backlog", "supplier_owned")
+        }
+    return {anchors[place - 1].key for (place,) in await connection.execute(statement, wanted)}
 
 
+_WANTED = """
+    string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+    string_to_array(CAST(:items AS text), chr(10)), string_to_array(CAST(:anchors AS text), chr(10)),
+    CAST(:days AS date[]), string_to_array(CAST(:day_ends AS text), chr(10)),
+    string_to_array(CAST(:news AS text), chr(10))
+"""
+_AT = "'epoch'::timestamptz + {}::bigint * interval '1 microsecond'"
+_OF_ANCHOR = f"""
+    wanted.place, customer_id, location_id, item_id, {_AT.format("wanted.at")} AS occurred_at, wanted.day,
+    {_AT.format("wanted.day_ends")} AS day_ends, wanted.news::int AS news
+"""
+_ANCHOR_TOLD = f"""
+    SELECT {_OF_ANCHOR}, wanted.counted::numeric AS quantity, coalesce(wanted.unavailable::numeric, 0) AS unavailable,
+           coalesce(wanted.reserved::numeric, 0) AS reserved, coalesce(wanted.backlog::numeric, 0) AS backlog,
+           wanted.supplier_owned::numeric AS supplier_owned
+    FROM unnest(
+        {_WANTED}, string_to_array(CAST(:counted AS text), chr(10)),
+        string_to_array(CAST(:unavailable AS text), chr(10), ''), string_to_array(CAST(:reserved AS text), chr(10), ''),
+        string_to_array(CAST(:backlog AS text), chr(10), ''),
+        string_to_array(CAST(:supplier_owned AS text), chr(10), '')
+    ) WITH ORDINALITY AS wanted (
+        customer_id, location_id, item_id, at, day, day_ends, news, counted, unavailable, reserved, backlog,
+        supplier_owned, place)
+"""  # noqa: S608 - our own words
 # Of several counts at one instant the order of vmi_domain.stock.position.Count holds.
-_REFOLD = text(f"""
-    WITH anchor AS MATERIALIZED (
-        SELECT DISTINCT ON (line.customer_id, line.location_id, line.item_id)
-               customer_id, location_id, item_id, line.occurred_at, wanted.day, wanted.day_ends, line.quantity,
-               coalesce((line.details ->> 'unavailable')::numeric, 0) AS unavailable,
-               coalesce((line.details ->> 'reserved')::numeric, 0) AS reserved,
-               coalesce((line.details ->> 'backlog')::numeric, 0) AS backlog,
-               (line.details ->> 'supplier_owned')::numeric AS supplier_owned
-        FROM unnest(
-            CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]),
-            CAST(:anchors AS timestamptz[]), CAST(:days AS date[]), CAST(:day_ends AS timestamptz[])
-        ) AS wanted (customer_id, location_id, item_id, occurred_at, day, day_ends)
-        JOIN journal AS line USING (customer_id, location_id, item_id, occurred_at)
-        WHERE line.kind IN ({Kind.REPORT:d}, {Kind.COUNT:d}) AND {journal.STANDS}
-        ORDER BY line.customer_id, line.location_id, line.item_id,
-                 coalesce((line.details ->> 'revision')::int, 0) DESC, line.kind DESC, line.line_id DESC
+_ANCHOR = f"""
+    SELECT DISTINCT ON (wanted.place)
+           wanted.*, line.quantity,
+           coalesce((line.details ->> 'unavailable')::numeric, 0) AS unavailable,
+           coalesce((line.details ->> 'reserved')::numeric, 0) AS reserved,
+           coalesce((line.details ->> 'backlog')::numeric, 0) AS backlog,
+           (line.details ->> 'supplier_owned')::numeric AS supplier_owned
+    FROM (
+        SELECT {_OF_ANCHOR}
+        FROM unnest({_WANTED}) WITH ORDINALITY
+            AS wanted (customer_id, location_id, item_id, at, day, day_ends, news, place)
+    ) AS wanted
+    JOIN journal AS line USING (customer_id, location_id, item_id, occurred_at)
+    WHERE line.kind IN ({Kind.REPORT:d}, {Kind.COUNT:d}) AND {journal.STANDS}
+    ORDER BY wanted.place, coalesce((line.details ->> 'revision')::int, 0) DESC, line.kind DESC, line.line_id DESC
+"""  # noqa: S608 - our own words
+
+
+def _refolded(anchor: str) -> TextClause:
+    return text(f"""
+    WITH anchor AS MATERIALIZED ({anchor}), refolded AS (
+        UPDATE position SET
+            version = position.version + anchor.news, counted_at = anchor.occurred_at, counted = anchor.quantity,
+            unavailable = anchor.unavailable, reserved = anchor.reserved, backlog = anchor.backlog,
+            supplier_owned = anchor.supplier_owned,
+            moved = later.moved + same_day.moved, received = later.received + same_day.received,
+            held_back = later.held_back + same_day.held_back, titled = later.titled + same_day.titled,
+            probably_received = CASE WHEN position.in_transit = 0 THEN 0 ELSE (
+                SELECT coalesce(sum(supply.quantity), 0) FROM supply_line AS supply
+                WHERE supply.customer_id = anchor.customer_id AND supply.location_id = anchor.location_id
+                  AND supply.item_id = anchor.item_id AND supply.stage = 'shipped'
+                  AND supply.expected_at <= anchor.occurred_at) END
+        FROM anchor
+        JOIN position AS before USING (customer_id, location_id, item_id)
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(balance.moved), 0) AS moved, coalesce(sum(balance.received), 0) AS received,
+                   coalesce(sum(balance.held_back), 0) AS held_back, coalesce(sum(balance.titled), 0) AS titled
+            FROM daily_balance AS balance
+            WHERE balance.customer_id = anchor.customer_id AND balance.location_id = anchor.location_id
+              AND balance.item_id = anchor.item_id AND balance.day > anchor.day
+        ) AS later
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(line.quantity) FILTER (WHERE line.kind NOT IN ({Kind.RECEIPT:d}, {Kind.TITLE:d})), 0)
+                       AS moved,
+                   coalesce(sum(line.quantity) FILTER (WHERE line.kind = {Kind.RECEIPT:d}), 0) AS received,
+                   coalesce(sum((line.details ->> 'unavailable')::numeric)
+                       FILTER (WHERE line.kind IN ({Kind.SALE:d}, {Kind.ADJUSTMENT:d})), 0) AS held_back,
+                   coalesce(sum(line.quantity) FILTER (WHERE line.kind = {Kind.TITLE:d}), 0) AS titled
+            FROM journal AS line
+            WHERE line.customer_id = anchor.customer_id AND line.location_id = anchor.location_id
+              AND line.item_id = anchor.item_id
+              AND line.occurred_at > anchor.occurred_at AND line.occurred_at <= anchor.day_ends
+              AND line.kind IN ({", ".join(f"{kind:d}" for kind in sorted(ADDING))})
+        ) AS same_day
+        WHERE position.customer_id = anchor.customer_id AND position.location_id = anchor.location_id
+          AND position.item_id = anchor.item_id
+        RETURNING anchor.place,
+                  before.counted_at IS NOT NULL AND before.received = 0 AND position.received = 0
+                  AND position.counted + position.moved = before.counted + before.moved
+                  AND position.unavailable = before.unavailable AND position.held_back = before.held_back
+                  AND position.reserved = before.reserved AND position.backlog = before.backlog
+                  AND position.titled = before.titled
+                  AND position.supplier_owned IS NOT DISTINCT FROM before.supplier_owned
+                  AND position.probably_received = before.probably_received AS is_confirmed
     )
-    UPDATE position SET
-        counted_at = anchor.occurred_at, counted = anchor.quantity, unavailable = anchor.unavailable,
-        reserved = anchor.reserved, backlog = anchor.backlog,
-        supplier_owned = anchor.supplier_owned,
-        moved = later.moved + same_day.moved, received = later.received + same_day.received,
-        held_back = later.held_back + same_day.held_back, titled = later.titled + same_day.titled,
-        probably_received = CASE WHEN position.in_transit = 0 THEN 0 ELSE (
-            SELECT coalesce(sum(supply.quantity), 0) FROM supply_line AS supply
-            WHERE supply.customer_id = anchor.customer_id AND supply.location_id = anchor.location_id
-              AND supply.item_id = anchor.item_id AND supply.stage = 'shipped'
-              AND supply.expected_at <= anchor.occurred_at) END
-    FROM anchor
-    JOIN position AS before USING (customer_id, location_id, item_id)
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(balance.moved), 0) AS moved, coalesce(sum(balance.received), 0) AS received,
-               coalesce(sum(balance.held_back), 0) AS held_back, coalesce(sum(balance.titled), 0) AS titled
-        FROM daily_balance AS balance
-        WHERE balance.customer_id = anchor.customer_id AND balance.location_id = anchor.location_id
-          AND balance.item_id = anchor.item_id AND balance.day > anchor.day
-    ) AS later
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(line.quantity) FILTER (WHERE line.kind NOT IN ({Kind.RECEIPT:d}, {Kind.TITLE:d})), 0)
-                   AS moved,
-               coalesce(sum(line.quantity) FILTER (WHERE line.kind = {Kind.RECEIPT:d}), 0) AS received,
-               coalesce(sum((line.details ->> 'unavailable')::numeric)
-                   FILTER (WHERE line.kind IN ({Kind.SALE:d}, {Kind.ADJUSTMENT:d})), 0) AS held_back,
-               coalesce(sum(line.quantity) FILTER (WHERE line.kind = {Kind.TITLE:d}), 0) AS titled
-        FROM journal AS line
-        WHERE line.customer_id = anchor.customer_id AND line.location_id = anchor.location_id
-          AND line.item_id = anchor.item_id
-          AND line.occurred_at > anchor.occurred_at AND line.occurred_at <= anchor.day_ends
-          AND line.kind IN ({", ".join(f"{kind:d}" for kind in sorted(ADDING))})
-    ) AS same_day
-    WHERE position.customer_id = anchor.customer_id AND position.location_id = anchor.location_id
-      AND position.item_id = anchor.item_id
-    RETURNING position.customer_id, position.location_id, position.item_id,
-              before.counted_at IS NOT NULL AND before.received = 0 AND position.received = 0
-              AND position.counted + position.moved = before.counted + before.moved
-              AND position.unavailable = before.unavailable AND position.held_back = before.held_back
-              AND position.reserved = before.reserved AND position.backlog = before.backlog
-              AND position.titled = before.titled
-              AND position.supplier_owned IS NOT DISTINCT FROM before.supplier_owned
-              AND position.probably_received = before.probably_received AS is_confirmed
+    SELECT place FROM refolded WHERE is_confirmed
 """)  # noqa: S608 - our own words
+
+
+_REFOLD_TOLD: Final = _refolded(_ANCHOR_TOLD)
+_REFOLD: Final = _refolded(_ANCHOR)
 
 
 async def _last_counts(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, datetime]:
