@@ -107,7 +107,7 @@ async def _record(settings: Settings, key: Key) -> dict[str, Any]:
     async with opened(settings) as database, database.connect() as connection:
         reached_at = (await watermarks.read(connection, [key[:2]])).get(key[:2])
         today = (reached_at or Clock().wall()).date()
-        kept = await count_requests.kept(connection, key[:2], today, key.item_id)
+        kept = await count_requests.kept(connection, {key[:2]: today}, key.item_id)
         if not kept:
             raise Refused(
                 f"no count or report of item {key.item_id} at {key.location_id} of {key.customer_id} is known"

@@ -1,7 +1,8 @@
 """Counts that are asked for: where records are likely wrong and it matters, within what a location can do a day."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import groupby
 from typing import Final
 from uuid import UUID, uuid5
@@ -10,7 +11,7 @@ from vmi_contracts import topics
 from vmi_contracts.inbound import AgreementMade, StockAuthority, StockBasis
 from vmi_contracts.outbound import CountReason, CountRequestLine, CountRequestStatus, CountsRequested
 from vmi_domain.exceptions.rules import Thresholds
-from vmi_domain.stock.confidence import Candidate, Reason, Record, confidence, worth_counting
+from vmi_domain.stock.confidence import Candidate, Reason, Record, confidence, reason_to_count, worth_counting
 from vmi_domain.stock.drift import is_tolerated
 from vmi_domain.stock.position import Authority, Basis, Key, Stock, stock
 from vmi_inventory.agreed import in_force, nows
@@ -18,6 +19,7 @@ from vmi_runtime.clock import ClockMode
 from vmi_runtime.raising import thresholds_of
 from vmi_runtime.worker import Transaction
 from vmi_store import catalogue, count_requests, outbox, turns
+from vmi_store.catalogue import LocationKey
 from vmi_store.count_requests import Kept, Request
 from vmi_store.engine import Connection
 from vmi_store.outbox import OutboxMessage
@@ -40,46 +42,76 @@ async def ask_for_counts(transaction: Transaction) -> bool:
     if not places:
         return False
     await turns.take(connection, Work.RECONCILING, places)
-    for place, today in sorted((await count_requests.unsurveyed(connection, now, only=places)).items()):
-        await _ask(transaction, place, today)
+    await _ask(transaction, await count_requests.unsurveyed(connection, now, only=places))
     return len(places) == LOCATIONS_AT_ONCE
 
 
-async def _ask(transaction: Transaction, place: tuple[str, str], today: date) -> None:
-    connection = transaction.connection
-    now = await nows({place}, transaction)
-    await count_requests.survey(connection, place, today)
-    a_day = (await catalogue.counts_a_day(connection, [place])).get(place, catalogue.COUNTS_A_DAY)
-    waiting = await count_requests.waiting(connection, place)
-    budget = min(a_day, a_day * DAYS_OF_REQUESTS - len(waiting))
-    if budget <= 0:
+async def _ask(transaction: Transaction, todays: Mapping[LocationKey, date]) -> None:
+    """Ask for what pays most at each of these locations, where the given day has begun."""
+    if not todays:
         return
-    kept = [one for one in await count_requests.kept(connection, place, today) if one.key.item_id not in waiting]
-    agreed = await in_force(connection, [one.key for one in kept], now)
-    held = {one.key.item_id: held_by(one, agreed[one.key]) for one in kept if one.key in agreed}
-    records = {
-        one.key.item_id: record_of(one, agreed[one.key], held[one.key.item_id], today)
-        for one in kept
-        if one.key in agreed
-    }
-    candidates = [
-        Candidate(item_id, record, float(agreed[Key(*place, item_id)].unit_price or 1))
-        for item_id, record in records.items()
+    connection = transaction.connection
+    now = await nows(set(todays), transaction)
+    await count_requests.survey(connection, todays)
+    asking, waiting = await _budgets(connection, todays)
+    doubtful = [
+        one
+        for one in (await count_requests.kept(connection, {at: todays[at] for at in asking}) if asking else ())
+        if one.key.item_id not in waiting[one.key[:2]] and _is_doubtful(one, todays[one.key[:2]])
     ]
+    if not doubtful:
+        return
+    agreed = await in_force(connection, [one.key for one in doubtful], now)
+    held = {one.key: held_by(one, agreed[one.key]) for one in doubtful if one.key in agreed}
+    candidates: dict[LocationKey, list[Candidate]] = {}
+    for one in doubtful:
+        if one.key in agreed:
+            place, terms = one.key[:2], agreed[one.key]
+            record = record_of(one, terms, held[one.key], todays[place])
+            candidates.setdefault(place, []).append(Candidate(one.key.item_id, record, float(terms.unit_price or 1)))
     requests = [
         Request(
-            key=Key(*place, one.item_id),
-            request_id=uuid5(NAMESPACE, "|".join((*place, one.item_id, today.isoformat()))),
-            requested_on=today,
+            key=(key := Key(*place, one.item_id)),
+            request_id=uuid5(NAMESPACE, "|".join((*key, todays[place].isoformat()))),
+            requested_on=todays[place],
             requested_at=now[place],
             reason=reason,
-            expected=held[one.item_id].physical + held[one.item_id].received_unconfirmed,
+            expected=held[key].physical + held[key].received_unconfirmed,
             confidence=round(confidence(one.record), 4),
         )
-        for one, reason in worth_counting(candidates, budget)
+        for place, of_place in candidates.items()
+        for one, reason in worth_counting(of_place, asking[place])
     ]
     await count_requests.ask(connection, requests)
     await _tell(connection, requests)
+
+
+async def _budgets(
+    connection: Connection, places: Collection[LocationKey]
+) -> tuple[Mapping[LocationKey, int], Mapping[LocationKey, set[str]]]:
+    """Return how many counts may be asked for at each location where any may, and what is asked for already."""
+    can = await catalogue.counts_a_day(connection, sorted(places))
+    waiting = await count_requests.waiting(connection, places)
+    budgets = {}
+    for place in places:
+        a_day = can.get(place, catalogue.COUNTS_A_DAY)
+        budget = min(a_day, a_day * DAYS_OF_REQUESTS - len(waiting[place]))
+        if budget > 0:
+            budgets[place] = budget
+    return budgets, waiting
+
+
+def _is_doubtful(kept: Kept, today: date) -> bool:
+    """Return whether the record may be worth a count, whatever is agreed about it: that is a few of very many.
+
+    By an agreement less drift may be an error, and what is set apart may stand beside what was reported.
+    """
+    reported = kept.balance.counted + kept.balance.moved + kept.balance.received
+    apart = kept.balance.unavailable + kept.balance.reserved
+    return any(
+        reason_to_count(_record(kept, on_hand, len(kept.history), today)) is not None
+        for on_hand in {reported, reported + apart}
+    )
 
 
 def held_by(kept: Kept, agreement: AgreementMade | None) -> Stock:
@@ -96,10 +128,14 @@ def record_of(kept: Kept, agreement: AgreementMade | None, held: Stock, today: d
         not is_tolerated(drift, expected, tolerance=thresholds.drift_tolerance, share=thresholds.drift_tolerance_share)
         for expected, drift in kept.history
     )
+    return _record(kept, held.physical + held.received_unconfirmed, errors, today)
+
+
+def _record(kept: Kept, on_hand: Decimal, errors: int, today: date) -> Record:
     yesterday = today - timedelta(days=1)
     quiet_since = max((day for day in (kept.last_sold, kept.last_received, kept.looked_on) if day), default=yesterday)
     return Record(
-        on_hand=float(held.physical + held.received_unconfirmed),
+        on_hand=float(on_hand),
         age_days=float((today - (kept.looked_on or kept.known_since)).days),
         observed_days=float((today - kept.known_since).days),
         errors=errors,

@@ -186,7 +186,8 @@ async def _open_about(key: Key, transaction: Transaction) -> list[str]:
     """Return what a person must act on here, and whether the stock record itself is in doubt."""
     active = await exceptions.standing(transaction.connection, [key], tuple(Kind))
     told = [f"{one.subject.kind.value.replace('_', ' ')}: {one.sentence}" for one in active]
-    if key.item_id in await count_requests.waiting(transaction.connection, key[:2]):
+    waiting = await count_requests.waiting(transaction.connection, [key[:2]])
+    if key.item_id in waiting[key[:2]]:
         told.append("the stock record is likely wrong: a count is asked for, see `vmi counts list`")
     return told
 

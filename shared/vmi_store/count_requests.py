@@ -1,6 +1,6 @@
 """What is known of how right records are, and the counts that are asked for."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -34,9 +34,10 @@ class Kept:
     looked_on: date | None
     """The day of the last count by people."""
     history: Sequence[tuple[Decimal, Decimal]]
-    """Expected and drift of the last counts and reports of which something was expected."""
+    """Expected and drift of those among the last counts and reports that found something else than was expected."""
     last_sold: date | None
     last_received: date | None
+    """None where it was before the last sale."""
     selling_days: int
     """In the window up to the last day with sales."""
     sold_in_window: Decimal
@@ -101,45 +102,54 @@ _UNSURVEYED = text("""
 """)
 
 
-async def survey(connection: AsyncConnection, place: LocationKey, day: date) -> None:
-    """Note that a location's records have been judged for a day."""
-    await connection.execute(_SURVEY, {"customer_id": place[0], "location_id": place[1], "day": day})
+async def survey(connection: AsyncConnection, days: Mapping[LocationKey, date]) -> None:
+    """Note that locations' records have been judged, each for a day."""
+    await connection.execute(_SURVEY, {**_places(days), "days": list(days.values())})
 
 
 _SURVEY = text("""
-    INSERT INTO record_survey (customer_id, location_id, through_day) VALUES (:customer_id, :location_id, :day)
+    INSERT INTO record_survey (customer_id, location_id, through_day)
+    SELECT * FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:days AS date[]))
     ON CONFLICT (customer_id, location_id) DO UPDATE SET through_day = excluded.through_day
 """)
 
 
-async def kept(connection: AsyncConnection, place: LocationKey, today: date, item_id: str | None = None) -> list[Kept]:
-    """Return the records of a location, or that of one item there, that were ever counted or reported."""
-    result = await connection.execute(
-        _KEPT, {"customer_id": place[0], "location_id": place[1], "today": today, "item_id": item_id}
-    )
-    return [_kept(row, today) for row in result]
+async def kept(
+    connection: AsyncConnection, todays: Mapping[LocationKey, date], item_id: str | None = None
+) -> list[Kept]:
+    """Return the records of locations, or that of one item there, that were ever counted or reported, by their keys.
+
+    ``todays`` is the day that runs at each of the locations.
+    """
+    result = await connection.execute(_KEPT, {**_places(todays), "todays": list(todays.values()), "item_id": item_id})
+    return [_kept(row) for row in result]
 
 
-def _kept(row: Row[tuple[object, ...]], today: date) -> Kept:
-    first_sold: date | None = row.first_in_window
+def _places(places: Collection[LocationKey]) -> dict[str, object]:
+    return {
+        "customers": [customer for customer, _ in places],
+        "locations": [location for _, location in places],
+    }
+
+
+def _kept(row: Row[tuple[object, ...]]) -> Kept:
+    (
+        customer_id, location_id, item_id, counted_at, counted, unavailable, reserved, backlog, moved, received,
+        on_order, in_transit, probably_received, known_since, expected, drift, looked_on, last_sold, last_received,
+        selling_days, sold, first_sold,
+    ) = row  # fmt: skip
     return Kept(
-        key=Key(row.customer_id, row.location_id, row.item_id),
-        balance=Balance(
-            row.counted_at, row.counted, row.unavailable, row.reserved, row.backlog, row.moved, row.received
-        ),
-        supply=Supply(row.on_order, row.in_transit, row.probably_received),
-        known_since=row.known_since,
-        looked_on=row.looked_on,
-        history=[
-            (expected, drift)
-            for expected, drift in zip(row.expected or (), row.drift or (), strict=True)
-            if expected is not None
-        ],
-        last_sold=row.last_sold,
-        last_received=row.last_received,
-        selling_days=row.selling_days,
-        sold_in_window=row.sold,
-        window_days=0 if first_sold is None or row.last_sold is None else (row.last_sold - first_sold).days + 1,
+        Key(customer_id, location_id, item_id),
+        Balance(counted_at, counted, unavailable, reserved, backlog, moved, received),
+        Supply(on_order, in_transit, probably_received),
+        known_since,
+        looked_on,
+        list(zip(expected, drift, strict=True)) if expected else (),
+        last_sold,
+        last_received,
+        selling_days,
+        sold,
+        0 if first_sold is None or last_sold is None else (last_sold - first_sold).days + 1,
     )
 
 
@@ -148,12 +158,16 @@ _OF_THE_KEY = """
 """
 # Days of counts by UTC: a few hours do not matter to how old a record is.
 _KEPT = text(f"""
-    SELECT position.*, counts.known_since, counts.expected, counts.drift, looked.as_of::date AS looked_on,
-           last_sold.day AS last_sold, last_received.day AS last_received, sales.selling_days, sales.sold,
-           sales.first_in_window
-    FROM position
+    SELECT position.customer_id, position.location_id, position.item_id, counted_at, counted, unavailable, reserved,
+           backlog, moved, position.received, on_order, in_transit, probably_received, counts.known_since,
+           counts.expected, counts.drift, looked.as_of::date AS looked_on, last_sold.day AS last_sold,
+           last_received.day AS last_received, sales.selling_days, sales.sold, sales.first_in_window
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:todays AS date[]))
+        AS site (customer_id, location_id, today)
+    JOIN position USING (customer_id, location_id)
     CROSS JOIN LATERAL (
-        SELECT min(as_of)::date AS known_since, array_agg(expected) AS expected, array_agg(drift) AS drift
+        SELECT min(as_of)::date AS known_since, array_agg(expected) FILTER (WHERE drift <> 0) AS expected,
+               array_agg(drift) FILTER (WHERE drift <> 0) AS drift
         FROM (
             SELECT as_of, expected, drift FROM reconciliation WHERE {_OF_THE_KEY} AND NOT due
             ORDER BY as_of DESC LIMIT {MOST_COUNTS}
@@ -164,10 +178,12 @@ _KEPT = text(f"""
         WHERE {_OF_THE_KEY} AND NOT due AND cause = '{Cause.COUNT_RECONCILE.value}' ORDER BY as_of DESC LIMIT 1
     ) AS looked ON true
     LEFT JOIN LATERAL (
-        SELECT day FROM daily_balance WHERE {_OF_THE_KEY} AND day <= :today AND sold > 0 ORDER BY day DESC LIMIT 1
+        SELECT day FROM daily_balance WHERE {_OF_THE_KEY} AND day <= site.today AND sold > 0 ORDER BY day DESC LIMIT 1
     ) AS last_sold ON true
     LEFT JOIN LATERAL (
-        SELECT day FROM daily_balance WHERE {_OF_THE_KEY} AND day <= :today AND received > 0 ORDER BY day DESC LIMIT 1
+        SELECT day FROM daily_balance
+        WHERE {_OF_THE_KEY} AND day <= site.today AND day > coalesce(last_sold.day, '-infinity') AND received > 0
+        ORDER BY day DESC LIMIT 1
     ) AS last_received ON true
     CROSS JOIN LATERAL (
         SELECT count(*)::int AS selling_days, coalesce(sum(daily_balance.sold), 0) AS sold,
@@ -176,21 +192,24 @@ _KEPT = text(f"""
         WHERE {_OF_THE_KEY} AND daily_balance.sold > 0
           AND day > last_sold.day - {WINDOW_DAYS} AND day <= last_sold.day
     ) AS sales
-    WHERE customer_id = :customer_id AND location_id = :location_id
-      AND (CAST(:item_id AS text) IS NULL OR item_id = :item_id) AND counts.known_since IS NOT NULL
-    ORDER BY item_id
+    WHERE (CAST(:item_id AS text) IS NULL OR position.item_id = :item_id) AND counts.known_since IS NOT NULL
+    ORDER BY position.customer_id, position.location_id, position.item_id
 """)  # noqa: S608 - our own words
 
 
-async def waiting(connection: AsyncConnection, place: LocationKey) -> set[str]:
-    """Return the items of a location for which a count is asked already."""
-    result = await connection.execute(_WAITING, {"customer_id": place[0], "location_id": place[1]})
-    return set(result.scalars())
+async def waiting(connection: AsyncConnection, places: Collection[LocationKey]) -> dict[LocationKey, set[str]]:
+    """Return the items of each location for which a count is asked already."""
+    found: dict[LocationKey, set[str]] = {place: set() for place in places}
+    for customer_id, location_id, item_id in await connection.execute(_WAITING, _places(places)):
+        found[customer_id, location_id].add(item_id)
+    return found
 
 
 _WAITING = text("""
-    SELECT item_id FROM count_request
-    WHERE customer_id = :customer_id AND location_id = :location_id AND answered_at IS NULL
+    SELECT customer_id, location_id, item_id
+    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[])) AS wanted (customer_id, location_id)
+    JOIN count_request USING (customer_id, location_id)
+    WHERE answered_at IS NULL
 """)
 
 
