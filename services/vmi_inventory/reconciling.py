@@ -43,9 +43,8 @@ async def reconcile(transaction: Transaction) -> bool:
 
 async def _judge(connection: Connection, keys: Sequence[Key], now: Mapping[LocationKey, datetime]) -> None:
     """Tell where the last count differs by more than is tolerated; the next good one ends it."""
-    last = await reconciling.latest(connection, keys)
     # Most counts find what was expected: whatever is agreed, that is tolerated.
-    differing = {key: one for key, one in last.items() if one.drift or one.newly_apart}
+    differing = await reconciling.differing(connection, keys)
     agreed, in_transit = await _judged_by(connection, list(differing), now)
     seen = []
     for key, one in differing.items():

@@ -75,8 +75,7 @@ class Facts:
         if elsewhere := accepted.corrected_at - sites.keys():
             sites = {**sites, **(await self._master_data.of(connection, elsewhere, {})).sites}
         changed: Sequence[Changed] = await folding.fold(connection, entered, sites)
-        confirmed = {one.key for one in changed if one.is_confirmed}
-        await noted.note(connection, entered, {one.key: one.counted_at for one in changed}, confirmed)
+        await noted.note(connection, entered, {one.key: one.counted_at for one in changed})
         if planned.plans:
             changed = _once([*changed, *await planning.enter(connection, planned)])
         told = await _follow_supply(connection, accepted, entered)

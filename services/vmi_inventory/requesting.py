@@ -23,7 +23,7 @@ from vmi_store.catalogue import LocationKey
 from vmi_store.count_requests import Kept, Request
 from vmi_store.engine import Connection
 from vmi_store.outbox import OutboxMessage
-from vmi_store.reconciling import Booked
+from vmi_store.reconciling import Counted
 from vmi_store.turns import Work
 
 NAMESPACE: Final = UUID("5b1c1b5e-2a5f-5f0a-9a44-6d1f0f8a7c33")
@@ -146,7 +146,7 @@ def _record(kept: Kept, on_hand: Decimal, errors: int, today: date) -> Record:
     )
 
 
-async def answer(connection: Connection, counts: Sequence[Booked]) -> None:
+async def answer(connection: Connection, counts: Sequence[Counted]) -> None:
     """Let counts answer the requests that were waiting for them."""
     answered = await count_requests.answer(connection, [(one.key, one.as_of, one.counted) for one in counts])
     await _tell(connection, answered)

@@ -214,6 +214,14 @@ def held_back_by(line: JournalLine) -> Decimal:
     return Decimal(orjson.loads(line.details).get("unavailable", 0))
 
 
+def set_apart_by(count: JournalLine) -> Decimal:
+    """Return what a count or report says is unavailable or reserved."""
+    if count.details is None:
+        return NOTHING
+    told = orjson.loads(count.details)
+    return Decimal(told.get("unavailable", 0)) + Decimal(told.get("reserved", 0))
+
+
 def statuses_of(line: JournalLine) -> dict[str, Decimal]:
     """Return what a line says of stock by the status that keeps it from being sold: a count, or a change of it."""
     if line.details is None or line.kind not in (Kind.ADJUSTMENT, *ABSOLUTE):

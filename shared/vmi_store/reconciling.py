@@ -5,9 +5,10 @@ row is taken, or waits until it was derived and then makes it due again. Who der
 may hold one row and wait for another: what is not to be had is left for the next time.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,7 +17,7 @@ from vmi_domain.exceptions.lifecycle import Kind as ExceptionKind
 from vmi_domain.stock.drift import Cause
 from vmi_domain.stock.position import ABSOLUTE, MOVING, Key, Kind
 from vmi_domain.values import dataclass
-from vmi_store import journal
+from vmi_store import columns, journal, positions
 from vmi_store.journal import JournalLine, OfKeys
 
 
@@ -41,39 +42,60 @@ class Booked:
     transferred: Decimal
 
 
-async def note(
-    connection: AsyncConnection,
-    entered: OfKeys,
-    counted_at: Mapping[Key, datetime | None],
-    confirmed: Container[Key] = frozenset(),
-) -> None:
+class Counted(NamedTuple):
+    """What was counted or reported as of a time."""
+
+    key: Key
+    as_of: datetime
+    cause: Cause
+    counted: Decimal
+
+
+async def note(connection: AsyncConnection, entered: OfKeys, counted_at: Mapping[Key, datetime | None]) -> None:
     """Note what lines that were just entered change: counts, and counts after late facts.
 
-    ``counted_at`` is each key's last count before they came. A report that did nothing but say again what was there
-    (``confirmed``) is booked at once: that is most of what comes. The caller holds the keys' locks.
+    ``counted_at`` is each key's last count before they came. A report after it that finds what was expected is booked
+    at once: that is most of what comes. The caller holds the keys' locks.
     """
     counts: dict[tuple[Key, datetime], None] = {}
     late: dict[tuple[Key, datetime], None] = {}
-    found: list[JournalLine] = []
+    reports: list[JournalLine] = []
     for key, lines in entered.items():
-        if key in confirmed and len(lines) == 1 and lines[0].kind is Kind.REPORT:
-            found += lines
-            continue
         last = counted_at.get(key)
+        report = _next_report(lines, last)
+        if report is not None:
+            reports.append(report)
+            if len(lines) == 1:
+                continue
         for line in lines:
             if line.kind in ABSOLUTE or (line.kind is Kind.VOID and last is not None and line.occurred_at <= last):
-                counts[key, line.occurred_at] = None
+                if line is not report:
+                    counts[key, line.occurred_at] = None
             elif last is not None and line.occurred_at <= last and line.kind in MOVING:
                 late[key, line.occurred_at] = None
-    if found:
+    if reports:
         await connection.execute(
-            _NOTE_FOUND,
-            _columns([(line.key, line.occurred_at) for line in found]) | {"counted": [line.quantity for line in found]},
+            _NOTE_REPORTS,
+            {
+                **positions.key_texts([line.key for line in reports]),
+                "ats": columns.instants([line.occurred_at for line in reports]),
+                "counted": columns.decimals([line.quantity for line in reports]),
+                "set_apart": columns.decimals([journal.set_apart_by(line) for line in reports]),
+            },
         )
     if counts:
         await connection.execute(_NOTE_COUNTS, _columns(list(counts)))
     if late:
         await connection.execute(_NOTE_LATE, _columns(list(late)))
+
+
+def _next_report(lines: Sequence[JournalLine], last: datetime | None) -> JournalLine | None:
+    """Return the one report among a key's lines, where it is the next count after the last one."""
+    counts = [line for line in lines if line.kind in ABSOLUTE or line.kind is Kind.VOID]
+    if len(counts) != 1 or last is None:
+        return None
+    [report] = counts
+    return report if report.kind is Kind.REPORT and report.occurred_at > last else None
 
 
 _WANTED = """
@@ -99,23 +121,28 @@ _MOVED = f"""
       AND line.kind IN ({Kind.SALE:d}, {Kind.ADJUSTMENT:d}, {Kind.TRANSFER:d}, {Kind.RECEIPT:d})
 """  # noqa: S608 - our own words
 # Only what is as expected is booked so: where anything is in doubt, or was wrong, it is noted to be derived.
-_NOTE_FOUND = text(f"""
+_NOTE_REPORTS = text(f"""
     INSERT INTO reconciliation (
         customer_id, location_id, item_id, as_of, due, cause, counted, set_apart, since, expected, facts, sold,
         received, adjusted, transferred)
     SELECT target.customer_id, target.location_id, target.item_id, target.as_of,
            before.due IS DISTINCT FROM false OR before.counted + moved.quantity <> target.counted
-           OR EXISTS (
+           OR before.set_apart <> target.set_apart OR EXISTS (
                SELECT FROM exception
                WHERE exception.customer_id = target.customer_id AND exception.location_id = target.location_id
                  AND exception.item_id = target.item_id AND status <> 'closed'
                  AND exception.kind = '{ExceptionKind.DRIFT.value}'),
-           '{Cause.SNAPSHOT_RECONCILE.value}', target.counted, coalesce(before.set_apart, 0), before.as_of,
+           '{Cause.SNAPSHOT_RECONCILE.value}', target.counted, target.set_apart, before.as_of,
            before.counted + moved.quantity, moved.facts, moved.sold, moved.received, moved.adjusted, moved.transferred
-    FROM unnest(
-        CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]), CAST(:ats AS timestamptz[]),
-        CAST(:counted AS numeric[])
-    ) AS target (customer_id, location_id, item_id, as_of, counted)
+    FROM (
+        SELECT customer_id, location_id, item_id, 'epoch'::timestamptz + at::bigint * interval '1 microsecond' AS as_of,
+               counted::numeric AS counted, set_apart::numeric AS set_apart
+        FROM unnest(
+            string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
+            string_to_array(CAST(:items AS text), chr(10)), string_to_array(CAST(:ats AS text), chr(10)),
+            string_to_array(CAST(:counted AS text), chr(10)), string_to_array(CAST(:set_apart AS text), chr(10))
+        ) AS target (customer_id, location_id, item_id, at, counted, set_apart)
+    ) AS target
     LEFT JOIN LATERAL (
         SELECT as_of, due, counted, set_apart FROM reconciliation AS count
         WHERE count.customer_id = target.customer_id AND count.location_id = target.location_id
@@ -173,8 +200,8 @@ _DUE = text("""
 """)
 
 
-async def derive(connection: AsyncConnection, keys: Sequence[Key]) -> list[Booked]:
-    """Derive what is due of these keys, and the counts after that; return these adjustments, by key and time.
+async def derive(connection: AsyncConnection, keys: Sequence[Key]) -> list[Counted]:
+    """Derive what is due of these keys, and the counts after that; return these counts.
 
     What somebody is just noting, or what would change that, is left for the next time. The caller has the turn at the
     locations.
@@ -186,7 +213,10 @@ async def derive(connection: AsyncConnection, keys: Sequence[Key]) -> list[Booke
     standing = (await connection.execute(_COUNTED, wanted)).rowcount
     if standing < len(taken):
         await connection.execute(_GONE, wanted)
-    return [_booked(row) for row in await connection.execute(_DERIVE, wanted)]
+    return [
+        Counted(Key(customer_id, location_id, item_id), as_of, Cause(cause), counted)
+        for customer_id, location_id, item_id, as_of, cause, counted in await connection.execute(_DERIVE, wanted)
+    ]
 
 
 _KEYS = """
@@ -281,15 +311,13 @@ _DERIVE = text(f"""
     FROM derived
     WHERE count.customer_id = derived.customer_id AND count.location_id = derived.location_id
       AND count.item_id = derived.item_id AND count.as_of = derived.as_of
-    RETURNING count.customer_id, count.location_id, count.item_id, count.as_of, count.cause, count.counted,
-              count.since, count.expected, count.drift, count.newly_apart, count.facts, count.sold, count.received,
-              count.adjusted, count.transferred
+    RETURNING count.customer_id, count.location_id, count.item_id, count.as_of, count.cause, count.counted
 """)  # noqa: S608 - our own words
 
 
-async def latest(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Booked]:
-    """Return the last count of each key that has one."""
-    found = [_booked(row) for row in await connection.execute(_LATEST, _of_keys(keys))]
+async def differing(connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Booked]:
+    """Return the last count of each key where it is one that found something else than was expected."""
+    found = [_booked(row) for row in await connection.execute(_DIFFERING, _of_keys(keys))]
     return {one.key: one for one in found}
 
 
@@ -297,7 +325,7 @@ _BOOKED = """
     customer_id, location_id, item_id, as_of, cause, counted, since, expected, drift, newly_apart, facts, sold,
     received, adjusted, transferred
 """
-_LATEST = text(f"""
+_DIFFERING = text(f"""
     SELECT count.*
     FROM {_KEYS}
     CROSS JOIN LATERAL (
@@ -306,6 +334,7 @@ _LATEST = text(f"""
           AND count.item_id = wanted.item_id AND NOT count.due
         ORDER BY as_of DESC LIMIT 1
     ) AS count
+    WHERE count.drift <> 0 OR count.newly_apart <> 0
 """)  # noqa: S608 - our own words
 
 
