@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
@@ -132,7 +133,7 @@ def _places(places: Collection[LocationKey]) -> dict[str, object]:
     }
 
 
-def _kept(row: Row[tuple[object, ...]]) -> Kept:
+def _kept(row: Sequence[Any]) -> Kept:
     (
         customer_id, location_id, item_id, counted_at, counted, unavailable, reserved, backlog, moved, received,
         on_order, in_transit, probably_received, known_since, expected, drift, looked_on, last_sold, last_received,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_domain.replenishment.reliability import Delivery, deliveries_of
@@ -275,7 +275,7 @@ async def facts_beside_journal(connection: AsyncConnection, keys: Sequence[Key])
     return _facts(keys, await connection.execute(_FACTS_BESIDE_JOURNAL, _columns(keys)))
 
 
-def _facts(keys: Sequence[Key], rows: Iterable[Row[tuple[Any, ...]]]) -> dict[Key, list[Fact]]:
+def _facts(keys: Sequence[Key], rows: Iterable[Sequence[Any]]) -> dict[Key, list[Fact]]:
     found: dict[Key, list[Fact]] = {key: [] for key in keys}
     for place, *said in rows:
         found[keys[place - 1]].append(_fact(*said))
