@@ -4,6 +4,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -45,6 +46,8 @@ class Holding:
     opportunity: Opportunity
     others: tuple[Agreed, ...] = ()
     """What holds with further suppliers of it."""
+    looks_at_arrivals: bool = True
+    """Whether it matters when what is on its way arrives."""
 
     @property
     def terms_of_others(self) -> Mapping[str, Terms]:
@@ -193,13 +196,18 @@ def replaced(found: Situations, again: Situations) -> Situations:
 
 def _arriving(facts: Watched, now: datetime) -> tuple[Arrival, ...]:
     """Return when what is on its way arrives, where that matters, as far as dates are known."""
-    if not looks_at_arrivals(facts.holding.agreed.terms.policy) or _follows_net_plan(facts):
+    if not facts.holding.looks_at_arrivals or _follows_net_plan(facts):
         return ()
     return tuple(
-        Arrival(round(max((line.expected_at - now) / DAY, 0.0), 3), line.quantity)
+        Arrival(_days_from(now, line.expected_at), line.quantity)
         for line in facts.coming
         if line.expected_at is not None
     )
+
+
+@lru_cache(4096)
+def _days_from(now: datetime, at: datetime) -> float:
+    return round(max((at - now) / DAY, 0.0), 3)
 
 
 async def _stale(holdings: Mapping[Key, Holding], now: Mapping[Site, datetime], transaction: Transaction) -> set[Key]:
@@ -356,7 +364,8 @@ def _holding(
     if then.terms.supplier_id != asked.terms.supplier_id:
         is_offered = any(one.terms.supplier_id == then.terms.supplier_id for one in offers)
         following = next_opportunity(then.terms.calendar, now if is_offered else following.order_at)
-    return Holding(then, following, tuple(one for one in offers_then if one is not then))
+    others = tuple(one for one in offers_then if one is not then)
+    return Holding(then, following, others, looks_at_arrivals(then.terms.policy))
 
 
 def _chosen(offers: Sequence[Agreed], given: Mapping[str, Decimal], instead_of: Container[str]) -> Agreed:

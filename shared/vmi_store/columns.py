@@ -49,6 +49,12 @@ def optional(values: Iterable[object]) -> str:
     return SEPARATOR.join([NULL if value is None else str(value) for value in values])
 
 
+def repeated(values: Sequence[object]) -> str:
+    """Return the same of values of which many are the same."""
+    written = {value: NULL if value is None else str(value) for value in set(values)}
+    return SEPARATOR.join([written[value] for value in values])
+
+
 def integers(values: Iterable[int]) -> str:
     """Return integers as a column."""
     return SEPARATOR.join(map(str, values))

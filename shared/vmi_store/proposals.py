@@ -104,7 +104,7 @@ async def standing(
         _STANDING,
         {
             **positions.key_texts(keys),
-            "order_ats": columns.optional(order_ats),
+            "order_ats": columns.repeated(order_ats),
             "since": said.since,
             "kinds": sorted(said.kinds),
         },

@@ -463,20 +463,35 @@ def progress_of(lines: Iterable[SupplyLine]) -> dict[UUID, Progress]:
     """Return how far the goods of each proposal are that the supply lines of a key name."""
     found: dict[UUID, Progress] = {}
     for line in lines:
-        if line.proposal_id is None:
-            continue
-        before = found.get(line.proposal_id, Progress())
-        lost = line.stage in (Stage.CANCELLED, Stage.SHORT)
-        found[line.proposal_id] = Progress(
-            ordered=before.ordered + (line.quantity if line.order_id is not None and not lost else NOTHING),
-            shipped=before.shipped + (line.quantity if line.stage in (Stage.SHIPPED, Stage.RECEIVED) else NOTHING),
-            received=before.received + (line.quantity if line.stage is Stage.RECEIVED else NOTHING),
-            outstanding=before.outstanding
-            + (line.quantity if line.stage in (Stage.ORDERED, Stage.SHIPPED) else NOTHING),
-            cancelled=before.cancelled + (line.quantity if line.stage is Stage.CANCELLED else NOTHING),
-            short=before.short + (line.quantity if line.stage is Stage.SHORT else NOTHING),
-        )
+        if line.proposal_id is not None:
+            before, here = found.get(line.proposal_id), _progress(line)
+            found[line.proposal_id] = here if before is None else _sum(before, here)
     return found
+
+
+def _progress(line: SupplyLine) -> Progress:
+    stage, quantity = line.stage, line.quantity
+    if stage is Stage.CANCELLED:
+        return Progress(cancelled=quantity)
+    if stage is Stage.SHORT:
+        return Progress(short=quantity)
+    return Progress(
+        ordered=quantity if line.order_id is not None else NOTHING,
+        shipped=NOTHING if stage is Stage.ORDERED else quantity,
+        received=quantity if stage is Stage.RECEIVED else NOTHING,
+        outstanding=NOTHING if stage is Stage.RECEIVED else quantity,
+    )
+
+
+def _sum(one: Progress, other: Progress) -> Progress:
+    return Progress(
+        one.ordered + other.ordered,
+        one.shipped + other.shipped,
+        one.received + other.received,
+        one.outstanding + other.outstanding,
+        one.cancelled + other.cancelled,
+        one.short + other.short,
+    )
 
 
 def followed(proposal: Proposal, progress: Progress, now: datetime) -> Proposal | None:
