@@ -7,6 +7,8 @@ that is all that can happen. Shards are held under leases, so that several relay
 import asyncio
 import os
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
@@ -17,6 +19,7 @@ from vmi_runtime import failure, kafka_client
 from vmi_runtime.clock import monotonic
 from vmi_runtime.worker import Surroundings
 from vmi_store import outbox
+from vmi_store.engine import Connection
 from vmi_store.outbox import Unpublished
 
 log = structlog.get_logger(__name__)
@@ -47,6 +50,7 @@ class Relay:
         self._engine = surroundings.engine
         # A look is a statement or two, each whole by itself: without BEGIN and COMMIT it takes a third of the time.
         self._looking = surroundings.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._session: Connection | None = None
         self._stopping = surroundings.stopping
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._installation = ""
@@ -69,6 +73,7 @@ class Relay:
         if self._sending:
             await asyncio.wait(self._sending.values(), timeout=2 * self._settings.lease_seconds)
         self._collect()
+        await self._end_session()
         await failure.retried("giving shards back", self._give_back)
         await asyncio.gather(*(line.close() for line in self._lines.values()))
 
@@ -90,7 +95,7 @@ class Relay:
     async def _look(self) -> bool:
         """Mark what was sent, and begin to send what now heads each line; return whether there was anything."""
         free = sorted(self._held - self._sending.keys())
-        async with self._looking.connect() as connection:
+        async with self._kept_session() as connection:
             if self._published:
                 await outbox.mark_published(connection, self._published)
             heads = await outbox.heads(connection, free, at_most=self._settings.batch_messages)
@@ -105,6 +110,23 @@ class Relay:
         for shard, messages in by_shard.items():
             self._sending[shard] = asyncio.create_task(self._line(shard).send(messages))
         return bool(heads)
+
+    @asynccontextmanager
+    async def _kept_session(self) -> AsyncIterator[Connection]:
+        """Give the session that looks, kept as long as it serves: to fetch one each time costs as much as the look."""
+        if self._session is None:
+            self._session = await self._looking.connect()
+        try:
+            yield self._session
+        except BaseException:
+            await self._session.invalidate()
+            await self._end_session()
+            raise
+
+    async def _end_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     def _line(self, shard: int) -> Line:
         if shard not in self._lines:
