@@ -228,13 +228,14 @@ async def restore_words(documents: Sequence[Heard], transaction: Transaction) ->
     words = [word for one in documents if _record_id(one) not in found.refused for word in words_of(one)]
     answers = [word for word in words if isinstance(word.line, AnswerLine)]
     keys = await proposals.keys_of(connection, sorted({word.proposal for word in answers})) if answers else {}
-    await turns.take(connection, Work.REPLENISHING, {key[:2] for key in keys.values()})
     fresh = {id(one) for one in new}
+    decided = {word.proposal for word in answers if id(word.source) in fresh and word.proposal in keys}
+    await turns.take(connection, Work.REPLENISHING, {keys[name][:2] for name in decided})
     await keep_requests([word for word in words if id(word.source) in fresh], transaction)
     offers = await proposals.offers(
         connection, sorted({(*word.proposal, word.answer.version) for word in answers if word.proposal in keys})
     )
-    bound = await proposals.last_bound(connection, sorted(keys))
+    bound = await proposals.last_bound(connection, sorted(decided))
     standing: dict[ProposalName, Proposal] = {}
     for word in answers:
         try:
