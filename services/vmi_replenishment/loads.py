@@ -28,7 +28,10 @@ async def whole(found: Situations, transaction: Transaction, master_data: Master
         return found
     further = await situations.read(sorted(missing), transaction, master_data)
     return Situations(
-        [*found.cases, *further.cases], [*found.due_ats, *further.due_ats], [*found.watched, *further.watched]
+        [*found.cases, *further.cases],
+        [*found.due_ats, *further.due_ats],
+        [*found.watched, *further.watched],
+        found.claiming | further.claiming,
     )
 
 

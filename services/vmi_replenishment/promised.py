@@ -68,7 +68,7 @@ async def limit(
     ours = {case.key for case in found.cases}
     kept = [(one.claim.name, one.pool.supplier_id) for one in idle]
     kept += [(one.case.key, one.pool.supplier_id) for one in some]
-    await promises.forget(connection, sorted(ours), kept=kept)
+    await promises.forget(connection, sorted(found.claiming), kept=kept)
     # What a key no longer asks of a source is for others there.
     pools = {one.pool for one in some} | {
         pool for pool in _supplies([case for case in found.cases if case.others]) if pool in stated

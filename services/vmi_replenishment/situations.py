@@ -62,6 +62,8 @@ class Situations:
     due_ats: Sequence[datetime | None]
     watched: "Sequence[Watched | None]"
     """What exceptions are seen by; None where nothing is agreed, or the key is not known."""
+    claiming: frozenset[Key] = frozenset()
+    """Those of the keys that claim some of a supplier's stated supply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ async def read(
                 changes_at=prospect.changes_at,
             )
         )
-    return Situations(cases, [one.due_at for one in standing], watched)
+    claiming = frozenset(key for key, one in zip(keys, standing, strict=True) if one.is_claiming)
+    return Situations(cases, [one.due_at for one in standing], watched, claiming)
 
 
 async def as_offered(keys: Sequence[Key], transaction: Transaction, master_data: MasterData) -> Situations:

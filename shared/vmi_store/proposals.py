@@ -81,6 +81,8 @@ class Standing:
     """Whether people said something of its demand to come that stands, of the kinds and days that were asked for."""
     is_wished: bool = False
     """Whether the customer ever wanted a quantity of its own sent."""
+    is_claiming: bool = False
+    """Whether it claims some of a supplier's stated supply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ async def standing(
         one = found[row[0] - 1]
         key = keys[row[0] - 1]
         if one.position is None:  # the first of the key's rows
-            one.due_at, one.is_planned, one.is_wished = row[1:4]
+            one.due_at, one.is_planned, one.is_wished, one.is_claiming = row[1:_HELD_AT]
             if row[_HELD_AT] is not None:
                 one.position = positions.position(key, row[_HELD_AT:_LINES_AT])
         lines = row[_LINES_AT:_PROPOSAL_AT]
@@ -136,7 +138,7 @@ _COLUMNS = """
 """
 _STAGES: Final = {stage.value: stage for stage in Stage}
 _LINE = ("stage", "quantity", "proposal_id", "order_id", "shipment_id", "expected_at", "since")
-_HELD_AT: Final = 4
+_HELD_AT: Final = 5
 _LINES_AT: Final = _HELD_AT + len(positions.COLUMNS)
 _PROPOSAL_AT: Final = _LINES_AT + len(_LINE)
 """Where in a row of ``_STANDING`` the position, the supply lines and the proposal begin."""
@@ -159,6 +161,7 @@ _STANDING = text(f"""
            EXISTS (
                SELECT FROM replenishment_wish AS wish WHERE {_of_the_key("wish")} AND wish.quantity IS NOT NULL
            ),
+           EXISTS (SELECT FROM supply_claim AS claim WHERE {_of_the_key("claim")}),
            {_HELD}, {_TOLD}, {_FOUND}
     FROM unnest(
         string_to_array(CAST(:customers AS text), chr(10)), string_to_array(CAST(:locations AS text), chr(10)),
