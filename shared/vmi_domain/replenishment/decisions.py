@@ -115,7 +115,7 @@ def _decided(need: Need, size: Size) -> Decision:
     point = size.reorder_point
     triggered = point is None or is_triggered(inventory_position=position, reorder_point=point)
     missing = max(_missing(size, position) - need.elsewhere, NOTHING) if triggered else NOTHING
-    sized = to_order(missing=missing, position=need.standing, rules=within_life(need))
+    sized = to_order(missing=missing, position=position + need.elsewhere, rules=within_life(need))
     reason = None
     if not sized.quantity:
         reason = _reason_for_zero(sized, triggered=triggered)

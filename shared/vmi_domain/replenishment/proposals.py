@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha1
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from vmi_domain.replenishment.approving import is_the_same_ground
@@ -91,6 +91,7 @@ BY_AGREEMENT: Final = "agreement"
 """Who accepted what the agreement wants no answer to."""
 BY_ORDER: Final = "order"
 """Who accepted what nobody answered before it was ordered or shipped."""
+_HELD_BACK: Final = frozenset({Status.HELD, Status.EXPIRED})
 _VOID: Final = frozenset({Status.REJECTED, Status.SUPERSEDED, Status.EXPIRED, Status.CANCELLED})
 
 
@@ -218,19 +219,19 @@ class Proposal:
         """Whether its quantity still follows the need."""
         return self.status in UNDECIDED
 
-    def stepped(self, status: Status, quantity: Decimal, now: datetime) -> "Proposal":
-        """Return the next version, in another status, or raise ``IllegalStep``."""
+    def stepped(self, status: Status, quantity: Decimal, now: datetime, **changes: Any) -> "Proposal":
+        """Return the next version, in another status and with other changes, or raise ``IllegalStep``."""
         require_step(self.status, status)
-        return replace(
-            self,
-            version=self.version + 1,
-            status=status,
-            quantity=NOTHING if status in _VOID else quantity,
-            issued_at=now,
-            held_because=self.held_because if status in (Status.HELD, Status.EXPIRED) else None,
-            requested=None,
-            review_because=self.review_because if status in UNDECIDED else "",
-        )
+        following: dict[str, Any] = {
+            "version": self.version + 1,
+            "status": status,
+            "quantity": NOTHING if status in _VOID else quantity,
+            "issued_at": now,
+            "held_because": self.held_because if status in _HELD_BACK else None,
+            "requested": None,
+            "review_because": self.review_because if status in UNDECIDED else "",
+        }
+        return replace(self, **(following | changes))
 
 
 def proposal_id(key: Key, supplier_id: str, order_at: datetime, part: int) -> UUID:
@@ -325,8 +326,10 @@ def proposed(
     if last is not None and reopens(parts):
         if _is_said(last, wanted):
             return None
-        return replace(
-            last.stepped(wanted.status, wanted.quantity, now),
+        return last.stepped(
+            wanted.status,
+            wanted.quantity,
+            now,
             deliver_at=wanted.deliver_at,
             expires_at=wanted.expires_at,
             held_because=wanted.held_because if wanted.quantity else None,

@@ -171,8 +171,14 @@ def _limits(
     )
 
 
+_UP: Final = Rounding.UP
+
+
 def _to_multiple(quantity: Decimal, rules: OrderRules, room: Decimal | None) -> Decimal:
-    up, down = _up(quantity, rules.multiple), _down(quantity, rules.multiple)
+    up = _up(quantity, rules.multiple)
+    if rules.rounding is _UP:
+        return up
+    down = _down(quantity, rules.multiple)
     match rules.rounding:
         case Rounding.NEAREST if down >= rules.minimum_order and quantity - down <= rules.tolerance * rules.multiple:
             return down

@@ -456,7 +456,12 @@ class _Settled:
     """What is accepted just now, and in no position yet."""
 
 
+_NOTHING_LIVES: Final = _Settled((), (), NOTHING)
+
+
 def _settled(case: Case) -> _Settled:
+    if not case.live:
+        return _NOTHING_LIVES
     issues, standing, taken_up = [], [], NOTHING
     for proposal in case.live:
         following = _step(case, proposal)
@@ -517,7 +522,9 @@ def _accepts_by_itself(case: Case, terms: Terms, proposal: Proposal) -> bool:
 def _need(case: Case, settled: _Settled) -> Need:
     assert case.terms is not None
     assert case.opportunity is not None
-    proposed_open = proposals.open_elsewhere(settled.standing, case.opportunity.order_at) + settled.taken_up
+    proposed_open = NOTHING
+    if settled.standing:
+        proposed_open = proposals.open_elsewhere(settled.standing, case.opportunity.order_at) + settled.taken_up
     return Need(
         position=replace(case.position, proposed_open=proposed_open) if proposed_open else case.position,
         policy=case.terms.policy,

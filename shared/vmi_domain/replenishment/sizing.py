@@ -33,7 +33,7 @@ from vmi_domain.replenishment.policies import (
 )
 from vmi_domain.replenishment.policies.cycles import Cycles
 from vmi_domain.replenishment.policies.grids import cell_chances
-from vmi_domain.replenishment.policies.spreads import Spread
+from vmi_domain.replenishment.policies.spreads import Spread, no_spread
 from vmi_domain.replenishment.quantities import NOTHING, Rounding
 from vmi_domain.values import dataclass
 
@@ -179,22 +179,30 @@ def _source(need: Need) -> LevelSource:
 
 def source_of(policy: Policy) -> LevelSource:
     """Return which formula a policy asks for, where there is demand to go by."""
-    match policy.kind:
-        case PolicyKind.ONE_TO_ONE:
-            return LevelSource.AGREED_MAXIMUM if policy.maximum is not None else LevelSource.NONE
-        case PolicyKind.MINIMUM_MAXIMUM:
-            return _banded(policy)
-        case PolicyKind.DAYS_OF_SUPPLY:
-            return LevelSource.DAYS_OF_SUPPLY
-        case PolicyKind.DDMRP:
-            return LevelSource.BUFFER
-        case PolicyKind.NEWSVENDOR:
-            return LevelSource.SHORT_LIFE
-    lost = policy.unmet_demand is UnmetDemand.LOST
-    by_cost = policy.service_measure is ServiceMeasure.COST
-    if policy.kind is PolicyKind.REORDER_POINT_LEVEL and by_cost and not lost and policy.order_quantity is None:
+    kind = policy.kind
+    if kind is not PolicyKind.ORDER_UP_TO:  # which is most of them
+        match kind:
+            case PolicyKind.ONE_TO_ONE:
+                return LevelSource.AGREED_MAXIMUM if policy.maximum is not None else LevelSource.NONE
+            case PolicyKind.MINIMUM_MAXIMUM:
+                return _banded(policy)
+            case PolicyKind.DAYS_OF_SUPPLY:
+                return LevelSource.DAYS_OF_SUPPLY
+            case PolicyKind.DDMRP:
+                return LevelSource.BUFFER
+            case PolicyKind.NEWSVENDOR:
+                return LevelSource.SHORT_LIFE
+    source = _BY_MEASURE[policy.service_measure, policy.unmet_demand]
+    if kind is PolicyKind.REORDER_POINT_LEVEL and source is LevelSource.COST and policy.order_quantity is None:
         return LevelSource.ORDER_COST
-    return LevelSource(policy.service_measure.value + ("_lost_sales" if lost else ""))
+    return source
+
+
+_BY_MEASURE: Final = {
+    (measure, unmet): LevelSource(measure.value + ("_lost_sales" if unmet is UnmetDemand.LOST else ""))
+    for measure in ServiceMeasure
+    for unmet in UnmetDemand
+}
 
 
 def follows_a_target(policy: Policy) -> bool:
@@ -275,7 +283,7 @@ def _with_lost_sales(needs: Sequence[Need], source: LevelSource) -> list[Size]:
         return found
     cycles = _cycles(some)
     targets = np.array([need.policy.service_target for need in some])
-    spread = _spread(some, cycles, [None] * len(some))
+    spread = _spread(some, cycles, [None] * len(some)) if source in _ROUNDED else no_spread(len(some))
     if source is LevelSource.FILL_RATE_LOST_SALES:
         told = _told(_long_run_level(cycles, targets, spread))
     else:
@@ -330,7 +338,7 @@ def _by_measure(needs: Sequence[Need], source: LevelSource) -> list[Size]:
         return []
     cycles = _cycles(needs)
     quantities = _order_quantities(needs, cycles)
-    spread = _spread(needs, cycles, quantities)
+    spread = _spread(needs, cycles, quantities) if source in _ROUNDED else no_spread(len(needs))
     least = _MEASURES[source](cycles, np.array([need.policy.service_target for need in needs]), spread)
     # What is firm is covered to the unit; a search for its level would end a millionth above, and be rounded up.
     least = np.where(cycles.until_next_arrival.variance > 0, least, cycles.until_next_arrival.mean)
@@ -352,6 +360,13 @@ def _sized(need: Need, source: LevelSource, least: Decimal, quantity: Decimal | 
             return Size(source, least)
 
 
+_ROUNDED: Final = {
+    LevelSource.FILL_RATE,
+    LevelSource.COST,
+    LevelSource.FILL_RATE_LOST_SALES,
+    LevelSource.COST_LOST_SALES,
+}
+"""Measures to which it matters how far orders are rounded beyond a level; cycle service is that of the level itself."""
 Measure = Callable[[Cycles, Floats, Spread], Floats]
 _MEASURES: Final[Mapping[LevelSource, Measure]] = {
     LevelSource.CYCLE_SERVICE: lambda cycles, target, _: levels.level_for_cycle_service(
@@ -367,6 +382,8 @@ _MEASURES: Final[Mapping[LevelSource, Measure]] = {
 
 def _order_quantities(needs: Sequence[Need], cycles: Cycles) -> list[Decimal | None]:
     """Return what is ordered at a reorder point: as agreed, else the economic quantity; in whole multiples."""
+    if not any(need.policy.kind in _WITH_REORDER_POINT for need in needs):
+        return [None] * len(needs)
     a_period = (cycles.wanted / np.maximum(np.round(cycles.periods), 1.0)).tolist()
     return [
         _order_quantity(need, demand) if need.policy.kind in _WITH_REORDER_POINT else None

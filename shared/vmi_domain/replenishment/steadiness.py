@@ -28,6 +28,11 @@ class Steadiness:
     freeze_days: float = 0.0
     """So long before its order opportunity a proposal is revised no more; a change is asked for instead."""
 
+    @property
+    def tells_every_change(self) -> bool:
+        """Whether no change is too small to be told."""
+        return not self.minimum_change and not self.minimum_change_share
+
 
 EVERY_CHANGE = Steadiness()
 
@@ -52,6 +57,8 @@ def is_damped(
 
 def is_quiet(standing: Proposal, *, quantity: Decimal, missing: Decimal, steadiness: Steadiness) -> bool:
     """Return whether the need has moved by less since it was told than is agreed to matter."""
+    if steadiness.tells_every_change:
+        return False
     return abs(missing - standing.needed) < _threshold(standing, quantity, steadiness)
 
 
