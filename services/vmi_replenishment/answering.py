@@ -14,20 +14,22 @@ from vmi_contracts.inbound import (
     ReplenishmentRequested,
     RequestLine,
 )
+from vmi_domain.exceptions.rules import OF_AN_ITEM
 from vmi_domain.replenishment import proposals as life
-from vmi_domain.replenishment.proposals import BOUND, Answer, AnswerKind, IllegalStep, Proposal
+from vmi_domain.replenishment.promising import Limit
+from vmi_domain.replenishment.proposals import BOUND, Answer, AnswerKind, IllegalStep, Proposal, Status
 from vmi_domain.replenishment.quantities import NOTHING
 from vmi_domain.replenishment.reviewing import Issue, Issued
 from vmi_domain.stock.position import Key
 from vmi_domain.values import dataclass
-from vmi_replenishment.master_data import MasterData
+from vmi_replenishment.master_data import Agreements, MasterData
 from vmi_replenishment.publishing import publish
 from vmi_replenishment.reading import Answers, Heard, read_answers, rejected
 from vmi_replenishment.reconsidering import bind, reconsider
 from vmi_replenishment.situations import nows
 from vmi_runtime import retrying
 from vmi_runtime.worker import Transaction
-from vmi_store import inbox, order_numbers, positions, proposals, quarantine, turns, wishes
+from vmi_store import due, exceptions, inbox, order_numbers, positions, proposals, quarantine, turns, wishes
 from vmi_store.inbox import Seen
 from vmi_store.proposals import Offer
 from vmi_store.quarantine import Held, Rejected
@@ -125,11 +127,62 @@ async def _take_words(words: Sequence[Word], transaction: Transaction, master_da
     await turns.take(connection, Work.REPLENISHING, {key[:2] for key in (*keys.values(), *asked_for)})
     await keep_requests(words, transaction)
     settled, refused = await _settled(answers, keys, transaction)
-    # All at once, and in their order: what is bound now, and what the agreement accepts when they are decided again.
-    await positions.lock(connection, [proposal.key for _, proposal in settled])
-    await _write(settled, transaction, master_data)
-    await reconsider({*asked_for, *(proposal.key for _, proposal in settled)}, transaction, master_data)
+    changed = await _write(settled, transaction, master_data)
+    as_it_stood = await _accepted_as_they_stood(settled, transaction, master_data)
+    again = asked_for | {proposal.key for _, proposal in settled} - as_it_stood
+    await due.bring_forward(connection, sorted(as_it_stood - again), due.AT_ONCE)
+    bound = [one for one in changed if one.status in BOUND]
+    # Facts are taken in until here. From here on keys are locked, all at once and in their order: those of what is
+    # bound now, and of what the agreement may accept when they are decided again.
+    if bound and again:
+        await positions.lock(connection, [*again, *(one.key for one in bound)])
+    await bind(transaction, bound)
+    await reconsider(again, transaction, master_data)
     return refused
+
+
+async def _accepted_as_they_stood(
+    settled: Sequence[tuple[Proposal, Proposal]], transaction: Transaction, master_data: MasterData
+) -> set[Key]:
+    """Return the keys at which nothing was said but yes to what stood, and which need not be looked at for that.
+
+    What waited for an answer counted as supply in the same amount, so no other quantity follows. The next look is soon
+    enough: the tick's, or that at what else changes at the location. It is not where a person is to act on something,
+    which may be over now, nor where more than this one item hangs on what is bound: what a supplier has, or a truck.
+    """
+    said: dict[Key, bool] = {}
+    for before, after in settled:
+        said[after.key] = said.get(after.key, True) and _takes_what_stands(before, after)
+    taken = sorted(key for key, nothing_else in said.items() if nothing_else)
+    if not taken:
+        return set()
+    copies = await master_data.as_of_now(transaction, {key.customer_id for key in taken})
+    calendars = await copies.calendars({key[:2] for key in taken})
+    agreements = await copies.agreements(taken, calendars)
+    alone = [key for key, agreed in zip(taken, agreements, strict=True) if _stands_alone(agreed)]
+    active = await exceptions.active(transaction.connection, alone, OF_AN_ITEM)
+    return set(alone) - {Key(one.customer_id, one.location_id, one.item_id) for one in active}
+
+
+def _stands_alone(agreements: Agreements) -> bool:
+    """Whether an item has one supplier, who limits nothing by its own supply, and shares no truck with others."""
+    every = [term.agreed.terms for term in agreements.terms]
+    limited = any(terms.sourcing.limit is not Limit.NONE or terms.truck is not None for terms in every)
+    return not limited and len({terms.supplier_id for terms in every}) == 1
+
+
+def _takes_what_stands(before: Proposal, after: Proposal) -> bool:
+    """Whether a proposal is accepted in the version that stands, which asked for all that was missing."""
+    told = (before.version, before.quantity, before.deliver_at)
+    answer = after.answer
+    return (
+        before.is_open
+        and before.requested is None
+        and before.needed <= before.quantity
+        and answer is not None
+        and after.status is Status.ACCEPTED
+        and (answer.version, after.quantity, after.deliver_at) == told
+    )
 
 
 async def keep_requests(words: Sequence[Word], transaction: Transaction) -> None:
@@ -243,12 +296,12 @@ def answer_of(word: Word, offer: Offer) -> Answer:
 
 async def _write(
     settled: Sequence[tuple[Proposal, Proposal]], transaction: Transaction, master_data: MasterData
-) -> None:
-    """Issue what changed, each proposal in one new version however many words led to it, and bind what is bound."""
+) -> list[Proposal]:
+    """Issue what changed, and return it: each proposal in one new version however many words led to it."""
     repeated = [after for before, after in settled if after.version == before.version]
     await proposals.keep(transaction.connection, repeated)
     changed = [
         replace(after, version=before.version + 1) for before, after in settled if after.version != before.version
     ]
     await publish([Issued(Issue(one, one.version - 1, None)) for one in changed], transaction, master_data)
-    await bind(transaction, [one for one in changed if one.status in BOUND])
+    return changed

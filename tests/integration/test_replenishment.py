@@ -29,7 +29,7 @@ from vmi_replenishment.reading import read_answers, read_changes
 from vmi_runtime import retrying
 from vmi_runtime.clock import Clock, ClockMode
 from vmi_runtime.worker import Transaction
-from vmi_store import agreements, catalogue, positions, quarantine, supply, trials
+from vmi_store import agreements, catalogue, due, positions, quarantine, supply, trials
 from vmi_store.quarantine import Selection
 from vmi_testing import builders
 from vmi_testing.builders import DAY, HOUR, NOON
@@ -158,6 +158,11 @@ class Store:
         async with self.engine.begin() as connection:
             [row] = await positions.read(connection, [self.key(item)])
         return row
+
+    async def is_due(self) -> list[Key]:
+        """Return the keys that are looked at with whatever is heard of the store next."""
+        async with self.engine.begin() as connection:
+            return await due.at_locations(connection, {(self.customer, STORE): NOON})
 
     async def quarantined(self) -> list[str]:
         async with self.engine.begin() as connection:
@@ -435,6 +440,30 @@ async def test_accepting_an_old_version_binds_that_quantity_and_the_rest_is_nett
     assert rest.proposal_id != accepted.proposal_id
     assert rest.order_at == accepted.order_at
     assert recompute(accepted.explanation) == 70
+
+
+async def test_who_accepts_what_stands_is_looked_at_again_with_the_next_change_at_the_store(store: Store) -> None:
+    """What waited counted as supply in the same amount, so that nothing else follows at once."""
+    await store.agrees("bread", **BAND)
+    await store.holds(50)
+    await store.hears()
+    await store.answers(accept(await store.latest()))
+    looked_at_then = await store.is_due()
+    await store.hears("bread")
+
+    assert looked_at_then == [store.key()]
+    assert await store.is_due() == []
+    assert said(await store.issued()) == [(1, "proposed", 50), (2, "accepted", 50)]
+
+
+async def test_what_the_largest_order_left_out_is_proposed_as_soon_as_the_first_part_is_accepted(store: Store) -> None:
+    weekly = {"policy": "order_up_to", "order_weekdays": (4,), "expected_daily_demand": 10, "largest_order": "30"}
+    await store.agrees(at=NOON + HOUR, **weekly)
+    await store.holds(60)
+    await store.hears()
+    await store.answers(accept(await store.latest()))
+
+    assert said(await store.issued()) == [(1, "proposed", 30), (2, "accepted", 30), (1, "proposed", 30)]
 
 
 async def test_a_rejected_proposal_comes_again_at_the_next_opportunity_only(store: Store) -> None:

@@ -15,7 +15,7 @@ from vmi_contracts.outbound import ProposalLine
 from vmi_domain.stock.supply_facts import Ordered
 from vmi_forecast import changes as forecast_changes
 from vmi_forecast import upkeep
-from vmi_replenishment import situations
+from vmi_replenishment import answering, situations
 from vmi_replenishment.following import Replenishment
 from vmi_replenishment.reading import read_answers, read_changes
 from vmi_runtime.clock import Clock, ClockMode
@@ -210,6 +210,26 @@ async def test_a_late_sale_that_the_closing_of_its_day_did_not_see_is_learned_on
     await _committed(other.forecasting("milk"))
     await _committed(other.closing_quiet_days())
     assert await chain.learned() == await other.learned()
+
+
+async def test_facts_are_taken_in_while_what_was_answered_is_told(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Positions are locked when all but what is bound is written, and what came in meanwhile stays."""
+    await chain.opens(milk=30)
+    await _committed(chain.replenishing("milk"))
+
+    async def publish_slowly(*arguments: Any) -> None:
+        await publish(*arguments)
+        await chain.desk.tell(sale(chain.customer, {"milk": 7}, NOON + HOUR))
+
+    publish = answering.publish
+    monkeypatch.setattr(answering, "publish", publish_slowly)
+    async with asyncio.timeout(5):
+        await _committed(chain.answering(*await chain.issued()))
+
+    assert (await chain.desk.stock()).physical == 23
+    assert (await chain.desk.row()).supply.on_order == 70
 
 
 async def test_goods_count_in_the_position_and_with_their_proposal_or_in_neither(
