@@ -75,14 +75,14 @@ def installed() -> dict[str, Distribution]:
 def licence_of(one: Distribution) -> str:
     """Return an SPDX expression by the metadata; nothing where they say nothing that we know."""
     said = one.metadata
-    if said["License-Expression"]:
-        return str(said["License-Expression"])
+    for expression in said.get_all("License-Expression") or ():
+        return str(expression)
     classified = [
         line for line in said.get_all("Classifier") or () if line.startswith("License ::") and line != DEBIANS
     ]
     if classified:
         return " AND ".join(BY_CLASSIFIER.get(line, "unknown") for line in classified)
-    words = (said["License"] or "").strip().partition("\n")[0]
+    words = "".join(said.get_all("License") or ()).strip().partition("\n")[0]
     return "" if "GPL" in words else next((name for word, name in BY_WORD.items() if word in words), "")
 
 
