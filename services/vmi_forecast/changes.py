@@ -43,5 +43,5 @@ def read_changes(records: Sequence[Record]) -> Changes:
 def _merge(changes: Changes, document: PositionsChanged) -> None:
     items = changes.demand_from.setdefault(Location(document.customer_id, document.location_id), {})
     for line in document.lines:
-        days = [day for day in (items.get(line.item_id), line.demand_from) if day is not None]
-        items[line.item_id] = min(days, default=None)
+        before, day = items.get(line.item_id), line.demand_from
+        items[line.item_id] = day if before is None or (day is not None and day < before) else before

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vmi_domain.forecasting.plans import AHEAD, PlanKind, PlanLine
 from vmi_domain.stock.position import Key
 from vmi_domain.values import dataclass
+from vmi_store import columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +193,7 @@ async def read(
     result = await connection.execute(
         _READ,
         {
-            "customers": [key.customer_id for key in ordered],
-            "locations": [key.location_id for key in ordered],
-            "items": [key.item_id for key in ordered],
+            **columns.of_keys(ordered),
             "since": since,
             "kinds": sorted(kind.value for kind in kinds),
         },
@@ -211,8 +210,7 @@ _COLUMNS = """
 """
 _READ = text(f"""
     SELECT customer_id, location_id, item_id, {_COLUMNS}
-    FROM unnest(CAST(:customers AS text[]), CAST(:locations AS text[]), CAST(:items AS text[]))
-        AS wanted (customer_id, location_id, item_id)
+    FROM unnest({columns.KEYS}) AS wanted (customer_id, location_id, item_id)
     JOIN demand_plan_line USING (customer_id, location_id, item_id)
     WHERE stands AND last_day >= :since AND kind = ANY (CAST(:kinds AS text[]))
     ORDER BY customer_id, location_id, item_id, stated_at, document, plan_id, line

@@ -438,6 +438,27 @@ async def test_what_is_reported_by_the_week_is_learned_by_the_week(shop: Shop) -
     assert week.family != Family.NORMAL
 
 
+@pytest.mark.parametrize("sold_in_the_week", [35, 0])
+async def test_who_reports_by_the_week_after_many_days_is_learned_by_the_week(
+    shop: Shop, sold_in_the_week: int
+) -> None:
+    monday = datetime(2024, 9, 2, tzinfo=UTC)
+    for number in range(14):
+        await shop.tells(builders.sale(shop.customer, {"milk": 5}, monday + number * DAY + HOUR))
+    by_the_day = await shop.forecast()
+
+    ends = monday + 21 * DAY
+    week = builders.sale(shop.customer, {"milk": sold_in_the_week}, ends)
+    await shop.tells(week.model_copy(update={"period_start": ends - 7 * DAY}))
+
+    by_the_week = await shop.forecast()
+    assert by_the_day.state is not None
+    assert by_the_day.state[forecasting.state.PERIOD] == 1
+    assert by_the_week.state is not None
+    assert by_the_week.state[forecasting.state.PERIOD] == 7
+    assert by_the_week.through == (ends - DAY).date()
+
+
 async def test_s15_an_hour_is_known_from_the_position_alone(shop: Shop) -> None:
     """No report says that the shelf is empty: the last count and what was sold since do."""
     await shop.tells(builders.stock(shop.customer, {"milk": 304}, NOON - 31 * DAY - HOUR))
