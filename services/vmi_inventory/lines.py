@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -283,6 +284,10 @@ def _read_count(entry: _Entry, body: StockCounted, line: StockLine, accepted: Ac
 def _stock(entry: _Entry, kind: Kind, revision: int, line: StockLine) -> JournalLine:
     if line.on_hand < 0:
         raise _Refused(Reason.NEGATIVE_COUNT, f"on_hand: {plain(line.on_hand)} of an item cannot be there")
+    on_hand = entry.base(line.on_hand)
+    # By far most reports say no more than that.
+    if not revision and line.supplier_owned is None and not any(_BESIDE_ON_HAND(line)):
+        return entry.journal(kind, on_hand)
     statuses = {status.value: entry.base(getattr(line, status.value)) for status in Status}
     details = {
         "unavailable": entry.base(line.unavailable) + sum(statuses.values()),
@@ -294,7 +299,10 @@ def _stock(entry: _Entry, kind: Kind, revision: int, line: StockLine) -> Journal
     said = _given(details)
     if line.supplier_owned is not None:
         said["supplier_owned"] = entry.base(line.supplier_owned)
-    return entry.journal(kind, entry.base(line.on_hand), said)
+    return entry.journal(kind, on_hand, said)
+
+
+_BESIDE_ON_HAND: Final = attrgetter("unavailable", "reserved", "backlog", *(status.value for status in Status))
 
 
 def _read_adjustment(entry: _Entry, _: StockAdjusted, line: AdjustmentLine, accepted: Accepted) -> None:
