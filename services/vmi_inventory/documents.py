@@ -106,6 +106,10 @@ class Told:
         return type(self.body) not in _RETRACTIONS
 
     @property
+    def is_plan(self) -> bool:
+        return type(self.body) in _PLANS
+
+    @property
     def numbered(self) -> Iterable[tuple[int, ItemLine]]:
         lines = cast(Sequence[ItemLine], self.body.lines)
         return enumerate(lines, 1) if self.numbers is None else zip(self.numbers, lines, strict=True)

@@ -18,7 +18,6 @@ from vmi_contracts.inbound import (
     OrderLine,
     OrderPlaced,
     ReceiptLine,
-    Retraction,
     SalesLine,
     SalesRecorded,
     ShipmentDispatched,
@@ -77,7 +76,7 @@ class Accepted:
 def locations_of(told: Told) -> list[LocationKey]:
     """Return the locations whose stock a document is about."""
     body = told.body
-    if isinstance(body, Retraction):
+    if not told.is_fact:
         return []
     here = (body.customer_id, body.location_id)
     if type(body) is StockTransferred:
@@ -97,8 +96,8 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
         return
     customer_id = told.body.customer_id
     happened = _moment(told.happened, known.sites[places[0]])
-    read = _READERS[type(told.body)]
-    if isinstance(told.body, DemandPlan):
+    read, feed = _READERS[type(told.body)], _FEEDS.get(type(told.body))
+    if told.is_plan:
         accepted.drafts.append(Draft(told))
     items = known.items[customer_id]
     special = bool(known.readings.get(customer_id))
@@ -126,7 +125,7 @@ def accept(told: Told, known: Known, accepted: Accepted, only: frozenset[int] | 
         moment = min(happened, told.recorded_at)
         for place in places:
             reach(accepted.reached, place, moment)
-        if (feed := _FEEDS.get(type(told.body))) is not None:
+        if feed is not None:
             reach(accepted.heard, (*places[0], feed), moment)
 
 

@@ -55,8 +55,9 @@ class Facts:
             if not one.is_fact:
                 continue
             places.update(locations_of(one))
-            lines = cast(Sequence[ItemLine], one.body.lines)
-            items.setdefault(one.body.customer_id, set()).update([line.item_id for line in lines])
+            of_customer = items.setdefault(one.body.customer_id, set())
+            for line in cast(Sequence[ItemLine], one.body.lines):
+                of_customer.add(line.item_id)
         return await self._master_data.of(connection, places, items)
 
     async def enter(self, transaction: Transaction, accepted: Accepted, known: Known) -> Sequence[Rejected]:

@@ -1,9 +1,8 @@
 """CloudEvents 1.0 over Kafka: binary mode is written, binary and structured are read."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -23,8 +22,7 @@ class UnreadableEnvelope(ValueError):
         """``unreadable`` or ``unknown_version``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """Who said it, under which name, what kind of document it is, and the document's bytes."""
 
     source: str
@@ -103,9 +101,14 @@ def _structured(value: bytes) -> Envelope:
 def _checked(version: str, source: str, message_id: str, message_type: str, data: bytes) -> Envelope:
     if version != SPEC_VERSION:
         raise UnreadableEnvelope("unknown_version", f"CloudEvents {version[:20]!r}; we read {SPEC_VERSION}")
-    for name, attribute in (("source", source), ("id", message_id), ("type", message_type)):
-        if not attribute or len(attribute) > LONGEST_ATTRIBUTE or "\x00" in attribute:
-            raise UnreadableEnvelope(
-                "unreadable", f"the CloudEvents attribute {name} is empty, longer than {LONGEST_ATTRIBUTE} or has a NUL"
-            )
+    if not (_is_name(source) and _is_name(message_id) and _is_name(message_type)):
+        told = {"source": source, "id": message_id, "type": message_type}
+        wrong = next(name for name, attribute in told.items() if not _is_name(attribute))
+        raise UnreadableEnvelope(
+            "unreadable", f"the CloudEvents attribute {wrong} is empty, longer than {LONGEST_ATTRIBUTE} or has a NUL"
+        )
     return Envelope(source, message_id, message_type, data)
+
+
+def _is_name(attribute: str) -> bool:
+    return 0 < len(attribute) <= LONGEST_ATTRIBUTE and "\x00" not in attribute

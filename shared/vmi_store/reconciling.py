@@ -91,11 +91,15 @@ async def note(connection: AsyncConnection, entered: OfKeys, counted_at: Mapping
 
 def _next_report(lines: Sequence[JournalLine], last: datetime | None) -> JournalLine | None:
     """Return the one report among a key's lines, where it is the next count after the last one."""
-    counts = [line for line in lines if line.kind in ABSOLUTE or line.kind is Kind.VOID]
-    if len(counts) != 1 or last is None:
+    if last is None:
         return None
-    [report] = counts
-    return report if report.kind is Kind.REPORT and report.occurred_at > last else None
+    counts = [line for line in lines if line.kind in _SETTING]
+    if len(counts) == 1 and counts[0].kind is Kind.REPORT and counts[0].occurred_at > last:
+        return counts[0]
+    return None
+
+
+_SETTING = ABSOLUTE | {Kind.VOID}
 
 
 _WANTED = """
