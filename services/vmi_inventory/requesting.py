@@ -107,11 +107,11 @@ def _is_doubtful(kept: Kept, today: date) -> bool:
     By an agreement less drift may be an error, and what is set apart may stand beside what was reported.
     """
     reported = kept.balance.counted + kept.balance.moved + kept.balance.received
+    errors = len(kept.history)
+    if reason_to_count(_record(kept, reported, errors, today)) is not None:
+        return True
     apart = kept.balance.unavailable + kept.balance.reserved
-    return any(
-        reason_to_count(_record(kept, on_hand, len(kept.history), today)) is not None
-        for on_hand in {reported, reported + apart}
-    )
+    return apart != 0 and reason_to_count(_record(kept, reported + apart, errors, today)) is not None
 
 
 def held_by(kept: Kept, agreement: AgreementMade | None) -> Stock:
@@ -133,7 +133,7 @@ def record_of(kept: Kept, agreement: AgreementMade | None, held: Stock, today: d
 
 def _record(kept: Kept, on_hand: Decimal, errors: int, today: date) -> Record:
     yesterday = today - timedelta(days=1)
-    quiet_since = max((day for day in (kept.last_sold, kept.last_received, kept.looked_on) if day), default=yesterday)
+    quiet_since = max(filter(None, (kept.last_sold, kept.last_received, kept.looked_on)), default=yesterday)
     return Record(
         on_hand=float(on_hand),
         age_days=float((today - (kept.looked_on or kept.known_since)).days),

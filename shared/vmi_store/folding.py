@@ -15,7 +15,6 @@ from vmi_domain.stock.position import ABSOLUTE, ADDING, NOTHING, Key, Kind
 from vmi_store import columns, journal, positions
 from vmi_store.catalogue import LocationKey
 from vmi_store.journal import JournalLine, OfKeys
-from vmi_store.positions import Locked
 from vmi_store.sums import Change, added_up
 
 
@@ -46,16 +45,19 @@ async def fold(
         return []
     locked = await positions.lock(connection, list(entered))
     changes = [added_up(key, of_key, locked[key].counted_at, sites[key[:2]]) for key, of_key in entered.items()]
-    told = [anchor for change in changes if (anchor := _told(change, entered, locked)) is not None]
-    # Where nothing moved beside the count its row is written once: that is most of what is reported.
-    counted_alone = {anchor.key for anchor in told if anchor.is_alone}
-    await _apply(connection, [change for change in changes if change.key not in counted_alone])
-    known = {anchor.key for anchor in told}
-    sought = {
-        change.key: change.anchor
-        for change in changes
-        if change.anchor is not None and not change.is_voided and change.key not in known
-    }
+    applied: list[Change] = []
+    told: list[_Anchor] = []
+    sought: dict[Key, datetime] = {}
+    for change in changes:
+        anchor = _told(change, entered[change.key], locked[change.key].counted_at)
+        if anchor is not None:
+            told.append(anchor)
+        elif change.anchor is not None and not change.is_voided:
+            sought[change.key] = change.anchor
+        # Where nothing moved beside the count its row is written once: that is most of what is reported.
+        if anchor is None or not anchor.is_alone:
+            applied.append(change)
+    await _apply(connection, applied)
     if voided := [change.key for change in changes if change.is_voided]:
         standing = await _last_counts(connection, voided)
         sought |= standing
@@ -87,12 +89,12 @@ class _Anchor(NamedTuple):
     """Whether nothing moved beside it; the key's version is still to be counted up then."""
 
 
-def _told(change: Change, entered: OfKeys, locked: Mapping[Key, Locked]) -> _Anchor | None:
+def _told(change: Change, lines: Sequence[JournalLine], counted_at: datetime | None) -> _Anchor | None:
     """Return a count that was just entered and is later than any that stands: nothing else can be the anchor."""
-    at, before = change.anchor, locked[change.key].counted_at
-    if at is None or change.is_voided or (before is not None and at <= before):
+    at = change.anchor
+    if at is None or change.is_voided or (counted_at is not None and at <= counted_at):
         return None
-    counts = [line for line in entered[change.key] if line.occurred_at == at and line.kind in ABSOLUTE]
+    counts = [line for line in lines if line.occurred_at == at and line.kind in ABSOLUTE]
     # In the order of vmi_domain.stock.position.Count.
     last = counts[0] if len(counts) == 1 else max(counts, key=_place)
     return _Anchor(change.key, at, last, not change.days)

@@ -1,6 +1,6 @@
 """Documents about supply to one key, and what of them stands: last revisions, in the order in which they happened."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
@@ -106,7 +106,9 @@ def current(facts: Iterable[Fact]) -> list[Entry]:
 
     A document may have several lines of the item; they stand and fall with its revision together.
     """
-    once = set(facts)
+    once: Collection[Fact] = list(facts)
+    if len({fact.fact_id for fact in once}) < len(once):  # to compare all that they say takes longer
+        once = set(once)
     entries: list[Entry] = [fact for fact in once if isinstance(fact, Received)]
     accepted = [fact for fact in once if isinstance(fact, Accepted)]
     entries += [last for each in _by(accepted, lambda fact: fact.proposal_id) for last in _last_revision(each)[-1:]]
@@ -124,13 +126,15 @@ def _by(facts: Sequence[T], name: Callable[[T], object]) -> list[list[T]]:
     return list(groups.values())
 
 
-def _last_revision(facts: Sequence[T]) -> list[T]:
+def _last_revision(facts: list[T]) -> list[T]:
     """Return the lines of a document's last revision, in a fixed order."""
+    if len(facts) == 1:
+        return facts
     last = max(fact.revision for fact in facts)
     return sorted((fact for fact in facts if fact.revision == last), key=lambda fact: (fact.at, fact.fact_id.int))
 
 
-def _order_lines(facts: Sequence[Ordered]) -> list[Order]:
+def _order_lines(facts: list[Ordered]) -> list[Order]:
     """Return an order's lines as they stand now, and how much they ever wanted of each proposal."""
     wanted: dict[tuple[UUID | None, int], Decimal] = {}
     for fact in facts:
