@@ -1,4 +1,4 @@
-"""The last count by people is found by itself: of a key that nobody ever counted all its reports were read, every day."""
+"""The last count by people is found by itself: of a key that nobody counted all reports were read for it, every day."""
 
 from alembic import op
 
