@@ -33,6 +33,9 @@ class Family(IntEnum):
     NORMAL = 2
 
 
+_NORMAL: Final = int(Family.NORMAL)
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """Distributions of the demand of some time, base units: arrays of one shape, one distribution an element."""
@@ -110,17 +113,18 @@ def by_the_data(mean: ArrayLike, variance: ArrayLike, *, counts: ArrayLike = Tru
     narrower: that would promise more than a short history can show); where they are large and
     regular they are normal, as is all that is measured rather than counted.
     """
-    mean, variance, counts = np.broadcast_arrays(
-        np.maximum(np.asarray(mean, np.float64), 0.0), np.asarray(variance, np.float64), np.asarray(counts, np.bool_)
+    mean, variance, counts = (
+        np.maximum(np.asarray(mean, np.float64), 0.0),
+        np.asarray(variance, np.float64),
+        np.asarray(counts, np.bool_),
     )
+    if not mean.shape == variance.shape == counts.shape:
+        mean, variance, counts = np.broadcast_arrays(mean, variance, counts)
     mean = np.where(mean < NEGLIGIBLE, 0.0, mean)
-    regular = (mean >= LARGE_MEAN) & (variance <= (REGULAR * mean) ** 2)
-    family = np.where(
-        ~counts | regular,
-        Family.NORMAL,
-        np.where(variance > mean * (1 + _BARELY_SPREAD), Family.NEGATIVE_BINOMIAL, Family.POISSON),
-    ).astype(np.int8)
-    spread = np.where(family == Family.POISSON, mean, np.maximum(variance, 0.0))
+    is_spread = variance > mean * (1 + _BARELY_SPREAD)
+    is_normal = ~counts | ((mean >= LARGE_MEAN) & (variance <= (REGULAR * mean) ** 2))
+    family = np.where(is_normal, _NORMAL, is_spread).astype(np.int8)
+    spread = np.where(is_normal | is_spread, np.maximum(variance, 0.0), mean)
     return Demand(mean, spread, family)
 
 

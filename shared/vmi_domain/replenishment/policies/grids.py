@@ -14,6 +14,8 @@ Places = NDArray[np.intp]
 
 _AT_ONCE: Final = {1: 256 * 64, 2: 64 * 64**2}
 """Numbers that are computed together, by the power: they stay in the processor's cache, with what they lead to."""
+_SMALLEST: Final = {1: 16, 2: 4}
+"""Cells of the smallest grid: with few cells a call costs more than what it computes."""
 _FEW = 512
 """Units up to which chances are computed one from the other."""
 _MANY = 2048
@@ -28,7 +30,7 @@ def grids(cells: NDArray[np.int64], keys: Places, *, power: int = 2) -> Iterator
     A key's group depends on the key alone, so that what is computed for it does too. What is computed grows with
     the cells to this power.
     """
-    size, least, own = 4, -1, cells[keys]
+    size, least, own = _SMALLEST[power], -1, cells[keys]
     while least < own.max(initial=0):
         group = keys[(own > least) & (own <= size)]
         many = max(1, _AT_ONCE[power] // size**power)

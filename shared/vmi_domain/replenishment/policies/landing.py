@@ -134,7 +134,7 @@ def _least(
     exactly = spread is None or not spread.distance.any()
     for ends in np.unique(periods):
         for some, size in grids(cells, np.flatnonzero((cycles.wanted > 0) & (periods == ends)), power=1):
-            lasts, at_ends = _chances(paths.at(some), pipeline.at(some), cell[some], size, float(ends))
+            lasts, at_ends = _chances(paths, pipeline, cell, some, size, float(ends))
             value = worth(lasts, at_ends, some)
             if spread is not None and not exactly:
                 value = over_spread(value, cell[some], spread.of(some))
@@ -192,18 +192,21 @@ def _errors(cycles: Cycles) -> tuple[Floats, Floats]:
     return level, np.maximum(far - level * later.mean, 0.0)
 
 
-def _chances(paths: _Paths, pipeline: Pipeline, cell: Floats, size: int, periods: float) -> tuple[Floats, Floats]:
+def _chances(
+    paths: _Paths, pipeline: Pipeline, cell: Floats, some: Places, size: int, periods: float
+) -> tuple[Floats, Floats]:
     """Return the chances that stock and a quantity of −(size − 1) … size − 1 cells last, averaged over the paths.
 
-    First until the next arrival, then until the ends of the ``periods`` before it, averaged too.
+    First until the next arrival, then until the ends of the ``periods`` before it, averaged too. One row a key of
+    ``some``.
     """
-    keys, levels = paths.factors.shape
+    levels = paths.factors.shape[1]
     many = min(periods, _ENDS)
     # Of R ends, 1/R, 2/R … 1, the mean is that of fewer which lie evenly among them.
     shares = ((np.arange(many) + 0.5) * periods / many + 0.5) / periods
     # All keys on the first path, all on the second …: small batches cost as much as there are calls.
-    rows = np.tile(np.arange(keys), levels)
-    factor = paths.factors.T.ravel()
+    rows = np.tile(some, levels)
+    factor = paths.factors[some].T.ravel()
     paths, pipeline, cell = paths.at(rows), pipeline.at(rows), cell[rows]
     landed = _Landed.of(_landed(paths, factor, pipeline, cell, size), levels)
     review = factor * paths.review
@@ -227,8 +230,9 @@ def _landed(paths: _Paths, factor: Floats, pipeline: Pipeline, cell: Floats, siz
     stock = _left(chances, stands / cell)
     # Arrivals mostly come evenly: demand between two of them has the chances of that between the two before.
     known, spectrum = np.full(len(cell), np.nan), np.empty((len(cell), size + 1), np.complex128)
-    for column in range(pipeline.arriving.shape[1] + 1):
-        last = column == pipeline.arriving.shape[1]
+    columns = np.flatnonzero(later.any(axis=0)).tolist()
+    for column in (*columns, -1):
+        last = column < 0
         moment = 1.0 if last else np.where(later[:, column], pipeline.at_share[:, column], before)
         share = np.clip(moment, before, 1.0)
         drawn = np.flatnonzero((share > before) & (lead > 0))
