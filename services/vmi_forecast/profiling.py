@@ -4,8 +4,9 @@ Where an agreement chooses the service target by class, a key is decided on agai
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import date, timedelta
+from math import isfinite
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from vmi_runtime.worker import Transaction
 from vmi_store import agreements, profiles, turns
 from vmi_store import due as replenishment_due
 from vmi_store.forecasts import Location
-from vmi_store.profiles import CustomerProfile, ItemProfile
+from vmi_store.profiles import Classes, CustomerProfile, ItemProfile
 from vmi_store.turns import Work
 
 EVERY_DAYS: Final = 7
@@ -45,8 +46,9 @@ async def refresh(transaction: Transaction) -> bool:
     if due:
         [customer_id] = {location.customer_id for location in due}
         [through] = set(due.values())
-        await _refresh_items(transaction, customer_id, sorted(due), through)
-        await _refresh_customer(transaction, customer_id, through)
+        worth = await profiles.values(connection, customer_id, since=through - A_YEAR, until=through)
+        if await _refresh_items(transaction, customer_id, sorted(due), through, worth):
+            await _refresh_customer(transaction, customer_id, through, sum(worth.values()))
     return True
 
 
@@ -58,11 +60,15 @@ async def _due_together(transaction: Transaction) -> dict[Location, date]:
 
 
 async def _refresh_items(
-    transaction: Transaction, customer_id: str, locations: Sequence[Location], through: date
-) -> None:
+    transaction: Transaction,
+    customer_id: str,
+    locations: Sequence[Location],
+    through: date,
+    worth: Mapping[Key, float],
+) -> bool:
+    """Refresh the items of locations, one after the other; return whether there was the time for all of them."""
     connection = transaction.connection
-    held = {one.key: one for one in await profiles.items(connection, customer_id=customer_id)}
-    worth = await profiles.values(connection, customer_id, since=through - A_YEAR, until=through)
+    held = await profiles.classes(connection, customer_id)
     keys = sorted(worth)
     names = [_value_class(held.get(key)) for key in keys]
     ranked = dict(zip(keys, classes.by_value([worth[key] for key in keys], names), strict=True))
@@ -84,10 +90,11 @@ async def _refresh_items(
         await turns.take(connection, Work.REPLENISHING, {key[:2] for key in aimed})
     await profiles.write(connection, found, refreshed)
     await replenishment_due.bring_forward(connection, aimed, replenishment_due.AT_ONCE)
+    return len(refreshed) == len(locations)
 
 
-def _value_class(held: ItemProfile | None) -> str | None:
-    return None if held is None else held.value_class.name
+def _value_class(held: Classes | None) -> str | None:
+    return None if held is None else held.value.name
 
 
 def _by_day(days: list[int], demand: list[float], through: date) -> tuple[np.ndarray, date]:
@@ -98,16 +105,16 @@ def _by_day(days: list[int], demand: list[float], through: date) -> tuple[np.nda
 
 
 def _item(
-    key: Key, demand: tuple[np.ndarray, date], through: date, value: float, ranked: str, held: ItemProfile | None
+    key: Key, demand: tuple[np.ndarray, date], through: date, value: float, ranked: str, held: Classes | None
 ) -> ItemProfile:
     shown = profile(*demand, held_pattern=None if held is None else held.pattern.name)
-    variation = classes.by_variation(shown.variation, None if held is None else held.variation_class.name)
+    variation = classes.by_variation(shown.variation, None if held is None else held.variation.name)
     return ItemProfile(
         key,
         through,
         value,
-        settled(ranked, None if held is None else held.value_class),
-        settled(variation, None if held is None else held.variation_class),
+        settled(ranked, None if held is None else held.value),
+        settled(variation, None if held is None else held.variation),
         settled(shown.pattern, None if held is None else held.pattern),
         told(shown),
     )
@@ -120,22 +127,24 @@ def told(shown: Profile) -> Mapping[str, Any]:
         if isinstance(value, tuple):
             return [plain(one) for one in value]
         if isinstance(value, float):
-            return round(value, 4) if np.isfinite(value) else None
+            return round(value, 4) if isfinite(value) else None
         return value
 
-    return {name: plain(value) for name, value in asdict(shown).items()}
+    return {name: plain(getattr(shown, name)) for name in _FIGURES}
 
 
-async def _refresh_customer(transaction: Transaction, customer_id: str, through: date) -> None:
+_FIGURES: Final = tuple(field.name for field in fields(Profile))
+
+
+async def _refresh_customer(transaction: Transaction, customer_id: str, through: date, worth: float) -> None:
     """Class a customer among all: by value, and by how often and how regularly its shelves are bought from."""
     connection = transaction.connection
     days, demand = await profiles.purchases(connection, customer_id, since=through - A_YEAR, until=through)
     if not days:
         return
     shown = profile(*_by_day(days, demand, through))
-    worth = await profiles.values(connection, customer_id, since=through - A_YEAR, until=through)
     known = {one.customer_id: one for one in await profiles.customers(connection)}
-    value = {name: one.value for name, one in known.items()} | {customer_id: sum(worth.values())}
+    value = {name: one.value for name, one in known.items()} | {customer_id: worth}
     names = sorted(value)
     ranks = dict(zip(names, classes.by_value([value[name] for name in names]), strict=True))
     before = known[customer_id].customer_class if customer_id in known else None

@@ -72,8 +72,7 @@ async def choose(transaction: Transaction) -> bool:
 async def _choose(transaction: Transaction, location: Location, through: date) -> None:
     connection = transaction.connection
     standing = await models.of_location(connection, location)
-    profiled = await profiles.items(connection, customer_id=location.customer_id)
-    here = [one for one in profiled if one.key.location_id == location.location_id]
+    here = await profiles.items(connection, customer_id=location.customer_id, location_id=location.location_id)
     patterns = {one.key: one.pattern.name for one in here}
     value_classes = {one.key: one.value_class.name for one in here}
     demand = await profiles.daily_demand(connection, location, since=through - LOOKED_BACK + DAY, until=through)

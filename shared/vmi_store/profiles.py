@@ -30,6 +30,15 @@ class ItemProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class Classes:
+    """The classes that one key is held in."""
+
+    value: Held
+    variation: Held
+    pattern: Held
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerProfile:
     customer_id: str
     as_of: date
@@ -60,14 +69,12 @@ async def daily_demand(
         _DAILY_DEMAND,
         {"customer": location.customer_id, "location": location.location_id, "since": since, "until": until},
     )
-    return {
-        Key(*location, row.item_id): ([day + YEAR_1.toordinal() for day in row.days], list(row.demand))
-        for row in result
-    }
+    return {Key(*location, item): (days, demand) for item, days, demand in result.all()}
 
 
 _DAILY_DEMAND = text("""
-    SELECT item_id, array_agg(day - DATE '0001-01-01' ORDER BY day) AS days, array_agg(demand ORDER BY day) AS demand
+    SELECT item_id, array_agg(day - DATE '0001-01-01' + 1 ORDER BY day) AS days,
+           array_agg(demand ORDER BY day) AS demand
     FROM (
         SELECT item_id, day, coalesce(corrected.demand, CAST(sold + lost AS double precision), 0) AS demand
         FROM (
@@ -87,7 +94,7 @@ _DAILY_DEMAND = text("""
 async def values(connection: AsyncConnection, customer_id: str, *, since: date, until: date) -> dict[Key, float]:
     """Return the value of each of a customer's keys' demand: by the agreed price, in base units without one."""
     result = await connection.execute(_VALUES, {"customer": customer_id, "since": since, "until": until})
-    return {Key(customer_id, row.location_id, row.item_id): row.value for row in result}
+    return {Key(customer_id, location, item): value for location, item, value in result.all()}
 
 
 _VALUES = text("""
@@ -144,6 +151,23 @@ _ITEMS = text("""
     WHERE customer_id = :customer AND (CAST(:location AS text) IS NULL OR location_id = :location)
       AND (CAST(:item AS text) IS NULL OR item_id = :item)
     ORDER BY customer_id, location_id, item_id
+""")
+
+
+async def classes(connection: AsyncConnection, customer_id: str) -> dict[Key, Classes]:
+    """Return the classes of a customer's keys that have a profile."""
+    rows = (await connection.execute(_CLASSES, {"customer": customer_id})).all()
+    return {
+        Key(customer_id, location, item): Classes(
+            Held(value, value_held), Held(variation, variation_held), Held(pattern, pattern_held)
+        )
+        for location, item, value, value_held, variation, variation_held, pattern, pattern_held in rows
+    }
+
+
+_CLASSES = text("""
+    SELECT location_id, item_id, value_class, value_held, variation_class, variation_held, pattern, pattern_held
+    FROM demand_profile WHERE customer_id = :customer
 """)
 
 
