@@ -39,6 +39,8 @@ def _trucks_of(case: Case) -> Sequence[str]:
     """Return the suppliers whose trucks a case may go on; of one that nothing is agreed for any more, those it did."""
     if case.terms is None:
         return [one.supplier_id for one in case.live if one.is_undecided]
+    if case.terms.truck is None and not case.others:  # which is most of them
+        return ()
     every = (case.terms, *case.others.values())
     return [terms.supplier_id for terms in every if terms.truck is not None and terms.truck.fills]
 

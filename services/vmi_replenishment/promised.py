@@ -57,6 +57,9 @@ async def limit(
     less than its need, the next one is asked for the rest, or instead. The caller has the turn at the keys' locations.
     """
     connection = transaction.connection
+    if not any(_may_be_limited(case) for case in found.cases):  # which is most batches
+        await promises.forget(connection, sorted(found.claiming), kept=())
+        return found, {}
     stated = await promises.hold(connection, _supplies(found.cases))
     found, staying = await _staying(found, transaction, master_data)
     found, further = await _split(found, staying, stated, transaction, master_data)
@@ -107,6 +110,11 @@ def _until_statements_end(found: Situations, stated: Mapping[Pool, Stated]) -> S
         if moments:
             cases[place] = replace(case, changes_at=min([*moments, *([case.changes_at] if case.changes_at else ())]))
     return replace(found, cases=cases)
+
+
+def _may_be_limited(case: Case) -> bool:
+    """Whether a supplier's statement, or another supplier, may have a say in what is asked of a case's own."""
+    return case.terms is not None and (case.terms.sourcing.limit is not Limit.NONE or bool(case.others))
 
 
 def _supplies(cases: Sequence[Case]) -> list[Pool]:

@@ -88,8 +88,10 @@ async def _note_due(
     """Write when each key is due, where that changed: once an opportunity, not once an event."""
     changed = {}
     for case, noted, result in zip(found.cases, found.due_ats, reviews, strict=True):
-        moments = [at for at in (result.due_at, watched.get(case.key)) if at is not None]
-        if (due_at := min(moments, default=None)) != noted:
+        due_at, also_at = result.due_at, watched.get(case.key)
+        if due_at is None or (also_at is not None and also_at < due_at):
+            due_at = also_at
+        if due_at != noted:
             changed[case.key] = due_at
     await due.note(transaction.connection, {key: at for key, at in changed.items() if at is not None})
     await due.forget(transaction.connection, [key for key, at in changed.items() if at is None])

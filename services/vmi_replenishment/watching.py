@@ -114,7 +114,7 @@ async def _arrivals(
     accepted = {
         case.key
         for case, result in zip(found.cases, reviews, strict=True)
-        if any(issue.proposal.status is Status.ACCEPTED for issue in result.issues)
+        if result.issues and any(issue.proposal.status is Status.ACCEPTED for issue in result.issues)
     }
     if accepted := accepted & some.keys():  # just now, and on order since
         coming |= await supply.lines(transaction.connection, accepted)
