@@ -51,8 +51,8 @@ AGREEMENTS = Topic(
     (inbound.AgreementMade, inbound.AgreementChangeAnswered),
     key="customer|location|item|supplier|effective from[|party] or answer|customer|request",
     retention_days=None,
+    compacted=True,
 )
-"""Not compacted: what one party says may ask the other one, and an accepted request must outlive that party's next."""
 STOCK = Topic(
     "vmi.stock.v1",
     (

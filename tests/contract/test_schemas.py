@@ -32,6 +32,7 @@ def test_every_document_stands_on_one_topic_only() -> None:
 def test_only_topics_whose_key_is_the_whole_identity_are_compacted() -> None:
     assert {topic.name for topic in topics.ALL if topic.compacted} == {
         "vmi.catalogue.v1",
+        "vmi.agreements.v1",
         "vmi.live-proposals.v1",
     }
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -24,9 +23,8 @@ from vmi_inventory.rereading import Reread, Source
 from vmi_inventory.supplying import read_supply, record_supply
 from vmi_runtime import broker
 from vmi_runtime.clock import Clock
-from vmi_runtime.reading_back import Kept
 from vmi_runtime.settings import KafkaSettings
-from vmi_runtime.worker import FetchedRecord, Record, Transaction
+from vmi_runtime.worker import FetchedRecord, Transaction
 from vmi_store import agreement_requests, quarantine
 from vmi_store import engine as engines
 from vmi_store.quarantine import Selection
@@ -233,52 +231,6 @@ async def test_f78_who_asked_for_another_band_and_what_was_answered_comes_back(s
     async with shop.engine.connect() as connection:
         unknown = Selection(customer_id=shop.customer, reason="unknown_request")
         assert await quarantine.count_held(connection, unknown) == 0
-
-
-@pytest.fixture
-def as_the_broker_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Topics are read as they are once the broker has compacted those that it may."""
-    whole = Kept.batches
-
-    async def batches(kept: Kept) -> AsyncIterator[tuple[Sequence[Record], int]]:
-        found = [some async for some in whole(kept)]
-        compacted = {topic.name for topic in topics.ALL if topic.compacted}
-        last = {(one.topic, one.partition, one.key): one.offset for records, _ in found for one in records}
-        for records, done in found:
-            yield (
-                [
-                    one
-                    for one in records
-                    if one.topic not in compacted or last[one.topic, one.partition, one.key] == one.offset
-                ],
-                done,
-            )
-
-    monkeypatch.setattr(Kept, "batches", batches)
-
-
-@pytest.mark.usefixtures("as_the_broker_keeps_them")
-async def test_f78_a_band_that_was_accepted_comes_back_once_its_party_asks_for_another(shop: Shop) -> None:
-    async def asks(maximum: int, party: str = "supplier") -> None:
-        terms = {"minimum": "20", "maximum": str(maximum), "band_owner": "customer"}
-        await shop.send(builders.agreement(shop.customer, "milk", made_by=party, **terms))
-
-    async def accepts() -> None:
-        async with shop.engine.connect() as connection:
-            [open_one] = await agreement_requests.read(connection, customer_id=shop.customer)
-        told = {"customer_id": shop.customer, "request_id": open_one.request_id, "answer": "accept"}
-        await shop.send(AgreementChangeAnswered.model_validate({**told, "party": "customer"}))
-
-    await asks(60, "customer")
-    await asks(90)
-    await accepts()
-    await asks(100)
-    tables = ("agreement", "agreement_request")
-    before = await shop.rows(*tables)
-    assert [json.loads(one)["terms"]["maximum"] for one in before["agreement"]] == ["90"]
-    await shop.lose(*tables)
-    await shop.reread()
-    assert await shop.rows(*tables) == before
 
 
 async def test_what_is_missing_is_entered_and_what_is_there_stays(shop: Shop) -> None:

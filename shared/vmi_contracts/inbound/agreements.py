@@ -370,7 +370,7 @@ class AgreementMade(Part):
 
     @property
     def key(self) -> str:
-        """The record's key: what each party says of an agreement keeps its order."""
+        """The record's key: of each who speaks of an agreement the topic keeps the last word."""
         return self.identity if self.made_by is None else f"{self.identity}|{self.made_by}"
 
     def is_request(self, standing: Self | None) -> bool:
