@@ -135,6 +135,19 @@ def need(measure: ServiceMeasure, unmet: UnmetDemand, position: Position, *arriv
     return Need(position, policy, OrderRules(), Expected(Basis.HISTORY, until_next, until), arrivals)
 
 
+def test_a_low_fill_rate_of_large_and_regular_demand_has_a_level_that_rises_with_it() -> None:
+    lead, whole = (
+        distributions.normal([7787.2, 7787.2], [15574.4, 15574.4]),
+        distributions.normal([15574.4, 15574.4], [31148.8, 31148.8]),
+    )
+    cycles = Cycles(lead, whole, np.full(2, 2.0))
+    targets = np.array([0.5, 0.9])
+
+    half, most = stationary.least_level_for_fill_rate(cycles, targets, levels.level_for_fill_rate(cycles, targets))
+
+    assert 0 < half < most
+
+
 @pytest.mark.parametrize("measure", ServiceMeasure)
 def test_lost_sales_need_less_than_demand_that_waits(measure: ServiceMeasure) -> None:
     position = Position(Decimal(40), on_order=Decimal(35))

@@ -53,6 +53,8 @@ _POINTS: Final = 64
 """Levels that it is tabulated at where there are more."""
 _FARTHEST: Final = 0.1
 """Logarithm by which a factor is carried on from what was looked at, at most."""
+_STRAYS: Final = 1e-9
+"""The chance by which a chain in several parts is taken to move anywhere."""
 _TINY: Final = 1e-300
 _NOTHING_LOST: Final = 1e-12
 
@@ -483,11 +485,27 @@ def _kept(kept: Floats, review: Floats) -> Floats:
 
 def _stationary(moves: Floats) -> Floats:
     """Return the long-run chances of each chain: π (P − I) = 0 with Σ π = 1."""
-    size = moves.shape[1]
     moves = moves / np.maximum(moves.sum(axis=2, keepdims=True), _TINY)
+    try:
+        found = _solved(moves)
+    except np.linalg.LinAlgError:
+        found = np.concatenate([_solved_somehow(one[None]) for one in moves])
+    found = np.maximum(found, 0.0)
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+
+def _solved_somehow(moves: Floats) -> Floats:
+    """Return the same of one chain; where it never comes from one part of it to another, as if it strayed at times."""
+    try:
+        return _solved(moves)
+    except np.linalg.LinAlgError:
+        return _solved((1.0 - _STRAYS) * moves + _STRAYS / moves.shape[1])
+
+
+def _solved(moves: Floats) -> Floats:
+    size = moves.shape[1]
     system = np.swapaxes(moves, 1, 2) - np.eye(size)
     system[:, 0, :] = 1.0
     right = np.zeros((len(moves), size, 1))
     right[:, 0] = 1.0
-    found = np.maximum(np.linalg.solve(system, right)[:, :, 0], 0.0)
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
+    return np.asarray(np.linalg.solve(system, right)[:, :, 0])
