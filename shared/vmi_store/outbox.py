@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vmi_contracts import envelope
 from vmi_domain.values import dataclass
+from vmi_store import columns
 
 SHARDS: Final = 4
 """As many relays can share the work. What one shard sends at a time is a Kafka transaction, and these are what costs:
@@ -66,37 +67,47 @@ async def add(connection: AsyncConnection, messages: Sequence[OutboxMessage]) ->
     """
     if not messages:
         return
+    names = [str(message.message_id) for message in messages]
     await connection.execute(
         _ADD,
         {
-            "shards": [shard_of(message.key) for message in messages],
-            "ids": [message.message_id for message in messages],
-            "topics": [message.topic for message in messages],
-            "keys": [message.key for message in messages],
-            "types": [message.type for message in messages],
+            "shards": columns.integers([shard_of(message.key) for message in messages]),
+            "ids": columns.texts(names),
+            "topics": columns.texts([message.topic for message in messages]),
+            "keys": columns.texts([message.key for message in messages]),
+            "types": columns.texts([message.type for message in messages]),
             "payloads": [message.payload for message in messages],
-            "headers": [_headers(message) for message in messages],
-            "customers": [message.customer_id for message in messages],
+            "headers": columns.texts(_headers(messages, names)),
+            "customers": columns.texts([message.customer_id for message in messages]),
         },
     )
 
 
 _ADD = text("""
     INSERT INTO outbox (shard, id, aggregatetype, aggregateid, type, payload, headers, customer_id)
-    SELECT shard, id, topic, key, type, payload, headers::jsonb, customer_id
-    FROM unnest(
-        CAST(:shards AS smallint[]), CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS text[]),
-        CAST(:types AS text[]), CAST(:payloads AS bytea[]), CAST(:headers AS text[]), CAST(:customers AS text[])
+    SELECT shard::smallint, id::uuid, topic, key, type, payload, headers::jsonb, customer_id
+    FROM ROWS FROM (
+        string_to_table(CAST(:shards AS text), chr(10)), string_to_table(CAST(:ids AS text), chr(10)),
+        string_to_table(CAST(:topics AS text), chr(10)), string_to_table(CAST(:keys AS text), chr(10)),
+        string_to_table(CAST(:types AS text), chr(10)), unnest(CAST(:payloads AS bytea[])),
+        string_to_table(CAST(:headers AS text), chr(10)), string_to_table(CAST(:customers AS text), chr(10))
     ) WITH ORDINALITY AS message (shard, id, topic, key, type, payload, headers, customer_id, place)
     ORDER BY place
 """)
 
 
-def _headers(message: OutboxMessage) -> str:
-    attributes = envelope.attributes(
-        source=message.source, message_id=str(message.message_id), message_type=message.type, time=message.time
-    )
-    return orjson.dumps(attributes).decode()
+def _headers(messages: Sequence[OutboxMessage], names: Sequence[str]) -> list[str]:
+    """Return the headers of each message as JSON. Most messages of a batch differ in nothing but their name."""
+    alike: dict[tuple[str, str, int], dict[str, str]] = {}
+    written = []
+    for message, name in zip(messages, names, strict=True):
+        kind = (message.source, message.type, id(message.time))  # what is equal may be told with another offset
+        if kind not in alike:
+            alike[kind] = envelope.attributes(
+                source=message.source, message_id=name, message_type=message.type, time=message.time
+            )
+        written.append(orjson.dumps({**alike[kind], "ce_id": name}).decode())
+    return written
 
 
 async def installation(connection: AsyncConnection) -> str:

@@ -485,7 +485,7 @@ async def _save_versions(connection: AsyncConnection, versions: Sequence[tuple[V
         _columns_of_versions([version.proposal for version, _ in versions])
         | {
             "reasons": [version.reason for version, _ in versions],
-            "explanations": columns.texts([version.explanation.decode() for version, _ in versions]),
+            "explanations": columns.documents([version.explanation for version, _ in versions]),
             "requested": columns.optional([version.proposal.requested for version, _ in versions]),
             "countered": columns.texts([countered_by for _, countered_by in versions]),
         },
@@ -600,7 +600,7 @@ _SAVE_VERSIONS = text(f"""
     INSERT INTO proposal_version ({_NAMES}, reason, explanation, requested, countered_by)
     SELECT {_VALUES}, reason, explanation::jsonb, requested::numeric, nullif(countered_by, '')
     FROM ROWS FROM (
-        {_TEXTS}, unnest(CAST(:reasons AS text[])), string_to_table(CAST(:explanations AS text), chr(10)),
+        {_TEXTS}, unnest(CAST(:reasons AS text[])), string_to_table(convert_from(CAST(:explanations AS bytea), 'UTF8'), chr(10)),
         string_to_table(CAST(:requested AS text), chr(10), ''), string_to_table(CAST(:countered AS text), chr(10))
     ) AS issued ({_NAMES}, reason, explanation, requested, countered_by)
 """)  # noqa: S608 - our own words
