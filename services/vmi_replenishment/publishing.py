@@ -136,13 +136,19 @@ class _InCommon:
         return known[1]
 
 
-def _version(issued: Issued, known: Mapping[VersionName, dict[str, Any]], in_common: _InCommon) -> Version:
+def _version(issued: Issued, known: Mapping[VersionName, bytes], in_common: _InCommon) -> Version:
     proposal, decision = issued.issue.proposal, issued.issue.decision
     if decision is None or issued.opportunity is None:
-        explanation = settled(known[_basis(issued.issue)], proposal)
-        return Version(proposal, settled_in_words(proposal), orjson.dumps(explanation))
+        return Version(proposal, settled_in_words(proposal), _with_outcome(known[_basis(issued.issue)], proposal))
     explanation = explained(issued.issue, issued.opportunity, in_common)
     return Version(proposal, explained_in_words(issued.issue), orjson.dumps(explanation))
+
+
+def _with_outcome(explanation: bytes, proposal: Proposal) -> bytes:
+    """Return the explanation of a version with what became of it. Most have no outcome yet, and are not read for it."""
+    if b'"outcome":' in explanation:
+        return orjson.dumps(settled(orjson.loads(explanation), proposal))
+    return _joined(explanation, orjson.dumps(settled({}, proposal)))
 
 
 def _messages(
@@ -224,7 +230,7 @@ def _of_one_order(
 
 def _joined(one: bytes, other: bytes) -> bytes:
     """Return two JSON objects as one that has the fields of both."""
-    return b"%b,%b" % (one[:-1], other[1:])
+    return b"{%b}" % b",".join([fields for fields in (one[1:-1], other[1:-1]) if fields])
 
 
 def _line(

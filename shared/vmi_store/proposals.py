@@ -354,8 +354,8 @@ _VERSIONS = text("""
 
 async def explanations(
     connection: AsyncConnection, versions: Sequence[tuple[str, UUID, int]]
-) -> dict[tuple[str, UUID, int], dict[str, Any]]:
-    """Return the explanations of versions, by customer, proposal id and version."""
+) -> dict[tuple[str, UUID, int], bytes]:
+    """Return the explanations of versions as they were written (JSON), by customer, proposal id and version."""
     if not versions:
         return {}
     result = await connection.execute(
@@ -366,7 +366,7 @@ async def explanations(
             "versions": [version for _, _, version in versions],
         },
     )
-    return {(row.customer_id, row.proposal_id, row.version): orjson.loads(row.explanation) for row in result}
+    return {(customer, proposal, version): explanation.encode() for customer, proposal, version, explanation in result}
 
 
 _EXPLANATIONS = text("""
@@ -598,9 +598,10 @@ _KEEP_ANSWERS = text("""
 
 _SAVE_VERSIONS = text(f"""
     INSERT INTO proposal_version ({_NAMES}, reason, explanation, requested, countered_by)
-    SELECT {_VALUES}, reason, explanation::jsonb, requested::numeric, nullif(countered_by, '')
+    SELECT {_VALUES}, reason, explanation::json, requested::numeric, nullif(countered_by, '')
     FROM ROWS FROM (
-        {_TEXTS}, unnest(CAST(:reasons AS text[])), string_to_table(convert_from(CAST(:explanations AS bytea), 'UTF8'), chr(10)),
+        {_TEXTS}, unnest(CAST(:reasons AS text[])),
+        string_to_table(convert_from(CAST(:explanations AS bytea), 'UTF8'), chr(10)),
         string_to_table(CAST(:requested AS text), chr(10), ''), string_to_table(CAST(:countered AS text), chr(10))
     ) AS issued ({_NAMES}, reason, explanation, requested, countered_by)
 """)  # noqa: S608 - our own words
