@@ -71,9 +71,12 @@ async def _keep_up(
     closing = [location for location, day in sorted(through.items()) if day != sites[location].closed_through]
     late = _late(demand_from, through)
     standing = await forecasts.at(connection, closing)
-    named = {Key(*location, item) for location in through for item in demand_from[location]}
-    new = named - standing.keys()
-    new -= await forecasts.known(connection, [key for key in new if key[:2] not in set(closing)])
+    closes = set(closing)
+    named = {location: [Key(*location, item) for item in demand_from[location]] for location in through}
+    new = {key for location in closing for key in named[location]} - standing.keys()
+    new |= await forecasts.unknown(
+        connection, [key for location, keys in named.items() if location not in closes for key in keys]
+    )
     # The first day that closes here takes in all that is there: after a rebuild, too.
     unseen = [location for location in closing if sites[location].closed_through is None]
     everything = await forecasts.keys_with_a_position(connection, unseen) if unseen else []

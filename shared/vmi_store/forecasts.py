@@ -148,18 +148,19 @@ _STATES = text(f"""
 """)  # noqa: S608 - our own words
 
 
-async def known(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
-    """Return which of these keys have a forecast."""
+async def unknown(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
+    """Return which of these keys have no forecast."""
     ordered = sorted(keys)
     if not ordered:
         return set()
-    return {Key(*row) for row in (await connection.execute(_KNOWN, columns.of_keys(ordered))).all()}
+    return {Key(*row) for row in (await connection.execute(_UNKNOWN, columns.of_keys(ordered))).all()}
 
 
-_KNOWN = text(f"""
+_UNKNOWN = text(f"""
     SELECT customer_id, location_id, item_id
     FROM {_KEYS} AS wanted (customer_id, location_id, item_id)
-    JOIN forecast USING (customer_id, location_id, item_id)
+    LEFT JOIN forecast USING (customer_id, location_id, item_id)
+    WHERE forecast.version IS NULL
 """)  # noqa: S608 - our own words
 
 
