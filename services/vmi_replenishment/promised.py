@@ -325,30 +325,44 @@ def _with(found: Situations, passed: Mapping[Key, Mapping[str, PassedOver]]) -> 
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """What all who draw on a supply ask of it, together."""
+
+    claims: int
+    needing: int
+    """Of these, how many need anything."""
+    needed: Decimal
+
+    @classmethod
+    def by(cls, claimed: Sequence[Claimed]) -> "_Asked":
+        needs = [one.claim.need for one in claimed]
+        return cls(len(needs), sum(1 for need in needs if need), sum(needs, NOTHING))
+
+
+@dataclass(frozen=True, slots=True)
 class _Division:
     """What can be sent of some supplies, and to whom."""
 
     own: Mapping[tuple[Pool, Key], Claimed]
     others: Sequence[Claimed]
-    by_pool: Mapping[Pool, Sequence[Claimed]]
-    """Both."""
+    asked: Mapping[Pool, "_Asked"]
+    """By both."""
     available: Mapping[Pool, Mapping[date, Decimal]]
     shares: Mapping[tuple[Pool, Key], Decimal]
 
     def promise(self, one: _Limited, stated: Mapping[Pool, Stated]) -> Promise:
         name = (one.pool, one.case.key)
-        competing = self.by_pool[one.pool]
+        asked = self.asked[one.pool]
         available = self.available[one.pool][one.order_day]
-        needed = sum((other.claim.need for other in competing), NOTHING)
         return Promise(
             limit=one.terms.sourcing.limit,
             stated_at=stated[one.pool].statement.stated_at,
             available=available,
             wanted=self.own[name].claim.need,
             share=self.shares[name],
-            spare=(max(available - needed, NOTHING) / len(competing)).quantize(FINEST, ROUND_FLOOR),
+            spare=(max(available - asked.needed, NOTHING) / asked.claims).quantize(FINEST, ROUND_FLOOR),
             reliability=one.terms.on_time_in_full,
-            competing=sum(1 for other in competing if other.claim.need) - 1,
+            competing=asked.needing - 1,
         )
 
 
@@ -378,7 +392,8 @@ async def _divided(
     shares: dict[tuple[Pool, Key], Decimal] = {}
     for pool, claims in by_pool.items():
         shares |= {(pool, key): share for key, share in _shares(stated[pool], claims, available[pool]).items()}
-    return _Division(own, others, by_pool, available, shares)
+    asked = {pool: _Asked.by(claims) for pool, claims in by_pool.items()}
+    return _Division(own, others, asked, available, shares)
 
 
 def _pools(key: Key, terms: Terms) -> tuple[Pool, Pool]:
