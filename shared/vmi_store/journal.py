@@ -199,12 +199,16 @@ def sales_of(line: JournalLine) -> Sales | None:
     told = orjson.loads(line.details)
     start = told.get("period_start")
     return Sales(
-        sold=Decimal(told.get("sold", 0)),
-        returned=Decimal(told.get("returned", 0)),
-        lost=Decimal(told.get("lost", 0)),
-        defective=Decimal(told.get("unavailable", 0)),
-        period_start=None if start is None else datetime.fromisoformat(start),
+        _quantity(told, "sold"),
+        _quantity(told, "returned"),
+        _quantity(told, "lost"),
+        _quantity(told, "unavailable"),
+        None if start is None else datetime.fromisoformat(start),
     )
+
+
+def _quantity(told: Mapping[str, str], name: str) -> Decimal:
+    return Decimal(told[name]) if name in told else NOTHING
 
 
 def held_back_by(line: JournalLine) -> Decimal:

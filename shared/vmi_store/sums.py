@@ -74,8 +74,9 @@ def added_up(key: Key, lines: Sequence[JournalLine], counted_at: datetime | None
             continue
         if kind is Kind.VOID:
             is_voided = is_voided or counted_at is None or occurred_at >= counted_at
-        unavailable = held_back_by(line)
-        effects = daily.effects(kind, line.quantity, occurred_at, sales_of(line), site, unavailable)
+        sales = sales_of(line)
+        unavailable = held_back_by(line) if sales is None else sales.defective
+        effects = daily.effects(kind, line.quantity, occurred_at, sales, site, unavailable)
         if kind is not Kind.SALE or line.details is not None or len(effects) > 1:
             is_plain = False
         for effect in effects:
