@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from vmi_contracts.inbound import StockRetracted
+from vmi_contracts.inbound import StockReported, StockRetracted
 from vmi_contracts.outbound import CountRequestLine, CountsRequested, ExceptionLine, ExceptionsChanged
 from vmi_domain.stock.drift import Cause, reconcile
 from vmi_domain.stock.position import Count, Key, Movement
@@ -183,6 +183,36 @@ async def test_a_report_of_what_was_expected_is_booked_at_once(shop: Shop) -> No
     await shop.reconciles()
     late = (await shop.booked())[-1]
     assert (late.as_of, late.expected, late.drift, late.facts) == (at(10), 93, 2, 2), "a late sale derives it again"
+
+
+async def test_what_came_beside_a_report_is_in_what_is_booked_at_once(shop: Shop) -> None:
+    await shop.opens()
+    await shop.tells(builders.stock(shop.customer, {"milk": 100}, at(8)))
+    await shop.reconciles()
+    came = builders.receipt(shop.customer, "GR-1", [{"item_id": "milk", "quantity": "30"}], at(9))
+    sold = builders.sale(shop.customer, {"milk": 5}, at(9))
+    await shop.tells(came, builders.stock(shop.customer, {"milk": 125}, at(10)), sold)
+
+    last = (await shop.booked())[-1]
+    assert (last.as_of, last.expected, last.drift, last.received, last.sold, last.facts) == (at(10), 125, 0, 30, 5, 2)
+
+
+async def test_a_report_that_sets_stock_apart_is_derived_and_the_next_one_is_booked_at_once(shop: Shop) -> None:
+    def report(hour: float) -> StockReported:
+        line = {"item_id": "milk", "on_hand": "100", "reserved": "3", "damaged": "1"}
+        told = builders.stock(shop.customer, {"milk": 100}, at(hour)).model_dump()
+        return StockReported.model_validate({**told, "lines": [line]})
+
+    await shop.opens()
+    await shop.tells(builders.stock(shop.customer, {"milk": 100}, at(8)))
+    await shop.reconciles()
+    await shop.tells(report(9))
+    assert (await shop.booked())[-1].as_of == at(8)
+    await shop.reconciles()
+    await shop.tells(report(10))
+
+    found = [(one.as_of, one.drift, one.newly_apart) for one in await shop.booked()]
+    assert found[1:] == [(at(9), 0, 4), (at(10), 0, 0)]
 
 
 async def test_what_was_found_by_counts_is_found_again_when_it_is_lost(shop: Shop) -> None:
