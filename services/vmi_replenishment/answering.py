@@ -122,7 +122,7 @@ async def _take_words(words: Sequence[Word], transaction: Transaction, master_da
     """Take in words: put answers to their proposals, keep what is asked for; return what is refused."""
     connection = transaction.connection
     answers = [word for word in words if isinstance(word.line, AnswerLine)]
-    keys = await proposals.keys_of(connection, sorted({word.proposal for word in answers})) if answers else {}
+    keys = await proposals.keys_of(connection, list({word.proposal for word in answers})) if answers else {}
     asked_for = {word.key for word in words if isinstance(word.line, RequestLine)}
     await turns.take(connection, Work.REPLENISHING, {key[:2] for key in (*keys.values(), *asked_for)})
     await keep_requests(words, transaction)
@@ -237,19 +237,20 @@ async def _settled(
 ) -> tuple[list[tuple[Proposal, Proposal]], list[Rejected]]:
     """Put words to their proposals, whose turn we have. Return what changed (before, after) and what is refused."""
     connection = transaction.connection
+    named = [(word, word.proposal) for word in words]
     offers = await proposals.offers(
-        connection, sorted({(*word.proposal, word.answer.version) for word in words if word.proposal in keys})
+        connection, list({(*name, word.answer.version) for word, name in named if name in keys})
     )
     now = await nows(sorted({key[:2] for key in keys.values()}), transaction)
     before: dict[ProposalName, Proposal] = {}
     after: dict[ProposalName, Proposal] = {}
     refused = []
-    for word in words:
+    for word, name in named:
         try:
             offer, answer = put(word, keys, offers)
-            standing = before.setdefault(word.proposal, offer.proposal)
+            standing = before.setdefault(name, offer.proposal)
             moment = now.get(offer.proposal.key[:2], word.answered.answered_at)
-            after[word.proposal] = life.answered(after.get(word.proposal, standing), answer, moment)
+            after[name] = life.answered(after.get(name, standing), answer, moment)
         except IllegalStep as error:
             refused.append(word.refused(error.reason, str(error)))
     return [(before[name], one) for name, one in after.items() if one != before[name]], refused

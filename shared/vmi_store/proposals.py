@@ -423,8 +423,10 @@ async def save(connection: AsyncConnection, versions: Sequence[Version]) -> None
     if not versions:
         return
     ordered = sorted(versions, key=lambda one: (one.proposal.key, one.proposal.order_at, one.proposal.part))
-    await keep(connection, [version.proposal for version in ordered])
-    await _save_versions(connection, [(version, version.proposal.countered_by) for version in ordered])
+    proposals = [version.proposal for version in ordered]
+    named = _columns_of_versions(proposals)
+    await _keep(connection, proposals, named)
+    await _save_versions(connection, ordered, [proposal.countered_by for proposal in proposals], named)
 
 
 async def restore(connection: AsyncConnection, told: Sequence[tuple[Version, str]]) -> list[Version]:
@@ -456,7 +458,7 @@ async def restore(connection: AsyncConnection, told: Sequence[tuple[Version, str
     )
     if missing:
         by = [countered[one.proposal.proposal_id, one.proposal.version] for one in missing]
-        await _save_versions(connection, list(zip(missing, by, strict=True)))
+        await _save_versions(connection, missing, by, _columns_of_versions([one.proposal for one in missing]))
     return missing
 
 
@@ -478,16 +480,18 @@ _VERSION_OF = text(f"""
 """)  # noqa: S608 - our own words
 
 
-async def _save_versions(connection: AsyncConnection, versions: Sequence[tuple[Version, str]]) -> None:
-    """Write versions, each with the party whose counter-proposal it is."""
+async def _save_versions(
+    connection: AsyncConnection, versions: Sequence[Version], countered_by: Sequence[str], named: Mapping[str, Any]
+) -> None:
+    """Write versions, each with the party whose counter-proposal it is, and with what their proposals have too."""
     await connection.execute(
         _SAVE_VERSIONS,
-        _columns_of_versions([version.proposal for version, _ in versions])
-        | {
-            "reasons": [version.reason for version, _ in versions],
-            "explanations": columns.documents([version.explanation for version, _ in versions]),
-            "requested": columns.optional([version.proposal.requested for version, _ in versions]),
-            "countered": columns.texts([countered_by for _, countered_by in versions]),
+        {
+            **named,
+            "reasons": [version.reason for version in versions],
+            "explanations": columns.documents([version.explanation for version in versions]),
+            "requested": columns.optional([version.proposal.requested for version in versions]),
+            "countered": columns.texts(countered_by),
         },
     )
 
@@ -495,7 +499,11 @@ async def _save_versions(connection: AsyncConnection, versions: Sequence[tuple[V
 async def keep(connection: AsyncConnection, proposals: Sequence[Proposal]) -> None:
     """Write what the proposals now are, without a new version."""
     if proposals:
-        await connection.execute(_KEEP, _columns_of_proposals(proposals))
+        await _keep(connection, proposals, _columns_of_versions(proposals))
+
+
+async def _keep(connection: AsyncConnection, proposals: Sequence[Proposal], named: Mapping[str, Any]) -> None:
+    await connection.execute(_KEEP, {**named, **_columns_of_proposals(proposals)})
     if answered := [proposal for proposal in proposals if proposal.answer is not None]:
         await connection.execute(_KEEP_ANSWERS, _columns_of_answers(answered))
 
@@ -514,7 +522,8 @@ def _columns_of_versions(proposals: Sequence[Proposal]) -> dict[str, Any]:
 
 
 def _columns_of_proposals(proposals: Sequence[Proposal]) -> dict[str, Any]:
-    return _columns_of_versions(proposals) | {
+    """Return what of the proposals their versions have not."""
+    return {
         "locations": columns.texts([proposal.key.location_id for proposal in proposals]),
         "items": columns.texts([proposal.key.item_id for proposal in proposals]),
         "order_ats": columns.instants([proposal.order_at for proposal in proposals]),
@@ -528,21 +537,21 @@ def _columns_of_proposals(proposals: Sequence[Proposal]) -> dict[str, Any]:
     }
 
 
-def _columns_of_answers(proposals: Sequence[Proposal]) -> dict[str, list[Any]]:
+def _columns_of_answers(proposals: Sequence[Proposal]) -> dict[str, Any]:
     answers = [proposal.answer for proposal in proposals if proposal.answer is not None]
     return {
-        "customers": [proposal.key.customer_id for proposal in proposals],
+        "customers": columns.texts([proposal.key.customer_id for proposal in proposals]),
         "ids": [proposal.proposal_id for proposal in proposals],
         "answer_ids": [answer.answer_id for answer in answers],
-        "kinds": [answer.kind.value for answer in answers],
-        "versions": [answer.version for answer in answers],
-        "ats": [answer.answered_at for answer in answers],
-        "offered": [answer.offered for answer in answers],
-        "quantities": [answer.quantity for answer in answers],
-        "deliver_ats": [answer.deliver_at for answer in answers],
-        "parties": [answer.party for answer in answers],
+        "kinds": columns.texts([answer.kind for answer in answers]),
+        "versions": columns.integers([answer.version for answer in answers]),
+        "ats": columns.instants([answer.answered_at for answer in answers]),
+        "offered": columns.decimals([answer.offered for answer in answers]),
+        "quantities": columns.decimals([answer.quantity for answer in answers]),
+        "deliver_ats": columns.instants([answer.deliver_at for answer in answers]),
+        "parties": columns.texts([answer.party for answer in answers]),
         "reasons": [answer.reason for answer in answers],
-        "codes": [answer.reason_code or None for answer in answers],
+        "codes": columns.texts([answer.reason_code for answer in answers]),
     }
 
 
@@ -580,21 +589,24 @@ _KEEP = text(f"""
         review_because = excluded.review_because, finished = excluded.finished
 """)  # noqa: S608 - our own words
 
-_KEEP_ANSWERS = text("""
+_KEEP_ANSWERS = text(f"""
     UPDATE proposal SET
-        answer_id = given.answer_id, answer_kind = given.kind, answer_version = given.version, answer_at = given.at,
-        answer_offered = given.offered, answer_quantity = given.quantity, answer_deliver_at = given.deliver_at,
-        answer_party = given.party, answer_reason = given.reason, answer_reason_code = given.code
+        answer_id = given.answer_id, answer_kind = given.kind, answer_version = given.version::int,
+        answer_at = {_EPOCH} given.at::bigint, answer_offered = given.offered::numeric,
+        answer_quantity = given.quantity::numeric, answer_deliver_at = {_EPOCH} given.deliver_at::bigint,
+        answer_party = given.party, answer_reason = given.reason, answer_reason_code = nullif(given.code, '')
     FROM unnest(
-        CAST(:customers AS text[]), CAST(:ids AS uuid[]), CAST(:answer_ids AS uuid[]), CAST(:kinds AS text[]),
-        CAST(:versions AS int[]), CAST(:ats AS timestamptz[]), CAST(:offered AS numeric[]),
-        CAST(:quantities AS numeric[]), CAST(:deliver_ats AS timestamptz[]), CAST(:parties AS text[]),
-        CAST(:reasons AS text[]), CAST(:codes AS text[])
+        string_to_array(CAST(:customers AS text), chr(10)), CAST(:ids AS uuid[]), CAST(:answer_ids AS uuid[]),
+        string_to_array(CAST(:kinds AS text), chr(10)), string_to_array(CAST(:versions AS text), chr(10)),
+        string_to_array(CAST(:ats AS text), chr(10)), string_to_array(CAST(:offered AS text), chr(10)),
+        string_to_array(CAST(:quantities AS text), chr(10)), string_to_array(CAST(:deliver_ats AS text), chr(10)),
+        string_to_array(CAST(:parties AS text), chr(10)), CAST(:reasons AS text[]),
+        string_to_array(CAST(:codes AS text), chr(10))
     ) AS given (
         customer_id, proposal_id, answer_id, kind, version, at, offered, quantity, deliver_at, party, reason, code
     )
     WHERE proposal.customer_id = given.customer_id AND proposal.proposal_id = given.proposal_id
-""")
+""")  # noqa: S608 - our own words
 
 _SAVE_VERSIONS = text(f"""
     INSERT INTO proposal_version ({_NAMES}, reason, explanation, requested, countered_by)
