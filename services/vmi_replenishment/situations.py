@@ -107,7 +107,7 @@ async def read(
     copies = await master_data.as_of_now(transaction, {key.customer_id for key in keys})
     calendars = await copies.calendars(now)
     prospects = await _prospects(keys, now, calendars, copies)
-    holdings = await _holdings(keys, prospects, now, calendars, transaction, instead_of)
+    holdings = await _holdings(keys, prospects, calendars, transaction, instead_of)
     today = min(calendars[site].day_of(moment) for site, moment in now.items())
     standing = await proposals.standing(
         transaction.connection,
@@ -133,8 +133,7 @@ async def read(
     cases = []
     watched: list[Watched | None] = []
     for key, prospect, stands in zip(keys, prospects, standing, strict=True):
-        holding, moment = holdings.get(key), now[key[:2]]
-        facts = None
+        holding, facts = holdings.get(key), None
         if key in outlooks:
             assert holding is not None
             assert stands.position is not None
@@ -144,18 +143,18 @@ async def read(
         cases.append(
             Case(
                 key=key,
-                now=moment,
+                now=prospect.now,
                 position=(
                     NO_STOCK
                     if facts is None
                     else _ordered_since(facts, said[key])
-                    if _follows_net_plan(facts)
+                    if key in said and _follows_net_plan(facts)
                     else _position(facts.held, interchangeable.get(key, NOTHING))
                 ),
                 terms=None if holding is None else holding.agreed.terms,
                 opportunity=None if facts is None else facts.holding.opportunity,
                 expected=facts.expected if facts is not None and _asks_for_demand(facts.holding) else None,
-                arrivals=_arriving(facts, moment) if facts is not None and facts.coming else (),
+                arrivals=_arriving(facts, prospect.now) if facts is not None and facts.coming else (),
                 live=stands.live,
                 progress=stands.goods,
                 held_because=HeldBecause.STALE_DATA if key in stale else None,
@@ -282,6 +281,7 @@ async def _asked_for(
 class _Prospect:
     """What follows from all that is agreed, at one site."""
 
+    now: datetime
     offers: tuple[Agreed, ...]
     """What holds today, one a supplier."""
     changes_at: datetime | None
@@ -299,10 +299,10 @@ async def _prospects(
     known: dict[tuple[Site, Agreements], _Prospect] = {}
     found = []
     for key, agreements in zip(keys, await copies.agreements(keys, calendars), strict=True):
-        wanted = (key[:2], agreements)
-        prospect = known.get(wanted)
+        site = key[:2]
+        prospect = known.get((site, agreements))
         if prospect is None:
-            prospect = known[wanted] = _prospect(agreements, now[key[:2]], calendars[key[:2]])
+            prospect = known[site, agreements] = _prospect(agreements, now[site], calendars[site])
         found.append(prospect)
     return found
 
@@ -312,6 +312,7 @@ def _prospect(agreements: Agreements, now: datetime, calendar: SiteCalendar) -> 
     offers, changes_on = agreements.on(today), agreements.change_after(today)
     holding = _holding(offers, agreements, now, calendar, {}, ())
     return _Prospect(
+        now,
         offers,
         None if changes_on is None else calendar.bounds(changes_on)[0],
         agreements,
@@ -323,22 +324,21 @@ def _prospect(agreements: Agreements, now: datetime, calendar: SiteCalendar) -> 
 async def _holdings(
     keys: Sequence[Key],
     prospects: Sequence[_Prospect],
-    now: Mapping[Site, datetime],
     calendars: Mapping[Site, SiteCalendar],
     transaction: Transaction,
     instead_of: Mapping[Key, Container[str]],
 ) -> dict[Key, Holding]:
     """Return what is agreed for each key's next opportunity; of several suppliers, with the one whose turn it is."""
-    several = {key: now[key[:2]] for key, one in zip(keys, prospects, strict=True) if len(one.offers) > 1}
+    found = {key: one.holding for key, one in zip(keys, prospects, strict=True) if one.holding is not None}
+    choosing = [(key, one) for key, one in zip(keys, prospects, strict=True) if one.has_choice]
+    several = {key: one.now for key, one in choosing if len(one.offers) > 1}
     given = await proposals.given(transaction.connection, several, at_most=PROPOSALS_COUNTED - 1) if several else {}
-    found = {}
-    for key, one in zip(keys, prospects, strict=True):
-        holding = one.holding
-        if one.has_choice:
-            site = key[:2]
-            whose = given.get(key, {}), instead_of.get(key, ())
-            holding = _holding(one.offers, one.agreements, now[site], calendars[site], *whose)
-        if holding is not None:
+    for key, one in choosing:
+        whose = given.get(key, {}), instead_of.get(key, ())
+        holding = _holding(one.offers, one.agreements, one.now, calendars[key[:2]], *whose)
+        if holding is None:
+            found.pop(key, None)
+        else:
             found[key] = holding
     return found
 

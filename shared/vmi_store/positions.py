@@ -114,8 +114,8 @@ COLUMNS: Final = (
 
 
 def position(key: Key, values: Sequence[Any]) -> PositionRow:
-    """Return the position of these values, which stand in the order of ``COLUMNS``."""
-    return PositionRow(key, values[0], Balance(*values[1:11]), Supply(*values[11:]))
+    """Return the position of these values, which stand in the order of ``COLUMNS``, whatever comes after them."""
+    return PositionRow(key, values[0], Balance(*values[1:11]), Supply(*values[11:14]))
 
 
 _READ = text(f"""

@@ -111,23 +111,19 @@ async def standing(
             "kinds": sorted(said.kinds),
         },
     )
-    for row in result.all():
-        one = found[row[0] - 1]
-        key = keys[row[0] - 1]
+    for place, due_at, is_planned, is_wished, is_claiming, *values in result.all():
+        key, one = keys[place - 1], found[place - 1]
+        told = _supply_lines(values[_LINES_AT:_PROPOSAL_AT]) if values[_LINES_AT] else ()
         if one.position is None:  # the first of the key's rows
-            one.due_at, one.is_planned, one.is_wished, one.is_claiming = row[1:_HELD_AT]
-            if row[_HELD_AT] is not None:
-                one.position = positions.position(key, row[_HELD_AT:_LINES_AT])
-        lines = row[_LINES_AT:_PROPOSAL_AT]
-        told = [SupplyLine(_STAGES[stage], *line) for stage, *line in zip(*lines, strict=True)] if lines[0] else ()
-        if told and not one.coming:
+            one.due_at, one.is_planned, one.is_wished, one.is_claiming = due_at, is_planned, is_wished, is_claiming
             one.coming = [line for line in told if line.stage in UNDER_WAY]
-        if row[_PROPOSAL_AT] is not None:
-            proposal = _proposal(key, row[_PROPOSAL_AT:])
+            one.position = None if values[0] is None else positions.position(key, values)
+        if values[_PROPOSAL_AT] is not None:
+            proposal = _proposal(key, values[_PROPOSAL_AT:])
             one.live = [*one.live, proposal]
             if told and proposal.status not in FINISHED:
                 named = proposal.proposal_id
-                one.goods = {**one.goods, **progress_of(line for line in told if line.proposal_id == named)}
+                one.goods = {**one.goods, **progress_of([line for line in told if line.proposal_id == named])}
     return found
 
 
@@ -138,13 +134,17 @@ _COLUMNS = """
 """
 _STAGES: Final = {stage.value: stage for stage in Stage}
 _LINE = ("stage", "quantity", "proposal_id", "order_id", "shipment_id", "expected_at", "since")
-_HELD_AT: Final = 5
-_LINES_AT: Final = _HELD_AT + len(positions.COLUMNS)
+_LINES_AT: Final = len(positions.COLUMNS)
 _PROPOSAL_AT: Final = _LINES_AT + len(_LINE)
-"""Where in a row of ``_STANDING`` the position, the supply lines and the proposal begin."""
+"""Where the supply lines and the proposal begin, after the position."""
 _HELD = ", ".join(f"position.{column}" for column in positions.COLUMNS)
 _TOLD = ", ".join(f"told.{column}" for column in _LINE)
 _FOUND = ", ".join(f"found.{column.strip()}" for column in _COLUMNS.split(","))
+
+
+def _supply_lines(columns_of_lines: Sequence[Sequence[Any]]) -> list[SupplyLine]:
+    stages, *others = columns_of_lines
+    return list(map(SupplyLine, [_STAGES[stage] for stage in stages], *others))
 
 
 def _of_the_key(table: str) -> str:

@@ -152,11 +152,11 @@ def outlooks(days: Sequence[float], demand: Demand) -> list[Outlook]:
     mean = np.round(demand.mean, DIGITS)
     sd = np.round(demand.sd, DIGITS)
     told = by_the_data(mean, sd * sd, counts=demand.family != Family.NORMAL)
+    rounded = {day: round(day, DIGITS) for day in set(days)}
+    families = [_FAMILIES[code] for code in told.family.tolist()]
     return [
-        Outlook(round(day, DIGITS), *numbers, _FAMILIES[code])
-        for day, numbers, code in zip(
-            days, zip(mean.tolist(), sd.tolist(), strict=True), told.family.tolist(), strict=True
-        )
+        Outlook(rounded[day], *numbers)
+        for day, *numbers in zip(days, mean.tolist(), sd.tolist(), families, strict=True)
     ]
 
 
