@@ -176,16 +176,15 @@ class Copies:
 
     async def _read(self, keys: Sequence[Key], calendars: Mapping[Site, SiteCalendar]) -> Mapping[Key, Agreements]:
         """Read all that is agreed for these keys, on whatever day: days pass, and agreements stay."""
-        agreed = await agreements.of_keys(self._connection, sorted(set(keys)))
-        read = {
-            key: self._shared.all(
-                tuple(
-                    Term(one.effective_from, one.effective_to, self._agreed(one, calendars[key[:2]]))
-                    for one in agreed.get(key, ())
-                )
-            )
-            for key in keys
-        }
+        ordered = sorted(set(keys))
+        read = dict.fromkeys(ordered, self._shared.all(()))
+        for worded, places in await agreements.wordings_of_keys(self._connection, ordered):
+            by_zone: dict[str, Agreements] = {}
+            for key in [ordered[place] for place in places]:
+                zone = calendars[key[:2]].zone
+                if zone not in by_zone:
+                    by_zone[zone] = self._shared.all(tuple(self._term(one, zone) for one in worded))
+                read[key] = by_zone[zone]
         for key, found in read.items():
             copies = self._copy(key.customer_id).agreements
             if len(copies) >= MOST_AGREEMENTS:
@@ -193,16 +192,15 @@ class Copies:
             copies[key] = found
         return read
 
-    def _agreed(self, agreement: AgreementMade, calendar: SiteCalendar) -> Agreed:
-        return self._shared.one(
-            Agreed(
-                terms_of(agreement, zone=calendar.zone),
-                Authority(agreement.stock_authority.value),
-                Basis(agreement.stock_basis.value),
-                thresholds_of(agreement),
-                cadences_of(agreement),
-            )
+    def _term(self, agreement: AgreementMade, zone: str) -> Term:
+        agreed = Agreed(
+            terms_of(agreement, zone=zone),
+            Authority(agreement.stock_authority.value),
+            Basis(agreement.stock_basis.value),
+            thresholds_of(agreement),
+            cadences_of(agreement),
         )
+        return Term(agreement.effective_from, agreement.effective_to, self._shared.one(agreed))
 
     def _copy(self, customer_id: str) -> _Customer:
         """A customer without master data has no version, and copies for this batch only."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import text
@@ -101,9 +101,13 @@ async def wordings(
     if not on:
         return []
     asked = {**columns.of_keys([key for key, _ in on]), "days": [day for _, day in on]}
+    return _worded([key for key, _ in on], (await connection.execute(_WORDINGS, asked)).all())
+
+
+def _worded(keys: Sequence[Key], rows: Sequence[Any]) -> list[tuple[Sequence[AgreementMade], Sequence[int]]]:
     found: list[tuple[Sequence[AgreementMade], Sequence[int]]] = []
-    for wording, places in (await connection.execute(_WORDINGS, asked)).all():
-        key, _ = on[places[0] - 1]
+    for wording, places in rows:
+        key = keys[places[0] - 1]
         named = {"location_id": key.location_id, "item_id": key.item_id}
         terms = [orjson.dumps(orjson.loads(one) | named) for one in wording.split("\n")]
         found.append(([AgreementMade.model_validate_json(one) for one in terms], [place - 1 for place in places]))
@@ -160,6 +164,35 @@ _OF_KEYS = text("""
     ORDER BY agreement.customer_id, agreement.location_id, agreement.item_id, agreement.supplier_id,
              agreement.effective_from DESC
 """)
+
+
+async def wordings_of_keys(
+    connection: AsyncConnection, keys: Sequence[Key]
+) -> list[tuple[Sequence[AgreementMade], Sequence[int]]]:
+    """Return all that is agreed for keys, whenever it is in force: each wording once, and the places of its keys.
+
+    In the order of ``of_keys``. Of the key itself a wording says nothing, as in ``wordings``.
+    """
+    if not keys:
+        return []
+    return _worded(keys, (await connection.execute(_WORDINGS_OF_KEYS, columns.of_keys(keys))).all())
+
+
+_WORDINGS_OF_KEYS = text(f"""
+    SELECT told.wording, array_agg(wanted.place) AS places
+    FROM unnest({columns.KEYS}) WITH ORDINALITY AS wanted (customer_id, location_id, item_id, place)
+    CROSS JOIN LATERAL (
+        SELECT string_agg(
+                   CAST(terms - ARRAY['location_id', 'item_id'] AS text), chr(10)
+                   ORDER BY supplier_id, effective_from DESC
+               ) AS wording
+        FROM agreement
+        WHERE agreement.customer_id = wanted.customer_id AND agreement.location_id = wanted.location_id
+          AND agreement.item_id = wanted.item_id
+    ) AS told
+    WHERE told.wording IS NOT NULL
+    GROUP BY told.wording
+""")  # noqa: S608 - our own words
 
 _IN_FORCE = text("""
     SELECT DISTINCT ON (agreement.customer_id, agreement.location_id, agreement.item_id, agreement.supplier_id)
