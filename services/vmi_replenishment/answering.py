@@ -133,9 +133,12 @@ async def _take_words(words: Sequence[Word], transaction: Transaction, master_da
     await due.bring_forward(connection, sorted(as_it_stood - again), due.AT_ONCE)
     bound = [one for one in changed if one.status in BOUND]
     # Facts are taken in until here. From here on keys are locked, all at once and in their order: those of what is
-    # bound now, and of what the agreement may accept when they are decided again.
+    # bound now, and of what the agreement may accept when they are decided again (not of what is wished for and no fact
+    # has told of: to lock a key makes its row).
     if bound and again:
-        await positions.lock(connection, [*again, *(one.key for one in bound)])
+        told_of = await positions.read(connection, sorted(asked_for)) if asked_for else ()
+        locked = (again - asked_for).union((row.key for row in told_of), (one.key for one in bound))
+        await positions.lock(connection, sorted(locked))
     await bind(transaction, bound)
     await reconsider(again, transaction, master_data)
     return refused

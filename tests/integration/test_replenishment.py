@@ -99,6 +99,9 @@ class Store:
         self, *lines: Mapping[str, Any], at: datetime = NOON, message_id: str = "", party: str = "supplier"
     ) -> None:
         """Give the worker a supplier's answer, or a customer's."""
+        await self.hears_from_supplier(self.answer(*lines, at=at, party=party), message_id=message_id)
+
+    def answer(self, *lines: Mapping[str, Any], at: datetime = NOON, party: str = "supplier") -> bytes:
         document = ProposalAnswered.model_validate(
             {
                 "customer_id": self.customer,
@@ -108,7 +111,7 @@ class Store:
                 "lines": lines,
             }
         )
-        await self.hears_from_supplier(document.model_dump_json().encode(), message_id=message_id)
+        return document.model_dump_json().encode()
 
     async def says(self, kind: str, **document: Any) -> None:
         """Give the worker what the customer says beside answers."""
@@ -118,16 +121,23 @@ class Store:
     async def hears_from_supplier(
         self, document: bytes, *, message_id: str = "", message_type: str = ProposalAnswered.message_type
     ) -> None:
-        headers = {
-            "ce_specversion": b"1.0",
-            "ce_id": (message_id or str(uuid4())).encode(),
-            "ce_source": b"dairy",
-            "ce_type": message_type.encode(),
-        }
-        self.offset += 1
-        one = record(self.offset, topic=f"answers-{self.customer}", value=document, headers=list(headers.items()))
+        await self.hears_at_once((document, message_type), message_id=message_id)
+
+    async def hears_at_once(self, *documents: tuple[bytes, str], message_id: str = "") -> None:
+        """Give the worker documents, each with its type, in one batch."""
+        some = []
+        for document, message_type in documents:
+            headers = {
+                "ce_specversion": b"1.0",
+                "ce_id": (message_id or str(uuid4())).encode(),
+                "ce_source": b"dairy",
+                "ce_type": message_type.encode(),
+            }
+            self.offset += 1
+            topic = f"answers-{self.customer}"
+            some.append(record(self.offset, topic=topic, value=document, headers=list(headers.items())))
         async with self.engine.begin() as connection:
-            await self.worker.follow_answers(read_answers([one]), Transaction(connection, EVENTS))
+            await self.worker.follow_answers(read_answers(some), Transaction(connection, EVENTS))
 
     async def issued(self, item: str = "milk") -> list[ProposalLine]:
         """Return the versions in the outbox, in their order."""
@@ -464,6 +474,26 @@ async def test_what_the_largest_order_left_out_is_proposed_as_soon_as_the_first_
     await store.answers(accept(await store.latest()))
 
     assert said(await store.issued()) == [(1, "proposed", 30), (2, "accepted", 30), (1, "proposed", 30)]
+
+
+async def test_a_wish_for_what_no_fact_has_told_of_makes_no_position_of_it(store: Store) -> None:
+    """Whoever is answered in the same batch: what is derived from facts is so however words come together."""
+    await store.holds(50)
+    await store.hears()
+    wish = {
+        "customer_id": store.customer,
+        "location_id": STORE,
+        "requested_at": NOON,
+        "lines": [{"item_id": "mlik", "quantity": "40"}],
+    }
+    accepted = store.answer(accept(await store.latest()))
+    await store.hears_at_once(
+        (accepted, ProposalAnswered.message_type), (orjson.dumps(wish), "vmi.replenishment-requested.v1")
+    )
+
+    async with store.engine.begin() as connection:
+        assert await positions.keys_at(connection, (store.customer, STORE)) == [store.key()]
+    assert said(await store.issued()) == [(1, "proposed", 50), (2, "accepted", 50)]
 
 
 async def test_a_rejected_proposal_comes_again_at_the_next_opportunity_only(store: Store) -> None:
