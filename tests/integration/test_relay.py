@@ -142,6 +142,7 @@ async def test_p02_p04_a_relay_that_dies_after_sending_and_before_marking_repeat
 
     with relay(**SHORT_LEASE) as first:
         async with engine.begin() as connection:
+            await engines.be_patient(connection)  # a relay takes long to start on a busy machine
             # Whoever reads the outbox may, whoever marks its rows waits.
             await connection.execute(text("LOCK TABLE outbox IN SHARE MODE"))
             await until(published, lambda records: len(records) == 100)
