@@ -157,12 +157,16 @@ def _told_apart(words: Sequence[Word], standing: Standing) -> tuple[list[Word], 
     party's to say."""
     made: list[Word] = []
     requested: list[Word] = []
+    related: dict[tuple[Key, str], Standing] = {}
+    for one in standing.values():
+        related.setdefault((_key(one), one.supplier_id), {})[one.identity] = one
     for one, at in words:
-        if one.is_request(_before(one, standing.values())):
+        of_both = related.setdefault((_key(one), one.supplier_id), {})
+        if one.is_request(_before(one, of_both.values())):
             requested.append((one, at))
         else:
             made.append((one, at))
-            standing[one.identity] = one
+            standing[one.identity] = of_both[one.identity] = one
     return made, requested
 
 
