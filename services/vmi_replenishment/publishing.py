@@ -50,7 +50,10 @@ async def publish(issued: Sequence[Issued], transaction: Transaction, master_dat
         return
     packing = await _packing([version.proposal for _, version in told], transaction, master_data)
     numbers = await order_numbers.take(connection, _orders(told, packing))
-    await outbox.add(connection, list(_messages(told, packing, numbers)))
+    messages = list(_messages(told, packing, numbers))
+    # Who acts on proposals does not wait until it is written of each how it stands.
+    messages.sort(key=lambda one: one.topic != topics.PROPOSALS.name)
+    await outbox.add(connection, messages)
 
 
 @dataclass(frozen=True, slots=True)
