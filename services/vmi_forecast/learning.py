@@ -96,10 +96,12 @@ async def tasks(
         last = through[Location(*location)]
         for key in here:
             before = standing.get(key)
+            anew = key in to_redo and to_redo[key] < NO_HISTORY_BEFORE
             if before is None or before.state is None:
-                found.append(Task(key, before, None, True, last if before is None else max(last, before.through)))
+                until = last if before is None else max(last, before.through)
+                found.append(Task(key, before, None, True, until, anew))
             elif key in to_redo:
-                anew, checkpoint = to_redo[key] < NO_HISTORY_BEFORE, checkpoints.get(key)
+                checkpoint = checkpoints.get(key)
                 scratch = anew or checkpoint is None
                 found.append(Task(key, before, None if anew else checkpoint, scratch, max(last, before.through), anew))
             elif before.through < last:

@@ -372,6 +372,21 @@ async def test_s21_a_successor_inherits_its_predecessors_history_and_gives_it_ba
     assert given_back[2] <= 1
 
 
+async def test_s21_a_history_is_given_back_also_where_an_older_version_had_learned_it(shop: Shop) -> None:
+    await shop.sells([20] * 40)
+    await shop.tells(builders.sale(shop.customer, {"milk": 1}))
+    await shop.plans(plans.RangeChanged, {"last_order_day": TODAY - DAY, "successor_id": "bread", "ratio": 0.5})
+    async with shop.engine.begin() as connection:
+        older = text("UPDATE forecast SET layout = layout - 1 WHERE customer_id = :customer")
+        await connection.execute(older, {"customer": shop.customer})
+
+    await shop.plans(plans.RangeChanged, revision=1, withdrawn=True)
+
+    given_back = (await shop.forecast("bread")).state
+    assert given_back is not None
+    assert given_back[2] <= 1
+
+
 async def test_s21_of_an_item_that_ended_nothing_is_proposed(shop: Shop) -> None:
     await shop.tells(builders.stock(shop.customer, {"milk": 5}))
     assert (await shop.latest()).quantity > 0
