@@ -80,6 +80,8 @@ class Relay:
 
     async def _renew(self) -> None:
         """Renew the leases, and take our share of shards."""
+        # The pool may hold this one session: who else waits for one (what is old is deleted) gets it now, too.
+        await self._end_session()
         asked_at = monotonic()
         async with self._engine.begin() as connection:
             self._installation = self._installation or await outbox.installation(connection)

@@ -111,6 +111,16 @@ async def test_what_is_in_the_outbox_is_published_with_key_document_and_headers(
     assert await shards_by_owner(engine) == {}
 
 
+async def test_a_relay_with_a_single_database_session_renews_its_leases(engine, relay):
+    async def leased_until():
+        async with engine.connect() as connection:
+            return (await connection.execute(text("SELECT expires_at FROM outbox_relay"))).scalar()
+
+    with relay(**SHORT_LEASE, VMI_DATABASE__POOL_SIZE="1"):
+        first = await until(leased_until)
+        await until(leased_until, lambda renewed: renewed > first + timedelta(seconds=3))
+
+
 async def test_p05_two_relays_share_the_shards_and_every_key_keeps_its_order(engine, kafka, relay):
     topic = await new_topic(kafka)
     keys = [f"customer|{number}" for number in range(30)]
