@@ -121,6 +121,24 @@ async def test_a_relay_with_a_single_database_session_renews_its_leases(engine, 
         await until(leased_until, lambda renewed: renewed > first + timedelta(seconds=3))
 
 
+async def test_a_relay_whose_database_sessions_are_ended_sends_on(engine, kafka, relay):
+    topic = await new_topic(kafka)
+    with relay():
+        for number in range(3):
+            await write(engine, [message(topic, "customer|location", number)])
+            await until(lambda: waiting(engine), lambda count: count == 0)
+            async with engine.begin() as connection:
+                ended_now = await connection.execute(_END_SESSIONS_OF_RELAYS)
+                assert ended_now.rowcount
+    assert firsts(numbers_by_key(await read_all(kafka, topic))["customer|location"]) == [0, 1, 2]
+
+
+_END_SESSIONS_OF_RELAYS = text("""
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name <> 'vmi-test' AND pid <> pg_backend_pid()
+""")
+
+
 async def test_p05_two_relays_share_the_shards_and_every_key_keeps_its_order(engine, kafka, relay):
     topic = await new_topic(kafka)
     keys = [f"customer|{number}" for number in range(30)]
