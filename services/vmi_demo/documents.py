@@ -207,5 +207,5 @@ class Writer:
         lines: int = 1,
         left: tuple[tuple[str, int], ...] = (),
     ) -> Outgoing:
-        record = writing.record(document, source=self._source, message_id=message_id)
+        record = writing.record(document, source=self._source, message_id=message_id, in_short=True)
         return Outgoing(topic, record, lines, getattr(document, "location_id", ""), left)
