@@ -143,7 +143,7 @@ async def _apply(connection: AsyncConnection, changes: Sequence[Change]) -> None
         held_back += [change.held_back] + [None] * others
         titled += [change.titled] + [None] * others
     written: dict[str, object] = {
-        **positions.key_texts(keys),
+        **columns.of_keys(keys),
         "days": [None if day is None else day.day for day in days],
         "moved": columns.decimals([NOTHING if day is None else day.moved for day in days]),
         "moved_after": columns.optional(moved),
@@ -258,7 +258,7 @@ async def _refold(
         return set()
     days = [sites[one.key[:2]].day_up_to(one.at) for one in anchors]
     wanted: dict[str, object] = {
-        **positions.key_texts([one.key for one in anchors]),
+        **columns.of_keys([one.key for one in anchors]),
         "anchors": columns.instants([one.at for one in anchors]),
         "days": days,
         "day_ends": columns.instants([sites[one.key[:2]].end_of(day) for one, day in zip(anchors, days, strict=True)]),

@@ -56,7 +56,7 @@ async def lock(connection: AsyncConnection, keys: Sequence[Key]) -> Mapping[Key,
 async def _lock(connection: AsyncConnection, ordered: Sequence[Key]) -> dict[Key, Locked]:
     if not ordered:
         return {}
-    rows = (await connection.execute(_LOCK, key_texts(ordered))).all()
+    rows = (await connection.execute(_LOCK, columns.of_keys(ordered))).all()
     if len(rows) == len(ordered):  # they come in the keys' order
         return {key: Locked(version, counted_at) for key, (_, version, counted_at) in zip(ordered, rows, strict=True)}
     return {ordered[place - 1]: Locked(version, counted_at) for place, version, counted_at in rows}
@@ -165,16 +165,6 @@ _COUNT_UP = text(f"""
     ON CONFLICT (customer_id, location_id, item_id) DO UPDATE SET version = position.version + 1
     RETURNING customer_id, location_id, item_id, version
 """)  # noqa: S608 - our own words
-
-
-def key_texts(keys: Sequence[Key]) -> dict[str, object]:
-    """Return keys, at least one, as columns for ``vmi_store.columns``."""
-    customers, locations, items = zip(*keys, strict=True)
-    return {
-        "customers": columns.texts(customers),
-        "locations": columns.texts(locations),
-        "items": columns.texts(items),
-    }
 
 
 def _columns(keys: Sequence[Key]) -> dict[str, object]:

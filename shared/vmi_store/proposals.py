@@ -105,7 +105,7 @@ async def standing(
     result = await connection.execute(
         _STANDING,
         {
-            **positions.key_texts(keys),
+            **columns.of_keys(keys),
             "order_ats": columns.repeated(order_ats),
             "since": said.since,
             "kinds": sorted(said.kinds),

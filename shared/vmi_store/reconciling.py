@@ -17,7 +17,7 @@ from vmi_domain.exceptions.lifecycle import Kind as ExceptionKind
 from vmi_domain.stock.drift import Cause
 from vmi_domain.stock.position import ABSOLUTE, MOVING, Key, Kind
 from vmi_domain.values import dataclass
-from vmi_store import columns, journal, positions
+from vmi_store import columns, journal
 from vmi_store.journal import JournalLine, OfKeys
 
 
@@ -77,7 +77,7 @@ async def note(connection: AsyncConnection, entered: OfKeys, counted_at: Mapping
         await connection.execute(
             _NOTE_REPORTS,
             {
-                **positions.key_texts([line.key for line in reports]),
+                **columns.of_keys([line.key for line in reports]),
                 "ats": columns.instants([line.occurred_at for line in reports]),
                 "counted": columns.decimals([line.quantity for line in reports]),
                 "set_apart": columns.decimals([journal.set_apart_by(line) for line in reports]),

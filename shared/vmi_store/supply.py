@@ -15,7 +15,7 @@ from vmi_domain.stock.closed_supply import closed
 from vmi_domain.stock.position import Key, Kind, Supply
 from vmi_domain.stock.supply import Stage, SupplyLine, supply_lines, totals
 from vmi_domain.stock.supply_facts import Accepted, Fact, Ordered, Received, Shipped
-from vmi_store import columns, positions
+from vmi_store import columns
 from vmi_store.journal import JournalLine
 
 
@@ -30,7 +30,7 @@ async def record(connection: AsyncConnection, facts: Sequence[tuple[Key, Fact]])
     await connection.execute(
         _RECORD,
         {
-            **positions.key_texts([key for key, _ in ordered]),
+            **columns.of_keys([key for key, _ in ordered]),
             "ids": [fact_id for _, fact_id in ordered],
             "quantities": columns.decimals([distinct[identity].quantity for identity in ordered]),
             "times": [distinct[identity].at for identity in ordered],
@@ -127,7 +127,7 @@ async def refold(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, 
         return {}
     told: list[list[Fact]] = [[] for _ in ordered]
     counted_at: list[datetime | None] = [None] * len(ordered)
-    for place, anchor, *said in await connection.execute(_FACTS_AND_ANCHORS, positions.key_texts(ordered)):
+    for place, anchor, *said in await connection.execute(_FACTS_AND_ANCHORS, columns.of_keys(ordered)):
         counted_at[place - 1] = anchor
         if said[0] is not None:
             told[place - 1].append(_fact(*said))
@@ -148,7 +148,7 @@ async def _write(
     await connection.execute(
         _WRITE,
         {
-            **positions.key_texts(keys),
+            **columns.of_keys(keys),
             "lengths": columns.integers(map(len, lines)),
             "on_order": columns.decimals([supply.on_order for supply in supplies]),
             "in_transit": columns.decimals([supply.in_transit for supply in supplies]),
