@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 from vmi_contracts import envelope
 from vmi_contracts.envelope import UnreadableEnvelope
-from vmi_contracts.inbound import Answer, AnswerLine, ProposalAnswered, ReasonCode
+from vmi_contracts.inbound import Answer, AnswerLine, Party, ProposalAnswered, ReasonCode
 from vmi_contracts.outbound import ProposalsIssued, ProposalStands, ProposalStatus
 
 Held = MutableMapping[UUID, ProposalStands]
@@ -79,7 +79,7 @@ def answer(
     kind: Literal["accept", "change", "reject", "counter"],
     *,
     answered_at: datetime,
-    party: Literal["supplier", "customer"] = "supplier",
+    party: Party = "supplier",
     quantity: Decimal | None = None,
     expected_at: datetime | None = None,
     reason_code: ReasonCode | None = None,

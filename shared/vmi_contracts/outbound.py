@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import Field
 
 from vmi_contracts.document import Document, Line
-from vmi_contracts.values import Amount, CustomerId, Instant, ItemId, LocationId, Quantity, SupplierId, Unit
+from vmi_contracts.values import Amount, CustomerId, Instant, ItemId, LocationId, Party, Quantity, SupplierId, Unit
 
 
 class ProposalStatus(StrEnum):
@@ -77,7 +77,7 @@ class ProposalState(Line):
     """What we ask to change the quantity to, where the proposal is frozen or accepted. It binds nobody: accepting this
     version keeps ``quantity``, a change to the requested one takes it up."""
 
-    countered_by: Literal["supplier", "customer"] | None = None
+    countered_by: Party | None = None
     """Whose counter-proposal this version is; the other party accepts it, refuses it or counters again."""
 
     review_because: str | None = None

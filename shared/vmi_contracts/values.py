@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Final, cast
+from typing import Annotated, Final, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,11 @@ LocationId = Identifier
 ItemId = Identifier
 SupplierId = Identifier
 
+Party = Literal["customer", "supplier"]
+"""Who of the two that an agreement is between.
+
+One name everywhere: to typing both orders are equal, and a schema would tell the one that was made first.
+"""
 Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
 """Words for people."""
 

@@ -1,6 +1,8 @@
 """The promise is a file; changing it is a diff to review (``make schemas``)."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -17,6 +19,15 @@ def test_the_published_schema_is_the_one_we_promised(message_type: str) -> None:
     promised = json.loads((FOLDER / f"{message_type}.json").read_text())
 
     assert PUBLISHED[message_type] == promised, "run `make schemas` and review the difference"
+
+
+@pytest.mark.parametrize("first", ["outbound", "inbound", "internal", "consumer"])
+def test_a_schema_is_the_same_whatever_is_imported_first(first: str) -> None:
+    asking = f"import json, vmi_contracts.{first}; from vmi_contracts import schema_files as files; "
+    asking += "print(json.dumps(files.published()))"
+    said = subprocess.run([sys.executable, "-c", asking], capture_output=True, check=True).stdout
+
+    assert json.loads(said) == PUBLISHED
 
 
 def test_no_schema_file_outlives_its_document() -> None:

@@ -7,7 +7,6 @@ from vmi_contracts.inbound.agreements import (
     ForecastModel,
     Mode,
     Models,
-    Party,
     Policy,
     Rounding,
     ServiceMeasure,
@@ -52,6 +51,7 @@ from vmi_contracts.inbound.stock import (
     TransferLine,
 )
 from vmi_contracts.inbound.supply import Production, SupplyLine, SupplyStated
+from vmi_contracts.values import Party
 
 __all__ = [
     "MOST_NUMBERS_OF_A_RANGE",

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from vmi_contracts.document import Part
 from vmi_contracts.inbound.sales import DemandStream
-from vmi_contracts.values import Amount, CustomerId, ItemId, LocationId, Quantity, SupplierId, Text
+from vmi_contracts.values import Amount, CustomerId, ItemId, LocationId, Party, Quantity, SupplierId, Text
 
 
 class StockAuthority(StrEnum):
@@ -139,10 +139,6 @@ class ForecastModel(StrEnum):
 
 Models = Annotated[tuple[ForecastModel, ...], Field(min_length=1, max_length=15)]
 """One is gone by; of several the service chooses."""
-
-
-Party = Literal["customer", "supplier"]
-"""Who of the two that an agreement is between."""
 
 
 class AgreementMade(Part):

@@ -1,13 +1,13 @@
 """Answers to proposals."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from vmi_contracts.document import MOST_LINES, Document, Line
-from vmi_contracts.values import Amount, Instant, Text
+from vmi_contracts.values import Amount, Instant, Party, Text
 
 
 class Answer(StrEnum):
@@ -77,6 +77,6 @@ class ProposalAnswered(Document):
     message_type: ClassVar[str] = "vmi.proposal-answered.v1"
 
     answered_at: Instant
-    party: Literal["supplier", "customer"] = "supplier"
+    party: Party = "supplier"
 
     lines: Annotated[tuple[AnswerLine, ...], Field(min_length=1, max_length=MOST_LINES)]
